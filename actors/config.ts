@@ -1,0 +1,149 @@
+/**
+ * Every setting and every bound, read from the environment once and checked at start.
+ * A value that can't be used is named in one line with what is allowed.
+ */
+import * as v from 'valibot'
+import { UsageError } from './errors.ts'
+
+/** Bounds that are not the user's to set; names end in what they bound and in which unit. */
+export const bounds = {
+  /** Payload bytes that one stream entry aims at; a single larger record batch still goes whole. */
+  entryBytes: 256 * 1024,
+  /** Records of one stream entry at the most. */
+  entryRecordsMax: 16_384,
+  /** Work that one entry should hold, so that executors share a backlog of costly records. */
+  entryWorkMs: 50,
+  /** The stream's high-water marks: beyond either the bridge stops fetching; it resumes at half. */
+  streamRecordsMax: 1_000_000,
+  streamBytesMax: 48 * 1024 * 1024,
+  /** Bytes of one Kafka fetch, over all partitions and for one. */
+  fetchBytesMax: 4 * 1024 * 1024,
+  fetchPartitionBytesMax: 1024 * 1024,
+  /** A fetch waits this long at Kafka for the first record. */
+  fetchWaitMs: 500,
+  /** Work between two commits of an executor. */
+  commitWorkMs: 50,
+  /** What one commit may carry, so that it stays under 10 ms in Redis. */
+  commitGroupsMax: 1_000,
+  commitRejectsMax: 200,
+  commitEntriesMax: 128,
+  /** Work that an executor may hold in read-ahead. */
+  readAheadMs: 100,
+  readAheadEntriesMax: 32,
+  readAheadBytesMax: 8 * 1024 * 1024,
+  /** How long a blocking read waits before the executor looks for orphaned entries. */
+  readBlockMs: 1_000,
+  /** Groups of one pane; a record that would make one more is rejected with the reason `groups`. */
+  groupsMax: 100_000,
+  /** UTF-8 bytes of one group key. */
+  groupKeyBytesMax: 4_096,
+  rejectsKept: 10_000,
+  rejectValueBytesMax: 1_024,
+  verdictsKept: 100_000,
+  closedEntriesKept: 10_000,
+  /** Groups that one call of the close function handles. */
+  closeGroupsMax: 400,
+  decisionsKept: 1_000,
+  /** A partition is idle when it is at Kafka's end, finished, and brought nothing for this long. */
+  idleAfterMs: 30_000,
+  /** An actor without a heartbeat for this long is dead, its entries another's. */
+  leaseMs: 3_000,
+  heartbeatMs: 500,
+  leaderLeaseMs: 3_000,
+  /** A drain that takes longer than this is ended with SIGKILL. */
+  drainGraceMs: 10_000,
+  /** Reply time of a Redis command, after which its outcome is unknown. */
+  redisCommandTimeoutMs: 5_000,
+  redisRetryCapMs: 1_000,
+  kafkaRetryCapMs: 2_000,
+  deadActorsKept: 20,
+  deadActorsKeptMs: 10 * 60_000,
+} as const
+
+const wholeNumber = (name: string, from: number, to: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(/^\d+$/, `${name} must be a whole number from ${from} to ${to}`),
+    v.transform(Number),
+    v.minValue(from, `${name} must be a whole number from ${from} to ${to}`),
+    v.maxValue(to, `${name} must be a whole number from ${from} to ${to}`),
+  )
+
+const flag = (name: string) =>
+  v.pipe(
+    v.picklist(['', '0', '1', 'true', 'false'], `${name} must be true or false`),
+    v.transform((text) => text === '1' || text === 'true'),
+  )
+
+const environmentSchema = v.object({
+  KAFKA_BROKERS: v.pipe(
+    v.optional(v.string(), '127.0.0.1:9092'),
+    v.transform((text) => text.split(',').map((broker) => broker.trim())),
+    v.array(
+      v.pipe(v.string(), v.regex(/^[^\s:]+:\d{1,5}$/, 'KAFKA_BROKERS must be host:port[,host:port]')),
+    ),
+  ),
+  KAFKA_SSL: v.optional(flag('KAFKA_SSL'), ''),
+  KAFKA_SASL_MECHANISM: v.optional(
+    v.picklist(
+      ['plain', 'scram-sha-256', 'scram-sha-512'],
+      'KAFKA_SASL_MECHANISM must be plain, scram-sha-256 or scram-sha-512',
+    ),
+  ),
+  KAFKA_SASL_USERNAME: v.optional(v.string()),
+  KAFKA_SASL_PASSWORD: v.optional(v.string()),
+  REDIS_URL: v.pipe(
+    v.optional(v.string(), 'redis://127.0.0.1:6379'),
+    v.regex(/^rediss?:\/\/\S+$/, 'REDIS_URL must be redis://host:port or rediss://host:port'),
+  ),
+  HOST: v.optional(v.string(), '127.0.0.1'),
+  PORT: v.optional(wholeNumber('PORT', 0, 65_535), '8080'),
+  EXECUTORS_MIN: v.optional(wholeNumber('EXECUTORS_MIN', 0, 64), '0'),
+  EXECUTORS_MAX: v.optional(wholeNumber('EXECUTORS_MAX', 0, 64), '4'),
+  START_FROM: v.optional(
+    v.picklist(['latest', 'earliest'], 'START_FROM must be latest or earliest'),
+    'latest',
+  ),
+  MILLRACE_TOKEN: v.optional(
+    v.pipe(v.string(), v.minLength(8, 'MILLRACE_TOKEN must have at least 8 characters')),
+  ),
+  MILLRACE_PRICE_PER_EXECUTOR_HOUR: v.pipe(
+    v.optional(v.string(), '0.05'),
+    v.regex(/^\d+(\.\d+)?$/, 'MILLRACE_PRICE_PER_EXECUTOR_HOUR must be a price such as 0.05'),
+    v.transform(Number),
+  ),
+  LOG_LEVEL: v.optional(
+    v.picklist(['debug', 'info', 'warn', 'error'], 'LOG_LEVEL must be debug, info, warn or error'),
+    'info',
+  ),
+})
+
+export type Config = v.InferOutput<typeof environmentSchema>
+
+/**
+ * Reads the environment; an empty value counts as absent.
+ * @throws UsageError that names the variable and what is allowed
+ */
+export function readConfig(environment: Record<string, string | undefined> = process.env): Config {
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  )
+  const parsed = v.safeParse(environmentSchema, given)
+  if (!parsed.success) throw new UsageError(parsed.issues[0].message)
+  const config = parsed.output
+  if (config.EXECUTORS_MIN > config.EXECUTORS_MAX) {
+    throw new UsageError('EXECUTORS_MIN must not be greater than EXECUTORS_MAX')
+  }
+  if (config.KAFKA_SASL_MECHANISM && !(config.KAFKA_SASL_USERNAME && config.KAFKA_SASL_PASSWORD)) {
+    throw new UsageError(
+      'KAFKA_SASL_MECHANISM needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD beside it',
+    )
+  }
+  return config
+}
+
+/** REDIS_URL without its credentials, for messages. */
+export function redisAddress(config: Config): string {
+  const url = new URL(config.REDIS_URL)
+  return `${url.hostname}:${url.port || '6379'}`
+}

@@ -1,0 +1,95 @@
+/**
+ * Command-line flags: `parseArgs` of node:util with one clear line for what is wrong, and --help.
+ */
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { messageOf, UsageError } from './errors.ts'
+
+export interface Command<Options extends NonNullable<ParseArgsConfig['options']>> {
+  /** The whole text that --help prints. */
+  help: string
+  options: Options
+  /** Names of the positional arguments, for the message about one too many. */
+  positionals?: string[]
+}
+
+/**
+ * Parses `argv` (without the program's name); prints the help and exits 0 for --help.
+ * @throws UsageError that names the flag
+ */
+export function parseFlags<Options extends NonNullable<ParseArgsConfig['options']>>(
+  command: Command<Options>,
+  argv: string[] = process.argv.slice(2),
+) {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(`${command.help.trim()}\n`)
+    process.exit(0)
+  }
+  const parsed = parseKnown(command, argv)
+  const allowed = command.positionals ?? []
+  if (parsed.positionals.length > allowed.length) {
+    const extra = parsed.positionals[allowed.length]
+    throw new UsageError(`unexpected argument ${JSON.stringify(extra)}; see --help`)
+  }
+  return parsed
+}
+
+/** A whole number within bounds, or `fallback` where the flag is absent. */
+export function wholeNumberFlag(
+  name: string,
+  text: string | undefined,
+  range: { from: number; to: number },
+): number | undefined {
+  const value = numberFlag(name, text, range)
+  if (value !== undefined && !Number.isInteger(value)) {
+    throw new UsageError(`--${name} must be a whole number, not ${JSON.stringify(text)}`)
+  }
+  return value
+}
+
+/** A number within bounds; undefined where the flag is absent. */
+export function numberFlag(
+  name: string,
+  text: string | undefined,
+  range: { from: number; to: number },
+): number | undefined {
+  if (text === undefined) return undefined
+  const value = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= range.from && value <= range.to)) {
+    throw new UsageError(
+      `--${name} must be a number from ${range.from} to ${range.to}, not ${JSON.stringify(text)}`,
+    )
+  }
+  return value
+}
+
+/** One of the named choices; undefined where the flag is absent. */
+export function choiceFlag<const Choice extends string>(
+  name: string,
+  text: string | undefined,
+  choices: readonly Choice[],
+): Choice | undefined {
+  if (text === undefined) return undefined
+  const found = choices.find((choice) => choice === text)
+  if (!found) {
+    throw new UsageError(
+      `--${name} must be one of ${choices.join(', ')}, not ${JSON.stringify(text)}`,
+    )
+  }
+  return found
+}
+
+function parseKnown<Options extends NonNullable<ParseArgsConfig['options']>>(
+  command: Command<Options>,
+  argv: string[],
+) {
+  try {
+    return parseArgs({
+      args: argv,
+      options: command.options,
+      allowPositionals: true,
+      strict: true,
+    })
+  } catch (error) {
+    throw new UsageError(`${messageOf(error).split('. ')[0]}; see --help`, { cause: error })
+  }
+}
