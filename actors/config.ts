@@ -80,7 +80,10 @@ const environmentSchema = v.object({
     v.optional(v.string(), '127.0.0.1:9092'),
     v.transform((text) => text.split(',').map((broker) => broker.trim())),
     v.array(
-      v.pipe(v.string(), v.regex(/^[^\s:]+:\d{1,5}$/, 'KAFKA_BROKERS must be host:port[,host:port]')),
+      v.pipe(
+        v.string(),
+        v.regex(/^[^\s:]+:\d{1,5}$/, 'KAFKA_BROKERS must be host:port[,host:port]'),
+      ),
     ),
   ),
   KAFKA_SSL: v.optional(flag('KAFKA_SSL'), ''),

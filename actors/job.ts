@@ -1,0 +1,246 @@
+/**
+ * The job: what a user writes. `defineJob` takes the declaration, checks it once, and answers with
+ * the form that the bridge, the executors and the read model work with. Knows nothing of I/O.
+ *
+ *   import { avg, count, defineJob, sum } from 'millrace'
+ *   export default defineJob({ name, topic, schema, eventTime, window, groupBy, aggregates, … })
+ */
+import * as v from 'valibot'
+import { type Aggregate, cellOps } from './windows/aggregates.ts'
+
+export { avg, count, max, min, sum } from './windows/aggregates.ts'
+export type { Aggregate } from './windows/aggregates.ts'
+
+/** Milliseconds, or a number with its unit: `'10 s'`, `'1 minute'`, `'250 ms'`, `'2 h'`. */
+export type Duration = number | `${number} ${DurationUnit}` | `${number}${DurationUnit}`
+type DurationUnit = keyof typeof unitMs
+
+const unitMs = {
+  ms: 1,
+  s: 1_000,
+  second: 1_000,
+  seconds: 1_000,
+  m: 60_000,
+  min: 60_000,
+  minute: 60_000,
+  minutes: 60_000,
+  h: 3_600_000,
+  hour: 3_600_000,
+  hours: 3_600_000,
+  d: 86_400_000,
+  day: 86_400_000,
+  days: 86_400_000,
+} as const
+
+/** What one group may be named by. */
+export type GroupValue = string | number | boolean | null
+
+// Loose objects have an index signature beside their fields; only the fields can be named.
+type Fields<Row> = { [K in keyof Row as string extends K ? never : K]: Row[K] }
+type KeyOf<Row, All = Fields<Row>> = Extract<
+  { [K in keyof All]-?: All[K] extends GroupValue | undefined ? K : never }[keyof All],
+  string
+>
+
+export interface JobDeclaration<Schema extends v.GenericSchema, Row = v.InferOutput<Schema>> {
+  /** Lower-case letters, digits, `-` and `_`; names the job's keys in Redis and its group in Kafka. */
+  name: string
+  /** The Kafka topic. */
+  topic: string
+  /** A synchronous valibot schema of one record's JSON value. */
+  schema: Schema
+  /** Keeps the records for which it is true; all of them where it is absent. */
+  filter?: (record: Row) => boolean
+  /** The event time in epoch milliseconds. */
+  eventTime: (record: Row) => number
+  /** How far a record may lie behind the newest one before it in its partition. Default 1 minute. */
+  watermarkDelay?: Duration
+  /** Size and slide; without a slide the windows tumble. The slide must divide the size. */
+  window: { size: Duration; slide?: Duration }
+  /** Names of fields, or names of one's own with a function each (for nested fields). */
+  groupBy: readonly KeyOf<Row>[] | Record<string, (record: Row) => GroupValue>
+  /** What is computed for each group of each window. */
+  aggregates: Record<string, Aggregate<Row>>
+  /** An event time further ahead of the clock than this is rejected. Default 5 minutes. */
+  maxFutureSkew?: Duration
+  /**
+   * Runs for each record that passed the schema, before the filter; may enrich it. It can run again
+   * for a record whose commit failed, so it must be repeatable.
+   */
+  work?: (record: Row) => Promise<Row> | Row
+  /** How many records' `work` may run at once in one executor. Default 1. */
+  concurrency?: number
+}
+
+/** A checked job, as the pipeline uses it. Records are `unknown` here: only the job knows them. */
+export interface Job {
+  name: string
+  topic: string
+  schema: v.GenericSchema
+  filter: ((record: unknown) => boolean) | null
+  eventTime: (record: unknown) => number
+  watermarkDelayMs: number
+  windowSizeMs: number
+  windowSlideMs: number
+  groups: readonly { name: string; of: (record: unknown) => unknown }[]
+  aggregates: readonly { name: string; aggregate: Aggregate<unknown> }[]
+  /** One letter a slot of a group's cells, over all aggregates; see windows/aggregates.ts. */
+  ops: string
+  maxFutureSkewMs: number
+  work: ((record: unknown) => Promise<unknown> | unknown) | null
+  concurrency: number
+}
+
+const fields = [
+  'name',
+  'topic',
+  'schema',
+  'filter',
+  'eventTime',
+  'watermarkDelay',
+  'window',
+  'groupBy',
+  'aggregates',
+  'maxFutureSkew',
+  'work',
+  'concurrency',
+]
+
+/** A job that can't be run; the message names the field and what is allowed. */
+export class JobError extends Error {
+  override name = 'JobError'
+}
+
+/**
+ * Checks a declaration and completes it with the defaults.
+ * @throws JobError that names the field
+ */
+export function defineJob<const Schema extends v.GenericSchema>(
+  declaration: JobDeclaration<Schema>,
+): Job {
+  const given = declaration as unknown as Record<string, unknown>
+  const unknown = Object.keys(given).find((field) => !fields.includes(field))
+  if (unknown)
+    throw new JobError(`unknown field ${JSON.stringify(unknown)}; a job has ${fields.join(', ')}`)
+  const { windowSizeMs, windowSlideMs } = windowOf(declaration.window)
+  const aggregates = aggregatesOf(given.aggregates)
+  return {
+    name: nameOf(declaration.name),
+    topic: topicOf(declaration.topic),
+    schema: schemaOf(given.schema),
+    filter: functionOf('filter', given.filter, true),
+    eventTime: functionOf('eventTime', given.eventTime, false),
+    watermarkDelayMs: durationMs('watermarkDelay', declaration.watermarkDelay ?? '1 minute', 0),
+    windowSizeMs,
+    windowSlideMs,
+    groups: groupsOf(given.groupBy),
+    aggregates,
+    ops: aggregates.map(({ aggregate }) => cellOps(aggregate)).join(''),
+    maxFutureSkewMs: durationMs('maxFutureSkew', declaration.maxFutureSkew ?? '5 minutes', 0),
+    work: functionOf('work', given.work, true),
+    concurrency: concurrencyOf(declaration.concurrency),
+  }
+}
+
+/**
+ * Milliseconds of a duration.
+ * @throws JobError where it is not one, not a whole number of milliseconds, or less than `atLeastMs`
+ */
+export function durationMs(field: string, duration: Duration, atLeastMs: number): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(String(duration))
+  const unit = match && Object.hasOwn(unitMs, match[2]!) ? unitMs[match[2] as DurationUnit] : null
+  const ms =
+    typeof duration === 'number' ? duration : match && unit ? Number(match[1]) * unit : Number.NaN
+  if (!Number.isSafeInteger(ms) || ms < atLeastMs) {
+    throw new JobError(
+      `${field} must be a duration of at least ${atLeastMs} ms, such as '10 s' or '1 minute', not ${JSON.stringify(duration)}`,
+    )
+  }
+  return ms
+}
+
+function windowOf(window: JobDeclaration<v.GenericSchema>['window'] | undefined) {
+  if (!window || typeof window !== 'object') {
+    throw new JobError("window must be { size, slide }, such as { size: '10 s', slide: '5 s' }")
+  }
+  const windowSizeMs = durationMs('window.size', window.size, 1)
+  const windowSlideMs = durationMs('window.slide', window.slide ?? windowSizeMs, 1)
+  if (windowSizeMs % windowSlideMs !== 0) {
+    throw new JobError(
+      `window.slide (${windowSlideMs} ms) must divide window.size (${windowSizeMs} ms)`,
+    )
+  }
+  if (windowSizeMs / windowSlideMs > 128) {
+    throw new JobError('window.size must be at most 128 times window.slide')
+  }
+  return { windowSizeMs, windowSlideMs }
+}
+
+function nameOf(name: unknown): string {
+  if (typeof name === 'string' && /^[a-z0-9][a-z0-9_-]{0,63}$/.test(name)) return name
+  throw new JobError(
+    `name must be 1 to 64 lower-case letters, digits, - or _, not ${JSON.stringify(name)}`,
+  )
+}
+
+function topicOf(topic: unknown): string {
+  if (typeof topic === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(topic)) return topic
+  throw new JobError(
+    `topic must be 1 to 249 letters, digits, '.', '_' or '-', not ${JSON.stringify(topic)}`,
+  )
+}
+
+function schemaOf(schema: unknown): v.GenericSchema {
+  const candidate = schema as v.GenericSchema | undefined
+  if (candidate?.kind !== 'schema') throw new JobError('schema must be a valibot schema')
+  if ((candidate as { async: boolean }).async) {
+    throw new JobError('schema must be synchronous; use work for what waits')
+  }
+  return candidate
+}
+
+function functionOf<Fn>(field: string, value: unknown, optional: false): Fn
+function functionOf<Fn>(field: string, value: unknown, optional: true): Fn | null
+function functionOf<Fn>(field: string, value: unknown, optional: boolean): Fn | null {
+  if (value === undefined && optional) return null
+  if (typeof value !== 'function') throw new JobError(`${field} must be a function of a record`)
+  return value as Fn
+}
+
+function groupsOf(groupBy: unknown): Job['groups'] {
+  if (Array.isArray(groupBy)) {
+    const names = groupBy as unknown[]
+    const bad = names.find((name) => typeof name !== 'string' || name === '')
+    if (bad !== undefined || new Set(names).size !== names.length) {
+      throw new JobError('groupBy must be a list of different field names')
+    }
+    return (names as string[]).map((name) => ({
+      name,
+      of: (record) => (record as Record<string, unknown>)[name],
+    }))
+  }
+  if (!groupBy || typeof groupBy !== 'object') {
+    throw new JobError('groupBy must be a list of field names or an object of functions')
+  }
+  return Object.entries(groupBy).map(([name, of]) => ({
+    name,
+    of: functionOf<(record: unknown) => unknown>(`groupBy.${name}`, of, false),
+  }))
+}
+
+function aggregatesOf(aggregates: unknown): Job['aggregates'] {
+  const entries = Object.entries((aggregates ?? {}) as Record<string, Aggregate<unknown>>)
+  if (entries.length === 0) throw new JobError('aggregates must name at least one aggregate')
+  for (const [name, aggregate] of entries) {
+    if (typeof aggregate?.kind !== 'string') {
+      throw new JobError(`aggregates.${name} must be count(), sum(), avg(), min() or max()`)
+    }
+  }
+  return entries.map(([name, aggregate]) => ({ name, aggregate }))
+}
+
+function concurrencyOf(concurrency: number | undefined): number {
+  const value = concurrency ?? 1
+  if (Number.isInteger(value) && value >= 1 && value <= 1_024) return value
+  throw new JobError('concurrency must be a whole number from 1 to 1024')
+}

@@ -1,0 +1,73 @@
+/**
+ * Every key of a job in Redis, spelled out. All keys of a shard carry one hash tag, so that they
+ * live in one slot and one function call can change them together. The functions derive the same
+ * names from `base` (functions/keys.lua), docs/redis.md says what each holds.
+ */
+export interface Keys {
+  base: string
+  /** Stream of entries between bridge and executors, read by the group `executors`. */
+  entries: string
+  /** Hash: per partition where the bridge, the finished prefix and the watermark stand. */
+  ledger: string
+  /** Hash: entries finished before those in front of them. */
+  finished: string
+  /** Hash: how far partly committed entries are. */
+  progress: string
+  /** Hash: entry → how often an executor died with it; entry → the record it had in hand. */
+  crashes: string
+  suspects: string
+  /** Hash of counters. */
+  totals: string
+  /** Hash: watermark, closedTo, the window that is being closed. */
+  clock: string
+  /** Hash: pane start → number of commits into it; the list of open panes. */
+  panes: string
+  pane(start: number): string
+  /** Streams: rows of closed windows; rejected records; verdicts that depended on time or order. */
+  closed: string
+  rejects: string
+  verdicts: string
+  /** Hash: actor → what it last said of itself; sorted set: actor → when its lease ends. */
+  actors: string
+  leases: string
+  /** Set: executors that left in order, whose entries carry no suspicion. */
+  left: string
+  mailbox(actor: string): string
+  /** String: the leading supervisor. Hash: limits and pause. Stream: decisions. */
+  leader: string
+  control: string
+  decisions: string
+}
+
+/** The consumer group of the entries and of mailboxes. */
+export const GROUP = 'executors'
+
+/** The mailbox of whichever supervisor leads. */
+export const SUPERVISOR = 'supervisor'
+
+export function keysOf(job: string, shard = 0): Keys {
+  const base = `millrace:{${job}/${shard}}`
+  return {
+    base,
+    entries: `${base}:entries`,
+    ledger: `${base}:ledger`,
+    finished: `${base}:finished`,
+    progress: `${base}:progress`,
+    crashes: `${base}:crashes`,
+    suspects: `${base}:suspects`,
+    totals: `${base}:totals`,
+    clock: `${base}:clock`,
+    panes: `${base}:panes`,
+    pane: (start) => `${base}:pane:${start}`,
+    closed: `${base}:closed`,
+    rejects: `${base}:rejects`,
+    verdicts: `${base}:verdicts`,
+    actors: `${base}:actors`,
+    leases: `${base}:leases`,
+    left: `${base}:left`,
+    mailbox: (actor) => `${base}:mailbox:${actor}`,
+    leader: `${base}:leader`,
+    control: `${base}:control`,
+    decisions: `${base}:decisions`,
+  }
+}

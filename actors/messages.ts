@@ -1,0 +1,52 @@
+/**
+ * What actors say to each other through mailboxes, and what each says of itself in its heartbeat.
+ */
+import * as v from 'valibot'
+
+/** `drain`: finish and leave. `claim`: entries of a dead executor wait for you. `wake`: look now. */
+export const messageSchema = v.variant('kind', [
+  v.object({ kind: v.literal('drain'), reason: v.string() }),
+  v.object({ kind: v.literal('claim') }),
+  v.object({ kind: v.literal('wake') }),
+])
+export type Message = v.InferOutput<typeof messageSchema>
+
+export const actorKinds = ['supervisor', 'bridge', 'executor', 'web'] as const
+export const actorStates = ['starting', 'running', 'draining', 'stopped', 'dead', 'failed'] as const
+export type ActorState = (typeof actorStates)[number]
+
+const time = v.pipe(v.number(), v.integer())
+
+/** One actor's account of itself; times in epoch ms. */
+export const actorSchema = v.object({
+  id: v.string(),
+  kind: v.picklist(actorKinds),
+  pid: v.number(),
+  host: v.string(),
+  state: v.picklist(actorStates),
+  startedAt: time,
+  at: time,
+  stoppedAt: v.nullable(time),
+  /** Why it is in that state, for people. */
+  reason: v.nullable(v.string()),
+  rssBytes: v.number(),
+  /** Executors: totals since start. `busyMs` is the time in which records were in hand. */
+  records: v.optional(v.number(), 0),
+  entries: v.optional(v.number(), 0),
+  busyMs: v.optional(v.number(), 0),
+  /** Executors: over the last seconds. `busy` is a share, 0 to 1. */
+  busy: v.optional(v.nullable(v.number()), null),
+  recordsPerSecond: v.optional(v.nullable(v.number()), null),
+  /** Executors: records by result delay (Kafka timestamp → committed) over the last 10 s or so. */
+  delays: v.optional(v.array(v.number()), []),
+})
+export type Actor = v.InferOutput<typeof actorSchema>
+
+/** Upper bounds in ms of the buckets of `delays`: 1 ms × 2^(k/4), up to about 18 hours. */
+export const delayBucketsMs: readonly number[] = Array.from({ length: 105 }, (_, k) => 2 ** (k / 4))
+
+/** The bucket of a delay. */
+export function delayBucket(ms: number): number {
+  const exact = Math.ceil(Math.log2(Math.max(ms, 1)) * 4)
+  return Math.min(exact, delayBucketsMs.length - 1)
+}
