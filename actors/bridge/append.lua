@@ -1,0 +1,90 @@
+-- open: registers a topic's partitions.
+-- args: topic id ('' where the broker knows none), shape of the job, then for each partition:
+--       number, start offset if the ledger has none, high watermark
+-- reply: {'ok', partition, next, …} | {'topic', the id that the ledger belongs to}
+--        | {'shape', the shape that the panes have}
+register('open', function(keys, args)
+  local base = keys[1]
+  local ledger = key(base, 'ledger')
+  local topicId = redis.call('HGET', ledger, 'topicId')
+  if topicId and topicId ~= '' and args[1] ~= '' and topicId ~= args[1] then
+    return { 'topic', topicId }
+  end
+  local shape = redis.call('HGET', ledger, 'shape')
+  if shape and shape ~= args[2] then
+    return { 'shape', shape }
+  end
+  redis.call('HSET', ledger, 'topicId', args[1], 'shape', args[2])
+  redis.pcall('XGROUP', 'CREATE', key(base, 'entries'), GROUP, '0', 'MKSTREAM')
+  local reply = { 'ok' }
+  local time = int(now())
+  for i = 3, #args, 3 do
+    local p = args[i]
+    local next = redis.call('HGET', ledger, p .. ':next')
+    if not next then
+      next = args[i + 1]
+      redis.call('HSET', ledger, p .. ':start', next, p .. ':next', next, p .. ':frontier', next,
+        p .. ':dataAt', time)
+    end
+    redis.call('HSET', ledger, p .. ':high', args[i + 2], p .. ':seenAt', time)
+    reply[#reply + 1] = p
+    reply[#reply + 1] = next
+  end
+  return reply
+end, { 'allow-oom' })
+
+-- append: entries of one partition in and its ledger forward, if the ledger still says `expected`.
+-- args: partition, expected, next, high watermark, then for each entry: from, to, records, payload.
+--       Without entries only the ledger moves, over offsets that hold no record for us.
+-- reply: {1, records waiting, bytes waiting, busy µs, records committed} | {0, what the ledger says}
+-- Not allow-oom: when memory is out, only what frees memory may go on.
+register('append', function(keys, args)
+  local base = keys[1]
+  local ledger = key(base, 'ledger')
+  local totals = key(base, 'totals')
+  local p, expected, next = args[1], args[2], args[3]
+  local current = redis.call('HGET', ledger, p .. ':next')
+  if current ~= expected then
+    return { 0, current or '' }
+  end
+  local time = int(now())
+  local records, bytes, entries = 0, 0, 0
+  for i = 5, #args, 4 do
+    redis.call('XADD', key(base, 'entries'), '*', 'p', p, 'from', args[i], 'to', args[i + 1],
+      'n', args[i + 2], 'b', #args[i + 3], 'd', args[i + 3])
+    records = records + tonumber(args[i + 2])
+    bytes = bytes + #args[i + 3]
+    entries = entries + 1
+  end
+  redis.call('HSET', ledger, p .. ':next', next, p .. ':high', args[4], p .. ':seenAt', time)
+  if entries == 0 then
+    finish(base, p, expected, next, '')
+  else
+    redis.call('HSET', ledger, p .. ':dataAt', time)
+  end
+  redis.call('HINCRBY', totals, 'appended', records)
+  redis.call('HINCRBY', totals, 'entriesAppended', entries)
+  local waiting = redis.call('HINCRBY', totals, 'waiting', records)
+  local waitingBytes = redis.call('HINCRBY', totals, 'waitingBytes', bytes)
+  if waiting == records and records > 0 then
+    -- The first to wait: whoever leads may have no executor running.
+    redis.call('XADD', key(base, 'mailbox:supervisor'), 'MAXLEN', '16', '*', 'm', '{"kind":"wake"}')
+  end
+  local used = redis.call('HMGET', totals, 'busyUs', 'committed')
+  return { 1, waiting, waitingBytes, tonumber(used[1] or '0'), tonumber(used[2] or '0') }
+end, {})
+
+-- seen: Kafka's high watermarks, when nothing was there to append.
+-- args: partition, high watermark, …   reply: partition, finished frontier, …
+register('seen', function(keys, args)
+  local ledger = key(keys[1], 'ledger')
+  local time = int(now())
+  local reply = {}
+  for i = 1, #args, 2 do
+    local p = args[i]
+    redis.call('HSET', ledger, p .. ':high', args[i + 1], p .. ':seenAt', time)
+    reply[#reply + 1] = p
+    reply[#reply + 1] = redis.call('HGET', ledger, p .. ':frontier')
+  end
+  return reply
+end, { 'allow-oom' })

@@ -1,0 +1,197 @@
+-- claim: gives the caller entries that no living executor holds.
+-- args: me, entries at the most
+-- reply: for each entry {id, fields, progress or '', executors that died with it, suspect or ''}
+register('claim', function(keys, args)
+  local base = keys[1]
+  local entries = key(base, 'entries')
+  local me, wanted = args[1], tonumber(args[2])
+  local time = now()
+  local reply = {}
+  for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', entries, GROUP)) do
+    local consumer = map(flat)
+    local lease = tonumber(redis.call('ZSCORE', key(base, 'leases'), consumer.name) or '')
+    if consumer.name ~= me and (not lease or lease < time) and #reply < wanted then
+      local died = redis.call('SISMEMBER', key(base, 'left'), consumer.name) == 0
+      local pending = redis.call('XPENDING', entries, GROUP, '-', '+', wanted - #reply, consumer.name)
+      for _, item in ipairs(pending) do
+        local id = item[1]
+        local claimed = redis.call('XCLAIM', entries, GROUP, me, 0, id)
+        if claimed[1] then
+          local crashes = died and redis.call('HINCRBY', key(base, 'crashes'), id, 1)
+            or tonumber(redis.call('HGET', key(base, 'crashes'), id) or '0')
+          reply[#reply + 1] = { id, claimed[1][2], redis.call('HGET', key(base, 'progress'), id) or '',
+            crashes, redis.call('HGET', key(base, 'suspects'), id) or '' }
+        end
+      end
+      if consumer.pending <= #pending then
+        -- Its pending list is empty now: only then does DELCONSUMER discard nothing.
+        local rest = redis.call('XPENDING', entries, GROUP, '-', '+', 1, consumer.name)
+        if #rest == 0 then
+          redis.call('XGROUP', 'DELCONSUMER', entries, GROUP, consumer.name)
+          redis.call('SREM', key(base, 'left'), consumer.name)
+        end
+      end
+    end
+  end
+  return reply
+end, { 'allow-oom' })
+
+-- What would keep this commit from being applied whole; nil where nothing does.
+local function obstacle(base, me, slices, panes, shape)
+  local entries = key(base, 'entries')
+  local lost = { 'lost' }
+  for _, slice in ipairs(slices) do
+    local owner = redis.call('XPENDING', entries, GROUP, slice.id, slice.id, 1)[1]
+    local progress = redis.call('HGET', key(base, 'progress'), slice.id)
+    local from = progress and string.match(progress, '^[^|]*') or slice.entryFrom
+    if not owner or owner[2] ~= me or from ~= slice.from then
+      lost[#lost + 1] = slice.id
+    end
+  end
+  if #lost > 1 then return lost end
+  local clock = map(redis.call('HGETALL', key(base, 'clock')))
+  local closing, closedTo = tonumber(clock.closing or ''), tonumber(clock.closedTo or '')
+  for _, pane in ipairs(panes) do
+    if closing and pane.start < closing and pane.start >= closing - shape.size then
+      return { 'closing' }
+    end
+    if closedTo and closedTo ~= shape.closedTo and pane.start + shape.slide <= closedTo then
+      return { 'closed', int(closedTo) }
+    end
+  end
+end
+
+-- Reads what the panes hold; answers with an obstacle where a pane would get too many groups.
+local function readPanes(base, panes, groupsMax, width)
+  for _, pane in ipairs(panes) do
+    pane.key = key(base, 'pane:' .. int(pane.start))
+    local room = groupsMax - redis.call('HLEN', pane.key)
+    local full = { 'full', int(pane.start) }
+    for first = 1, #pane.groups, 500 do
+      local last = math.min(first + 499, #pane.groups)
+      local cells = redis.call('HMGET', pane.key, unpack(pane.groups, first, last))
+      for i = 1, last - first + 1 do
+        local group = first + i - 1
+        pane.held[group] = cells[i]
+        if cells[i] and #cells[i] ~= width then return { 'shape' } end
+        if not cells[i] then room = room - 1 end
+        if not cells[i] and room < 0 then full[#full + 1] = pane.groups[group] end
+      end
+    end
+    if #full > 2 then return full end
+  end
+end
+
+local function writePanes(base, panes, ops)
+  local format = cellFormat(ops)
+  for _, pane in ipairs(panes) do
+    local fields = {}
+    for group, name in ipairs(pane.groups) do
+      local held = pane.held[group]
+      fields[#fields + 1] = name
+      fields[#fields + 1] = held and merge(ops, format, held, pane.cells[group]) or pane.cells[group]
+      if #fields == 1000 then
+        redis.call('HSET', pane.key, unpack(fields))
+        fields = {}
+      end
+    end
+    if #fields > 0 then redis.call('HSET', pane.key, unpack(fields)) end
+    redis.call('HINCRBY', key(base, 'panes'), int(pane.start), 1)
+  end
+end
+
+-- Moves an entry's progress; a finished one is acknowledged and deleted, the frontier moved.
+-- A slice's records are counted against what the bridge announced from the batch headers, which may
+-- hold more (a fetch that began inside a batch); the difference is taken back when the entry ends.
+local function writeSlice(base, slice, totals)
+  local progress = redis.call('HGET', key(base, 'progress'), slice.id)
+  local max, records = slice.max, slice.records
+  if progress then
+    local held = { string.match(progress, '^([^|]*)|([^|]*)|([^|]*)$') }
+    if max == '' or (held[2] ~= '' and tonumber(held[2]) > tonumber(max)) then max = held[2] end
+    records = records + tonumber(held[3])
+  end
+  if not slice.done then
+    redis.call('HSET', key(base, 'progress'), slice.id, slice.to .. '|' .. max .. '|' .. int(records))
+    redis.call('HDEL', key(base, 'suspects'), slice.id)
+    totals.waiting = totals.waiting - slice.records
+    return
+  end
+  local entries = key(base, 'entries')
+  redis.call('XACK', entries, GROUP, slice.id)
+  redis.call('XDEL', entries, slice.id)
+  for _, name in ipairs({ 'progress', 'crashes', 'suspects' }) do
+    redis.call('HDEL', key(base, name), slice.id)
+  end
+  finish(base, slice.partition, slice.entryFrom, slice.entryTo, max)
+  local announced = tonumber(slice.announced)
+  totals.appended = totals.appended + records - announced
+  totals.waiting = totals.waiting - slice.records + records - announced
+  totals.waitingBytes = totals.waitingBytes - slice.bytes
+  totals.entriesCommitted = totals.entriesCommitted + 1
+end
+
+local function readSlices(take)
+  local slices = {}
+  for i = 1, tonumber(take()) do
+    slices[i] = { id = take(), partition = take(), entryFrom = take(), entryTo = take(),
+      announced = take(), bytes = tonumber(take()), from = take(), to = take(), max = take(),
+      records = tonumber(take()), done = take() == '1' }
+  end
+  return slices
+end
+
+local function readDeltas(take)
+  local panes = {}
+  for i = 1, tonumber(take()) do
+    local pane = { start = tonumber(take()), groups = {}, cells = {}, held = {} }
+    for group = 1, tonumber(take()) do
+      pane.groups[group] = take()
+      pane.cells[group] = take()
+    end
+    panes[i] = pane
+  end
+  return panes
+end
+
+-- commit: everything that a set of entries does, or nothing of it.
+-- args: me, ops, window size, slide, closedTo that the executor went by ('' for none), groups of a
+--       pane at the most, rejects kept, verdicts kept, topic; counted, filtered, late, rejected,
+--       partly, busy µs; slices, panes, rejects, verdicts, each behind its number
+-- reply: {'ok'} | {'lost', id, …} not ours, or further than we knew: drop them
+--        | {'closed', closedTo} a window closed meanwhile: fold again | {'closing'}: again soon
+--        | {'full', pane, group, …}: reject these groups' records | {'shape'} another job's panes
+register('commit', function(keys, args)
+  local base = keys[1]
+  local take = reader(args)
+  local me, ops = take(), take()
+  local shape = { size = tonumber(take()), slide = tonumber(take()), closedTo = tonumber(take()) }
+  local groupsMax, rejectsKept, verdictsKept = tonumber(take()), take(), take()
+  local topic = take()
+  local totals = { counted = tonumber(take()), filtered = tonumber(take()), late = tonumber(take()),
+    rejected = tonumber(take()), partly = tonumber(take()), busyUs = tonumber(take()),
+    appended = 0, waiting = 0, waitingBytes = 0, entriesCommitted = 0 }
+  totals.committed = totals.counted + totals.filtered + totals.late + totals.rejected
+  local slices = readSlices(take)
+  local panes = readDeltas(take)
+  local refused = obstacle(base, me, slices, panes, shape)
+    or readPanes(base, panes, groupsMax, 8 * #ops)
+  if refused then return refused end
+
+  writePanes(base, panes, ops)
+  for _, slice in ipairs(slices) do
+    writeSlice(base, slice, totals)
+  end
+  for _ = 1, tonumber(take()) do
+    redis.call('XADD', key(base, 'rejects'), 'MAXLEN', '~', rejectsKept, '*', 'topic', topic,
+      'p', take(), 'o', take(), 'reason', take(), 'message', take(), 'value', take())
+  end
+  for _ = 1, tonumber(take()) do
+    redis.call('XADD', key(base, 'verdicts'), 'MAXLEN', '~', verdictsKept, '*',
+      'p', take(), 'reason', take(), 'closedTo', take(), 'offsets', take())
+  end
+  for name, amount in pairs(totals) do
+    if amount ~= 0 then redis.call('HINCRBY', key(base, 'totals'), name, int(amount)) end
+  end
+  return { 'ok' }
+end, { 'allow-oom' })

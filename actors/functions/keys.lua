@@ -1,0 +1,107 @@
+-- Shared by all functions: names of keys, numbers, time. Doubles carry integers up to 2^53 exactly;
+-- they are always written with %.0f, because tostring drops digits past the fourteenth.
+
+local LIMB = 4503599627370496 -- 2^52, see actors/windows/aggregates.ts
+local GROUP = 'executors'
+
+local function key(base, name)
+  return base .. ':' .. name
+end
+
+local function int(value)
+  return string.format('%.0f', value)
+end
+
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- A flat reply of field, value, … as a table.
+local function map(flat)
+  local result = {}
+  for i = 1, #flat, 2 do
+    result[flat[i]] = flat[i + 1]
+  end
+  return result
+end
+
+-- Takes arguments one after the other.
+local function reader(args)
+  local position = 0
+  return function()
+    position = position + 1
+    return args[position]
+  end
+end
+
+local function register(name, callback, flags)
+  redis.register_function({
+    function_name = '@LIBRARY@_' .. name,
+    callback = callback,
+    flags = flags,
+  })
+end
+
+-- Marks [from, to) of a partition as finished and moves the contiguous prefix as far as it goes.
+-- max: the highest event time in it, '' where it has none.
+local function finish(base, partition, from, to, max)
+  local ledger = key(base, 'ledger')
+  local finished = key(base, 'finished')
+  local frontier = redis.call('HGET', ledger, partition .. ':frontier')
+  if frontier ~= from then
+    redis.call('HSET', finished, partition .. ':' .. from, to .. '|' .. max)
+    return
+  end
+  local highest = tonumber(max)
+  local following = redis.call('HGET', finished, partition .. ':' .. to)
+  while following do
+    redis.call('HDEL', finished, partition .. ':' .. to)
+    local separator = string.find(following, '|', 1, true)
+    to = string.sub(following, 1, separator - 1)
+    local other = tonumber(string.sub(following, separator + 1))
+    if other and (not highest or other > highest) then
+      highest = other
+    end
+    following = redis.call('HGET', finished, partition .. ':' .. to)
+  end
+  redis.call('HSET', ledger, partition .. ':frontier', to)
+  local known = tonumber(redis.call('HGET', ledger, partition .. ':max') or '')
+  if highest and (not known or highest > known) then
+    redis.call('HSET', ledger, partition .. ':max', int(highest))
+  end
+end
+
+-- Adds the cells b to the cells a, slot by slot; what the letters mean stands in aggregates.ts.
+local function merge(ops, format, a, b)
+  local into = { struct.unpack(format, a) }
+  local from = { struct.unpack(format, b) }
+  local slot = 1
+  local count = #ops
+  while slot <= count do
+    local op = string.byte(ops, slot)
+    if op == 110 then -- n
+      into[slot] = into[slot] + from[slot]
+    elseif op == 104 then -- h, and the l behind it
+      local low = into[slot + 1] + from[slot + 1]
+      local high = into[slot] + from[slot]
+      if low >= LIMB then
+        low = low - LIMB
+        high = high + 1
+      end
+      into[slot] = high
+      into[slot + 1] = low
+      slot = slot + 1
+    elseif op == 109 then -- m
+      if from[slot] < into[slot] then into[slot] = from[slot] end
+    elseif op == 77 then -- M
+      if from[slot] > into[slot] then into[slot] = from[slot] end
+    end
+    slot = slot + 1
+  end
+  return struct.pack(format, unpack(into, 1, count))
+end
+
+local function cellFormat(ops)
+  return '<' .. string.rep('d', #ops)
+end

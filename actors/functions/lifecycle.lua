@@ -1,0 +1,78 @@
+-- beat: an actor lives. args: id, its account of itself, lease in ms
+register('beat', function(keys, args)
+  local base = keys[1]
+  redis.call('HSET', key(base, 'actors'), args[1], args[2])
+  redis.call('ZADD', key(base, 'leases'), int(now() + tonumber(args[3])), args[1])
+  return 1
+end, { 'allow-oom' })
+
+-- leave: an actor ends in order; entries that it still holds go to others without suspicion.
+-- args: id, its last account of itself
+register('leave', function(keys, args)
+  local base, id = keys[1], args[1]
+  local entries = key(base, 'entries')
+  redis.call('HSET', key(base, 'actors'), id, args[2])
+  redis.call('ZREM', key(base, 'leases'), id)
+  redis.call('DEL', key(base, 'mailbox:' .. id))
+  if redis.call('EXISTS', entries) == 0 then return 1 end
+  local pending = redis.call('XPENDING', entries, GROUP, '-', '+', 1, id)
+  if #pending == 0 then
+    redis.call('XGROUP', 'DELCONSUMER', entries, GROUP, id)
+  else
+    redis.call('SADD', key(base, 'left'), id)
+  end
+  return 1
+end, { 'allow-oom' })
+
+-- bury: somebody saw an actor's process end; its entries are free at once. args: id, account
+register('bury', function(keys, args)
+  local base = keys[1]
+  redis.call('HSET', key(base, 'actors'), args[1], args[2])
+  redis.call('ZREM', key(base, 'leases'), args[1])
+  redis.call('DEL', key(base, 'mailbox:' .. args[1]))
+  return 1
+end, { 'allow-oom' })
+
+-- lead: takes or renews a lease. args: name of the lease, id, ms   reply: who holds it now
+register('lead', function(keys, args)
+  local lease = key(keys[1], args[1])
+  local holder = redis.call('GET', lease)
+  if not holder or holder == args[2] then
+    redis.call('SET', lease, args[2], 'PX', args[3])
+    return args[2]
+  end
+  return holder
+end, { 'allow-oom' })
+
+-- resign: gives a lease back, if it is still the caller's. args: name of the lease, id
+register('resign', function(keys, args)
+  local lease = key(keys[1], args[1])
+  if redis.call('GET', lease) == args[2] then return redis.call('DEL', lease) end
+  return 0
+end, { 'allow-oom' })
+
+-- measure: one snapshot of what the supervisor decides by and the status shows, as JSON.
+register('measure', function(keys)
+  local base = keys[1]
+  local entries = key(base, 'entries')
+  local result = { at = int(now()), entries = 0, pending = 0, orphaned = 0 }
+  for _, name in ipairs({ 'totals', 'ledger', 'clock', 'control', 'actors' }) do
+    result[name] = map(redis.call('HGETALL', key(base, name)))
+    result[name][''] = '' -- cjson writes an empty table as an object only if it has a key
+  end
+  result.leases = map(redis.call('ZRANGE', key(base, 'leases'), 0, -1, 'WITHSCORES'))
+  result.leases[''] = ''
+  result.leader = redis.call('GET', key(base, 'leader')) or ''
+  if redis.call('EXISTS', entries) == 1 then
+    result.entries = redis.call('XLEN', entries)
+    for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', entries, GROUP)) do
+      local consumer = map(flat)
+      local lease = tonumber(result.leases[consumer.name] or '')
+      result.pending = result.pending + consumer.pending
+      if not lease or lease < tonumber(result.at) then
+        result.orphaned = result.orphaned + consumer.pending
+      end
+    end
+  end
+  return cjson.encode(result)
+end, { 'no-writes' })

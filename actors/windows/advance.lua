@@ -1,0 +1,126 @@
+-- The watermark that the ledger allows now; nil where a partition holds it.
+-- A partition is idle when the bridge has read to Kafka's end, everything is finished, and nothing
+-- has come for idleAfter. Is every one idle, event time goes on with the clock from the last record.
+local function watermarkOf(base, delay, idleAfter)
+  local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
+  local time = now()
+  local least, greatest, lastData, holder
+  local running, unread = false, false
+  for field, frontier in pairs(ledger) do
+    local p = string.match(field, '^(%d+):frontier$')
+    if p then
+      local next, max = ledger[p .. ':next'], tonumber(ledger[p .. ':max'] or '')
+      local dataAt = tonumber(ledger[p .. ':dataAt'])
+      local atEnd = frontier == next and tonumber(next) >= tonumber(ledger[p .. ':high'])
+        and time - tonumber(ledger[p .. ':seenAt']) < 5000
+      if max and (not greatest or max > greatest) then greatest = max end
+      if not lastData or dataAt > lastData then lastData = dataAt end
+      if not (atEnd and time - dataAt >= idleAfter) then
+        running = true
+        if not max then
+          unread, holder = true, p
+        elseif not unread and (not least or max < least) then
+          least, holder = max, p
+        end
+      end
+    end
+  end
+  if unread then return nil, holder end
+  if running then return least - delay, holder end
+  if greatest then return greatest - delay + time - lastData, '' end
+  return nil, ''
+end
+
+-- End of the earliest window after closedTo that has a pane, and all panes' starts.
+local function earliestEnd(base, size, slide, closedTo)
+  local earliest
+  for _, text in ipairs(redis.call('HKEYS', key(base, 'panes'))) do
+    local pane = tonumber(text)
+    local first = pane + slide
+    if closedTo and first <= closedTo then first = closedTo + slide end
+    if first <= pane + size and (not earliest or first < earliest) then earliest = first end
+  end
+  return earliest
+end
+
+local function dropPane(base, pane)
+  redis.call('UNLINK', key(base, 'pane:' .. int(pane)))
+  redis.call('HDEL', key(base, 'panes'), int(pane))
+end
+
+-- Rows of one HSCAN step over a pane of the window that is being closed: each group once, merged
+-- over the window's panes. `emitted` keeps groups from coming twice, from two panes or from HSCAN.
+local function closeStep(base, shape, pane, cursor, rows)
+  local format = cellFormat(shape.ops)
+  local page = redis.call('HSCAN', key(base, 'pane:' .. int(pane)), cursor, 'COUNT', '200')
+  for i = 1, #page[2], 2 do
+    local group, cells = page[2][i], page[2][i + 1]
+    if redis.call('SADD', key(base, 'emitted'), group) == 1 then
+      for other = shape.closing - shape.size, shape.closing - shape.slide, shape.slide do
+        local more = other ~= pane and redis.call('HGET', key(base, 'pane:' .. int(other)), group)
+        if more then cells = merge(shape.ops, format, cells, more) end
+      end
+      rows[#rows + 1] = struct.pack('<I4', #group) .. group .. cells
+    end
+  end
+  return page[1], #page[2] / 2
+end
+
+-- Emits the rows of the window that is being closed, until it is done or the budget is used.
+local function closeSome(base, shape, budget)
+  local clock = key(base, 'clock')
+  local state = redis.call('HMGET', clock, 'closing', 'closingPane', 'closingCursor')
+  shape.closing = tonumber(state[1])
+  local pane, cursor, rows = tonumber(state[2]), state[3], {}
+  while pane < shape.closing and budget > 0 do
+    local groups
+    cursor, groups = closeStep(base, shape, pane, cursor, rows)
+    budget = budget - groups - 1
+    if cursor == '0' then pane = pane + shape.slide end
+  end
+  local last = pane >= shape.closing
+  redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', shape.closedKept, '*',
+    'start', int(shape.closing - shape.size), 'end', int(shape.closing),
+    'rows', table.concat(rows), 'last', last and '1' or '0')
+  if last then
+    redis.call('HDEL', clock, 'closing', 'closingPane', 'closingCursor')
+    redis.call('UNLINK', key(base, 'emitted'))
+    dropPane(base, shape.closing - shape.size)
+  else
+    redis.call('HSET', clock, 'closingPane', int(pane), 'closingCursor', cursor)
+  end
+  return budget
+end
+
+-- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
+-- args: ops, window size, slide, watermark delay, idle after, groups at the most, closed entries kept
+-- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or ''
+register('advance', function(keys, args)
+  local base = keys[1]
+  local clock = key(base, 'clock')
+  local shape = { ops = args[1], size = tonumber(args[2]), slide = tonumber(args[3]),
+    closedKept = args[7] }
+  local candidate, holder = watermarkOf(base, tonumber(args[4]), tonumber(args[5]))
+  local held = redis.call('HMGET', clock, 'watermark', 'closedTo', 'closing')
+  local watermark, closedTo = tonumber(held[1] or ''), tonumber(held[2] or '')
+  if candidate and (not watermark or candidate > watermark) then
+    watermark = math.floor(candidate)
+    redis.call('HSET', clock, 'watermark', int(watermark))
+  end
+  local budget = tonumber(args[6])
+  if held[3] then budget = closeSome(base, shape, budget) end
+  local limit = watermark and math.floor(watermark / shape.slide) * shape.slide
+  while limit and budget > 0 and (not closedTo or closedTo < limit) do
+    local earliest = earliestEnd(base, shape.size, shape.slide, closedTo)
+    closedTo = earliest and math.min(earliest, limit) or limit
+    redis.call('HSET', clock, 'closedTo', int(closedTo))
+    if earliest and earliest <= limit then
+      redis.call('HSET', clock, 'closing', int(closedTo), 'closingPane', int(closedTo - shape.size),
+        'closingCursor', '0')
+      budget = closeSome(base, shape, budget)
+    end
+  end
+  local more = redis.call('HEXISTS', clock, 'closing') == 1 or (limit and closedTo < limit)
+  return { watermark and int(watermark) or '', closedTo and int(closedTo) or '', more and 1 or 0,
+    holder or '' }
+end, { 'allow-oom' })
