@@ -1,0 +1,48 @@
+/**
+ * What downloading and starting tells a person: on a terminal one live line that ends with the
+ * result, otherwise plain lines, and of steps in quick succession only some.
+ */
+import { systemClock } from '../actors/clock.ts'
+
+export interface Log {
+  /** Something done or found, kept on a line of its own. */
+  line(text: string): void
+  /** Where a long step is; on a terminal the next one takes its place. */
+  step(text: string): void
+}
+
+const PLAIN_STEP_EVERY_MS = 2_000
+
+export const silent: Log = { line: () => undefined, step: () => undefined }
+
+export function createLog(out: NodeJS.WriteStream = process.stderr): Log {
+  return out.isTTY ? liveLog(out) : plainLog(out)
+}
+
+function liveLog(out: NodeJS.WriteStream): Log {
+  let live = false
+  const clear = () => (live ? '\r\x1b[2K' : '')
+  return {
+    line(text) {
+      out.write(`${clear()}${text}\n`)
+      live = false
+    },
+    step(text) {
+      out.write(`${clear()}${text.slice(0, Math.max(20, (out.columns ?? 80) - 1))}`)
+      live = true
+    },
+  }
+}
+
+function plainLog(out: NodeJS.WriteStream): Log {
+  let last = Number.NEGATIVE_INFINITY
+  return {
+    line: (text) => void out.write(`${text}\n`),
+    step(text) {
+      const at = systemClock.elapsed()
+      if (at - last < PLAIN_STEP_EVERY_MS) return
+      last = at
+      out.write(`${text}\n`)
+    },
+  }
+}
