@@ -4,7 +4,7 @@
  * is done under it must also be safe when done twice.
  */
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { systemClock } from '../actors/clock.ts'
 import { isAlive } from './identity.ts'
 
@@ -13,6 +13,7 @@ const ASK_EVERY_MS = 100
 const NAMELESS_MS = 5_000
 
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  mkdirSync(dirname(path), { recursive: true })
   while (!tryLock(path)) {
     if (isAbandoned(path)) rmSync(path, { recursive: true, force: true })
     else await systemClock.sleep(ASK_EVERY_MS)

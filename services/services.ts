@@ -75,10 +75,11 @@ export type PlaceOptions = Pick<
 export async function startKafka(options: PlaceOptions, log: Log): Promise<Server> {
   const java = await findJava(log)
   const jars = await kafkaJars(log)
+  const dir = made(join(options.dir, 'kafka'))
   const kafka = await createKafka({
     java,
     jars,
-    dir: made(join(options.dir, 'kafka')),
+    dir,
     port: options.kafkaPort || (await freePort()),
     controllerPort: await freePort(),
     detached: options.detached,

@@ -33,13 +33,11 @@ export async function watchForLeaks(): Promise<() => Promise<void>> {
   await testServices()
   const before = new Set(descendants().map((child) => child.pid))
   return async () => {
-    const left = () => descendants().filter((child) => !before.has(child.pid))
-    await until('child processes to end', () => left().length === 0, { timeoutMs: 5_000 }).catch(
-      () => {
-        const names = left().map((child) => `${child.pid} ${child.command.slice(0, 100)}`)
-        throw new Error(`left behind: ${names.join('; ')}`)
-      },
-    )
+    await until('the child processes of the test to end', () => {
+      const left = descendants().filter((child) => !before.has(child.pid))
+      if (left.length === 0) return true
+      throw new Error(left.map(({ pid, command }) => `${pid} ${command.slice(0, 100)}`).join('; '))
+    })
   }
 }
 

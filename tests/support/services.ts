@@ -4,8 +4,8 @@
  * They are shared: a test makes names of its own (namespace.ts) and never flushes. One that stops or
  * kills a server starts its own with startServices.
  */
-import { createLog } from '../../services/progress.ts'
-import { startServices } from '../../services/services.ts'
+import { join } from 'node:path'
+import * as v from 'valibot'
 
 export interface TestServices {
   kafkaBrokers: string
@@ -14,17 +14,53 @@ export interface TestServices {
   environment: { KAFKA_BROKERS: string; REDIS_URL: string }
 }
 
+const heldSchema = v.union([
+  v.object({ KAFKA_BROKERS: v.string(), REDIS_URL: v.string() }),
+  v.object({ error: v.string() }),
+])
+
 let shared: Promise<TestServices> | undefined
 
+/** The first call of a process may take seconds, or minutes where Kafka has to be fetched. */
 export function testServices(): Promise<TestServices> {
-  shared ??= named() ?? startServices({ log: createLog() })
+  shared ??= named() ?? held()
   return shared
 }
 
 function named(): Promise<TestServices> | undefined {
-  const kafkaBrokers = process.env.MILLRACE_TEST_KAFKA
-  const redisUrl = process.env.MILLRACE_TEST_REDIS
-  if (!kafkaBrokers || !redisUrl) return undefined
-  const environment = { KAFKA_BROKERS: kafkaBrokers, REDIS_URL: redisUrl }
-  return Promise.resolve({ kafkaBrokers, redisUrl, environment })
+  const { MILLRACE_TEST_KAFKA: kafka, MILLRACE_TEST_REDIS: redis } = process.env
+  if (!kafka || !redis) return undefined
+  return Promise.resolve(toServices({ KAFKA_BROKERS: kafka, REDIS_URL: redis }))
+}
+
+/** By a shell that leaves at once, so that the holder is nobody's child; holder.ts says why. */
+async function held(): Promise<TestServices> {
+  const holder = [process.execPath, join(import.meta.dir, 'holder.ts'), String(process.pid)]
+  const shell = Bun.spawn(['/bin/sh', '-c', '"$@" &', 'sh', ...holder], {
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  const answer = v.parse(heldSchema, JSON.parse(await firstLine(shell.stdout)))
+  if ('error' in answer) throw new Error(`no services for the tests: ${answer.error}`)
+  return toServices(answer)
+}
+
+function toServices(environment: TestServices['environment']): TestServices {
+  return {
+    kafkaBrokers: environment.KAFKA_BROKERS,
+    redisUrl: environment.REDIS_URL,
+    environment,
+  }
+}
+
+/** The holder keeps its end of the pipe, so that there is no end of the stream to wait for. */
+async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of stream) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.includes('\n')) break
+  }
+  return text
 }

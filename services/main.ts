@@ -1,0 +1,112 @@
+/**
+ * `bun run services up|down|status`: the real Kafka and Redis for development. `up` leaves what it
+ * started running; `down` stops that and nothing else.
+ */
+import { join, resolve } from 'node:path'
+import { runMain, UsageError } from '../actors/errors.ts'
+import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import { composeStop } from './compose.ts'
+import { type FindOptions, type Found, findServices, kafkaSearch, redisSearch } from './find.ts'
+import { home } from './jars.ts'
+import { withLock } from './lock.ts'
+import { createLog } from './progress.ts'
+import { endProcess, forget, readRecord } from './records.ts'
+
+const command = {
+  help: `
+usage: bun run services up|down|status [--kafka-port N] [--redis-port N] [--data DIR]
+
+The Kafka and the Redis for development.
+
+  up       uses what KAFKA_BROKERS and REDIS_URL name; else what answers on the usual ports; else
+           starts containers (docker compose), else local programs, which stay until "down"
+  down     stops what "up" started, and nothing else
+  status   one line each; exit code 0 when both answer
+
+  --kafka-port N   of a Kafka on 127.0.0.1, whatever KAFKA_BROKERS names (9092)
+  --redis-port N   of a Redis on 127.0.0.1, whatever REDIS_URL names (6379)
+  --data DIR       data and logs of what is started (.millrace/services)
+
+Other ports and another directory make a second pair beside the first.
+`,
+  options: {
+    'kafka-port': { type: 'string' },
+    'redis-port': { type: 'string' },
+    data: { type: 'string' },
+  },
+  positionals: ['up|down|status'],
+} as const
+
+const PORTS = { from: 1, to: 65_535 }
+const VERBS = ['up', 'down', 'status'] as const
+const NAMES = ['kafka', 'redis'] as const
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseFlags({ ...command, positionals: [...command.positionals] })
+  const kafkaPort = wholeNumberFlag('kafka-port', values['kafka-port'], PORTS)
+  const redisPort = wholeNumberFlag('redis-port', values['redis-port'], PORTS)
+  const options = {
+    dir: resolve(values.data ?? join(home, 'services')),
+    detached: true,
+    log: createLog(),
+    ...(kafkaPort !== undefined && { kafkaPort }),
+    ...(redisPort !== undefined && { redisPort }),
+  }
+  const verb = VERBS.find((one) => one === positionals[0])
+  if (!verb) {
+    const given =
+      positionals[0] === undefined ? 'say' : `${JSON.stringify(positionals[0])} is not one of`
+    throw new UsageError(`${given} up, down or status; see --help`)
+  }
+  if (verb === 'status') return await status(options)
+  // Two at once would start two servers on one directory.
+  return await withLock(`${options.dir}.lock`, () => (verb === 'up' ? up : down)(options))
+}
+
+async function up(options: FindOptions): Promise<number> {
+  const { kafka, redis } = await findServices(options)
+  for (const found of [kafka, redis]) options.log.line(told(found))
+  return 0
+}
+
+function told({ name, address, source, server }: Found): string {
+  const pid = server ? ` (pid ${server.pid}, log ${server.logFile})` : ''
+  return `${label(name)} ${address} ${source}${pid}`
+}
+
+async function down({ dir, log }: FindOptions): Promise<number> {
+  for (const name of NAMES) {
+    const record = readRecord(dir, name)
+    if (record?.by === 'process') await endProcess(record)
+    if (record?.by === 'compose') await composeStop([name], log)
+    forget(dir, name)
+    log.line(
+      `${label(name)} ${record ? 'stopped' : 'nothing to stop: not started by "services up"'}`,
+    )
+  }
+  return 0
+}
+
+async function status(options: FindOptions): Promise<number> {
+  const lines = await Promise.all(
+    [kafkaSearch(options), redisSearch(options)].map(async (search) => {
+      const record = readRecord(options.dir, search.name)
+      const port = search.portGiven ? search.port : (record?.port ?? search.port)
+      const address = search.named?.address ?? `127.0.0.1:${port}`
+      const answers = await (search.named?.answers() ?? search.answersOn(port))
+      const ours = !search.named && record?.port === port
+      const by = ours && record.by === 'process' ? `, started here (pid ${record.pid})` : ''
+      const named = search.named ? ` (${search.variable})` : ''
+      const state = answers ? 'answers' : 'does not answer'
+      return { answers, text: `${label(search.name)} ${address} ${state}${by}${named}\n` }
+    }),
+  )
+  for (const line of lines) process.stdout.write(line.text)
+  return lines.every((line) => line.answers) ? 0 : 1
+}
+
+function label(name: (typeof NAMES)[number]): string {
+  return name === 'kafka' ? 'Kafka' : 'Redis'
+}
+
+await runMain('services', main)
