@@ -37,6 +37,8 @@ export interface Keys {
   leader: string
   control: string
   decisions: string
+  /** Hash: executors' time used, and what a static fleet would have used. */
+  cost: string
 }
 
 /** The consumer group of the entries and of mailboxes. */
@@ -69,5 +71,6 @@ export function keysOf(job: string, shard = 0): Keys {
     leader: `${base}:leader`,
     control: `${base}:control`,
     decisions: `${base}:decisions`,
+    cost: `${base}:cost`,
   }
 }

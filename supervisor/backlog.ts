@@ -1,0 +1,70 @@
+/**
+ * Measure: what waits, as the scale decision needs it, from one snapshot of Redis.
+ *
+ *   snapshot of Redis, or its failure → here → Measurement or unknown → decide.ts
+ *
+ * Guarantees: what could not be measured is *unknown*, never zero.
+ */
+import type { PartitionState, Snapshot } from '../actors/measure.ts'
+
+/** Kafka's high watermarks are the bridge's news; older than this they say nothing of Kafka's end. */
+export const lagStaleMs = 5_000
+
+export interface Measurement {
+  known: true
+  /** When, by our own monotonic-enough clock; epoch ms. */
+  at: number
+  /** Records in the stream that are not committed. */
+  waiting: number
+  /** Records in Kafka that the bridge has not fetched; null where the bridge's news is too old. */
+  kafkaLag: number | null
+  /** Counters since the job began: records that came into Kafka (null as above), that are done. */
+  arrived: number | null
+  committed: number
+  /** Time in which executors had records in hand, summed over all that ever ran; µs. */
+  busyUs: number
+  /** Stream entries, and of these the ones that no executor holds. */
+  entries: number
+  undelivered: number
+}
+
+export interface Unknown {
+  known: false
+  at: number
+}
+
+export type Observation = Measurement | Unknown
+
+/** The measurement that a snapshot gives; `snapshot` is null where taking it failed. */
+export function backlogOf(snapshot: Snapshot | null, at: number): Observation {
+  if (!snapshot || !isSound(snapshot)) return { known: false, at }
+  const { totals } = snapshot
+  const lag = kafkaLagOf(snapshot.partitions, snapshot.at)
+  return {
+    known: true,
+    at,
+    waiting: Math.max(0, totals.appended - totals.committed),
+    kafkaLag: lag,
+    arrived: lag === null ? null : totals.appended + lag,
+    committed: totals.committed,
+    busyUs: totals.busyUs,
+    entries: snapshot.entries,
+    undelivered: Math.max(0, snapshot.entries - snapshot.pending),
+  }
+}
+
+/** Σ max(0, high − next) over partitions; null before the bridge's first news and when it is old. */
+export function kafkaLagOf(partitions: readonly PartitionState[], at: number): number | null {
+  if (partitions.length === 0) return null
+  let lag = 0
+  for (const { high, next, seenAt } of partitions) {
+    if (at - seenAt > lagStaleMs) return null
+    lag += Math.max(0, high - next)
+  }
+  return lag
+}
+
+/** Counters that are not numbers (a key overwritten by somebody) measure nothing. */
+function isSound({ totals }: Snapshot): boolean {
+  return [totals.appended, totals.committed, totals.busyUs].every(Number.isFinite)
+}

@@ -1,0 +1,299 @@
+/**
+ * The status read model: what web, metrics and console show of a job, from snapshots of Redis.
+ *
+ *   Redis → snapshot, cached a quarter of a second → here → GET /api/status, executors, decisions, cost
+ *
+ * Guarantees: a number that is not known is null; many readers cost one snapshot; it only reads, so
+ * any process may have one. Rejects while Redis is away.
+ */
+import type { Clock } from '../actors/clock.ts'
+import { bounds } from '../actors/config.ts'
+import type { Job } from '../actors/job.ts'
+import type { Keys } from '../actors/keys.ts'
+import { measure, type PartitionState, type Snapshot } from '../actors/measure.ts'
+import { type Actor, type ActorState, delayBucketsMs } from '../actors/messages.ts'
+import type { Store } from '../actors/redis.ts'
+import { kafkaLagOf } from './backlog.ts'
+import { type CostReport, readCost } from './cost.ts'
+import { readDecisions } from './decisions.ts'
+import type { Decision, DecisionInputs, Reason } from './reasons.ts'
+
+export type JobState = 'running' | 'degraded' | 'paused' | 'stopped'
+
+/** Answer of GET /api/status; times are ISO 8601 in UTC. */
+export interface StatusReport {
+  job: string
+  topic: string
+  state: JobState
+  /** Why it is degraded or stopped, for people; null where it is neither. */
+  reason: string | null
+  at: string
+  watermark: string | null
+  /** The partition that holds the watermark: not read yet, behind, or simply the slowest. */
+  watermarkHeldBy: number | null
+  backlog: {
+    /** Records in the stream that are not committed; Kafka's lag comes on top. */
+    records: number
+    entries: number
+    pending: number
+    undelivered: number
+    kafkaLag: number | null
+  }
+  executors: { count: number; min: number | null; max: number | null; policy: string | null }
+  rates: { inPerSecond: number | null; outPerSecond: number | null }
+  latencyMs: { p50: number | null; p99: number | null }
+  totals: {
+    appended: number
+    committed: number
+    counted: number
+    filtered: number
+    late: number
+    rejected: number
+    /** appended − committed − waiting: anything but 0 is a bug. */
+    unaccounted: number
+  }
+  lastDecision: DecisionReport | null
+}
+
+/** One of GET /api/executors; other actors have the same form. */
+export interface ActorReport {
+  kind: Actor['kind']
+  id: string
+  pid: number
+  host: string
+  state: ActorState
+  startedAt: string
+  stoppedAt: string | null
+  reason: string | null
+  /** Share of time with records in hand, 0 to 1. */
+  busy: number | null
+  records: number
+  entries: number
+  recordsPerSecond: number | null
+  rssBytes: number
+}
+
+export interface DecisionReport {
+  at: string
+  from: number
+  to: number
+  reason: Reason
+  sentence: string
+  inputs: DecisionInputs
+}
+
+export interface StatusReader {
+  /** Rates need an earlier call of any kind, at least a second and at most ten before. */
+  status(): Promise<StatusReport>
+  executors(): Promise<{ executors: ActorReport[] }>
+  /** The bridge, supervisors and web processes too. */
+  actors(): Promise<{ actors: ActorReport[] }>
+  /** Newest first. */
+  decisions(limit: number): Promise<{ decisions: DecisionReport[] }>
+  cost(): Promise<CostReport>
+  /** Id of the supervisor that leads; null for none. */
+  leader(): Promise<string | null>
+}
+
+const cacheMs = 225
+const rateSpanMs = { least: 1_000, most: 10_000 }
+
+export function createStatusReader(
+  store: Store,
+  keys: Keys,
+  job: Pick<Job, 'name' | 'topic'>,
+  clock: Clock,
+): StatusReader {
+  const history: Snapshot[] = []
+  const taken = cached(clock, cacheMs, async () => {
+    const snapshot = await measure(store, keys)
+    remember(history, snapshot)
+    return snapshot
+  })
+  const last = cached(clock, cacheMs, () => readDecisions(store, keys, 1))
+  return {
+    async status() {
+      const [snapshot, [decision]] = await Promise.all([taken(), last()])
+      return statusOf(job, snapshot, history, decision ?? null)
+    },
+    async executors() {
+      const { actors } = await taken()
+      const executors = actors.filter(({ kind }) => kind === 'executor').map(actorReport)
+      return { executors: executors.sort(livingFirst) }
+    },
+    async actors() {
+      return { actors: (await taken()).actors.map(actorReport).sort(livingFirst) }
+    },
+    async decisions(limit) {
+      return { decisions: (await readDecisions(store, keys, limit)).map(decisionReport) }
+    },
+    cost: cached(clock, cacheMs, () => readCost(store, keys)),
+    async leader() {
+      return (await taken()).leader || null
+    },
+  }
+}
+
+/** The report of one snapshot; `history` holds earlier ones, oldest first, for the rates. Pure. */
+export function statusOf(
+  job: Pick<Job, 'name' | 'topic'>,
+  snapshot: Snapshot,
+  history: readonly Snapshot[],
+  decision: Decision | null,
+): StatusReport {
+  const { totals, control } = snapshot
+  const executors = snapshot.actors.filter((actor) => actor.kind === 'executor' && actor.alive)
+  return {
+    job: job.name,
+    topic: job.topic,
+    ...stateOf(snapshot),
+    at: iso(snapshot.at),
+    watermark: snapshot.watermark === null ? null : iso(snapshot.watermark),
+    watermarkHeldBy: watermarkHolder(snapshot.partitions, snapshot.at),
+    backlog: {
+      records: totals.appended - totals.committed,
+      entries: snapshot.entries,
+      pending: snapshot.pending,
+      undelivered: Math.max(0, snapshot.entries - snapshot.pending),
+      kafkaLag: kafkaLagOf(snapshot.partitions, snapshot.at),
+    },
+    executors: {
+      count: executors.length,
+      min: wholeOrNull(control.min),
+      max: wholeOrNull(control.max),
+      policy: control.policy || null,
+    },
+    rates: ratesOf(snapshot, history),
+    latencyMs: latencyOf(executors),
+    totals: {
+      appended: totals.appended,
+      committed: totals.committed,
+      counted: totals.counted,
+      filtered: totals.filtered,
+      late: totals.late,
+      rejected: totals.rejected,
+      unaccounted: totals.appended - totals.committed - totals.waiting,
+    },
+    lastDecision: decision && decisionReport(decision),
+  }
+}
+
+export function decisionReport(decision: Decision): DecisionReport {
+  return { ...decision, at: iso(decision.at) }
+}
+
+/** Stopped without a leader; degraded with what is wrong; paused by the operator; else running. */
+export function stateOf(snapshot: Snapshot): { state: JobState; reason: string | null } {
+  if (!snapshot.leader) return { state: 'stopped', reason: 'no supervisor leads' }
+  const failed = snapshot.actors.find((actor) => actor.state === 'failed')
+  if (failed) {
+    const why = failed.reason ?? 'it gives no reason'
+    return { state: 'degraded', reason: `the ${failed.kind} failed: ${why}` }
+  }
+  if (snapshot.control.paused === '1') return { state: 'paused', reason: null }
+  return { state: 'running', reason: null }
+}
+
+/** The partition that the watermark waits for; the same rule as actors/windows/advance.lua. */
+export function watermarkHolder(partitions: readonly PartitionState[], at: number): number | null {
+  const holding = partitions.filter(
+    ({ frontier, next, high, seenAt, dataAt }) =>
+      !(
+        frontier === next &&
+        next >= high &&
+        at - seenAt < 5_000 &&
+        at - dataAt >= bounds.idleAfterMs
+      ),
+  )
+  const unread = holding.find(({ maxEventTime }) => maxEventTime === null)
+  if (unread) return unread.partition
+  const slowest = holding.reduce<PartitionState | null>(
+    (least, each) => (!least || each.maxEventTime! < least.maxEventTime! ? each : least),
+    null,
+  )
+  return slowest?.partition ?? null
+}
+
+function ratesOf(now: Snapshot, history: readonly Snapshot[]): StatusReport['rates'] {
+  const before = history.find(({ at }) => {
+    const age = now.at - at
+    return age >= rateSpanMs.least && age <= rateSpanMs.most
+  })
+  if (!before) return { inPerSecond: null, outPerSecond: null }
+  const seconds = (now.at - before.at) / 1_000
+  const rate = (name: 'appended' | 'committed') =>
+    Math.max(0, Math.round(((now.totals[name] - before.totals[name]) / seconds) * 10) / 10)
+  return { inPerSecond: rate('appended'), outPerSecond: rate('committed') }
+}
+
+/** Quantiles of the summed histograms: the upper bound of the bucket that holds them. */
+export function latencyOf(executors: readonly Pick<Actor, 'delays'>[]): StatusReport['latencyMs'] {
+  const sums: number[] = delayBucketsMs.map((_, k) =>
+    executors.reduce((sum, { delays }) => sum + (delays[k] ?? 0), 0),
+  )
+  const count = sums.reduce((sum, records) => sum + records, 0)
+  const quantile = (share: number) => {
+    let left = count * share
+    const bucket = sums.findIndex((records) => (left -= records) <= 0 && records > 0)
+    return count === 0 ? null : Math.round(delayBucketsMs[bucket]! * 10) / 10
+  }
+  return { p50: quantile(0.5), p99: quantile(0.99) }
+}
+
+function actorReport(actor: Snapshot['actors'][number]): ActorReport {
+  const silent = !actor.alive && ['starting', 'running', 'draining'].includes(actor.state)
+  return {
+    kind: actor.kind,
+    id: actor.id,
+    pid: actor.pid,
+    host: actor.host,
+    state: silent ? 'dead' : actor.state,
+    startedAt: iso(actor.startedAt),
+    stoppedAt: actor.stoppedAt === null ? null : iso(actor.stoppedAt),
+    reason: silent ? 'its heartbeats stopped' : actor.reason,
+    busy: actor.alive ? actor.busy : null,
+    records: actor.records,
+    entries: actor.entries,
+    recordsPerSecond: actor.alive ? actor.recordsPerSecond : null,
+    rssBytes: actor.rssBytes,
+  }
+}
+
+const isLiving = ({ state }: ActorReport) => !['stopped', 'dead', 'failed'].includes(state)
+
+const livingFirst = (a: ActorReport, b: ActorReport) =>
+  Number(isLiving(b)) - Number(isLiving(a)) || b.startedAt.localeCompare(a.startedAt)
+
+/** Keeps snapshots for the rates: about one a half second, none older than the span. */
+function remember(history: Snapshot[], snapshot: Snapshot): void {
+  const newest = history.at(-1)
+  if (!newest || snapshot.at - newest.at >= 450) history.push(snapshot)
+  while (history[0] && snapshot.at - history[0].at > rateSpanMs.most / 2 && history.length > 1) {
+    // The last one that is old enough stays, so that there is always something to compare with.
+    if (snapshot.at - history[1]!.at < rateSpanMs.least) break
+    history.shift()
+  }
+}
+
+/** One call for many askers; a failure is not kept. */
+function cached<T>(clock: Clock, forMs: number, ask: () => Promise<T>): () => Promise<T> {
+  let askedAt = Number.NEGATIVE_INFINITY
+  let answer: Promise<T> | null = null
+  return () => {
+    const now = clock.elapsed()
+    if (answer && now - askedAt < forMs) return answer
+    askedAt = now
+    const asked = ask()
+    answer = asked
+    asked.catch(() => {
+      if (answer === asked) answer = null
+    })
+    return asked
+  }
+}
+
+function wholeOrNull(text: string | undefined): number | null {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : null
+}
+
+const iso = (ms: number) => new Date(ms).toISOString()
