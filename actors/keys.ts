@@ -33,6 +33,8 @@ export interface Keys {
   /** Set: executors that left in order, whose entries carry no suspicion. */
   left: string
   mailbox(actor: string): string
+  /** String: the bridge that works. */
+  bridge: string
   /** String: the leading supervisor. Hash: limits and pause. Stream: decisions. */
   leader: string
   control: string
@@ -68,6 +70,7 @@ export function keysOf(job: string, shard = 0): Keys {
     leases: `${base}:leases`,
     left: `${base}:left`,
     mailbox: (actor) => `${base}:mailbox:${actor}`,
+    bridge: `${base}:bridge`,
     leader: `${base}:leader`,
     control: `${base}:control`,
     decisions: `${base}:decisions`,

@@ -1,3 +1,18 @@
+-- How many executors died with an entry, and the record that was in hand: `offset|deaths`.
+local function suspicion(base, id, died)
+  local crashes, suspects = key(base, 'crashes'), key(base, 'suspects')
+  local suspect = redis.call('HGET', suspects, id) or ''
+  if not died then
+    return tonumber(redis.call('HGET', crashes, id) or '0'), suspect
+  end
+  local offset, deaths = string.match(suspect, '^(%d+)|(%d+)$')
+  if offset then
+    suspect = offset .. '|' .. int(tonumber(deaths) + 1)
+    redis.call('HSET', suspects, id, suspect)
+  end
+  return redis.call('HINCRBY', crashes, id, 1), suspect
+end
+
 -- claim: gives the caller entries that no living executor holds.
 -- args: me, entries at the most
 -- reply: for each entry {id, fields, progress or '', executors that died with it, suspect or ''}
@@ -17,10 +32,9 @@ register('claim', function(keys, args)
         local id = item[1]
         local claimed = redis.call('XCLAIM', entries, GROUP, me, 0, id)
         if claimed[1] then
-          local crashes = died and redis.call('HINCRBY', key(base, 'crashes'), id, 1)
-            or tonumber(redis.call('HGET', key(base, 'crashes'), id) or '0')
+          local crashes, suspect = suspicion(base, id, died)
           reply[#reply + 1] = { id, claimed[1][2], redis.call('HGET', key(base, 'progress'), id) or '',
-            crashes, redis.call('HGET', key(base, 'suspects'), id) or '' }
+            crashes, suspect }
         end
       end
       if consumer.pending <= #pending then
@@ -113,7 +127,6 @@ local function writeSlice(base, slice, totals)
   end
   if not slice.done then
     redis.call('HSET', key(base, 'progress'), slice.id, slice.to .. '|' .. max .. '|' .. int(records))
-    redis.call('HDEL', key(base, 'suspects'), slice.id)
     totals.waiting = totals.waiting - slice.records
     return
   end

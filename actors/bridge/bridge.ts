@@ -1,0 +1,357 @@
+/**
+ * The bridge: Kafka's record batches in, stream entries and the ledger's offsets out, in one atomic
+ * call each. Guarantees: each offset is appended once, whoever else appends and whoever dies,
+ * because an append counts only if the ledger still says what the bridge believes.
+ *
+ * It works in sessions. A session asks the ledger where each partition stands, then pumps: one loop
+ * for each leading broker, the next fetch under way while the last one is appended. Whatever fails
+ * ends the session; the next one asks the ledger again, so an unknown outcome needs no special case.
+ * Back-pressure: while the stream is full nothing is fetched, and Kafka is the buffer.
+ */
+import { backoffDelayMs } from '../backoff.ts'
+import type { Clock } from '../clock.ts'
+import { bounds } from '../config.ts'
+import { messageOf, RefusalError } from '../errors.ts'
+import type { Job } from '../job.ts'
+import type { FetchedPartition, RawKafka } from '../kafka.ts'
+import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
+import type { Keys } from '../keys.ts'
+import type { Lifecycle } from '../lifecycle.ts'
+import { jobShape } from '../load.ts'
+import type { Log } from '../log.ts'
+import { isOutage, type Store } from '../redis.ts'
+import { Cost } from './cost.ts'
+import { pack, type PackedEntry } from './pack.ts'
+
+export interface BridgeOptions {
+  job: Job
+  keys: Keys
+  store: Store
+  kafka: RawKafka
+  /** Where to begin a partition that the ledger does not know, and Kafka's address for messages. */
+  from: 'latest' | 'earliest'
+  address: string
+  /** Go on past records that Kafka deleted before they were read, instead of stopping. */
+  acceptLoss: boolean
+  clock: Clock
+  log: Log
+  life: Lifecycle
+  /** Ends the bridge's work: it is draining, or another bridge has the lease. */
+  signal: AbortSignal
+}
+
+/** The partitions' next offsets as this session knows them, and their ends in Kafka. */
+interface Positions {
+  next: Map<number, number>
+  high: Map<number, number>
+}
+
+/** Ends a session for a reason that is no failure: leaders or partitions changed, a rival appended. */
+class Stale extends Error {}
+
+const topicCheckMs = 5_000
+const fullPollMs = 20
+
+export class Bridge {
+  readonly #options: BridgeOptions
+  readonly #cost: Cost
+  #waiting = { records: 0, bytes: 0 }
+  #frontiers = new Map<number, number>()
+  #committed = ''
+
+  constructor(options: BridgeOptions) {
+    this.#options = options
+    this.#cost = new Cost(options.job.work !== null)
+  }
+
+  /** Runs until it is asked to end; rejects where going on would lose or repeat records. */
+  async run(): Promise<void> {
+    const { life, signal, clock, log } = this.#options
+    if (life.state === 'starting') life.to('running')
+    for (let failures = 0; !signal.aborted; ) {
+      const started = clock.elapsed()
+      try {
+        await this.#session()
+      } catch (error) {
+        if (error instanceof Stale) log.info(error.message)
+        else this.#endure(error, failures === 0)
+        failures = clock.elapsed() - started > 10_000 ? 1 : failures + 1
+        const backoff = { baseMs: 50, capMs: bounds.redisRetryCapMs }
+        await clock.sleep(backoffDelayMs(backoff, failures, clock.random()), signal)
+      }
+    }
+  }
+
+  /** Passes on an error that is no outage; says an outage once. */
+  #endure(error: unknown, first: boolean): void {
+    const { address, life, log } = this.#options
+    const kafka = isKafkaOutage(error)
+    if (!kafka && !isOutage(error)) throw error
+    if (kafka && first) {
+      log.warn(`Kafka at ${address} does not answer; trying again`, { error: kafkaMessage(error) })
+    }
+    life.explain(kafka ? `Kafka at ${address} does not answer` : 'Redis does not answer')
+  }
+
+  async #session(): Promise<void> {
+    const { life, kafka } = this.#options
+    const topic = await this.#connect()
+    const positions = await this.#open(topic)
+    life.explain(null)
+    const ended = new AbortController()
+    const signal = AbortSignal.any([ended.signal, this.#options.signal])
+    const pumps = [...kafka.leaders(topic.partitions)].map(([node, partitions]) =>
+      this.#pump(node, partitions, positions, signal),
+    )
+    const watch = this.#watch(topic, positions, signal)
+    try {
+      await Promise.race([...pumps, watch])
+    } finally {
+      ended.abort()
+      await Promise.allSettled([...pumps, watch])
+    }
+  }
+
+  async #connect() {
+    const { kafka, job } = this.#options
+    try {
+      return await kafka.connect()
+    } catch (error) {
+      if ((error as { type?: string }).type === 'UNKNOWN_TOPIC_OR_PARTITION') {
+        this.#options.life.explain(`topic ${job.topic} does not exist yet`)
+        await this.#options.clock.sleep(500, this.#options.signal)
+        throw new Stale(`topic ${job.topic} does not exist yet; waiting for it`, { cause: error })
+      }
+      throw error
+    }
+  }
+
+  /** Registers the partitions and learns where each stands; refuses where that can't be right. */
+  async #open(topic: { id: string; partitions: number[] }): Promise<Positions> {
+    const { kafka, store, keys, job, from } = this.#options
+    const earliest = await kafka.offsets('earliest', topic.partitions)
+    const latest = await kafka.offsets('latest', topic.partitions)
+    // A partition that was added to a topic we read already is new from its beginning.
+    const known = await store.redis.hexists(keys.ledger, 'topicId')
+    const start = known || from === 'earliest' ? earliest : latest
+    const reply = (await store.call('open', keys.base, [
+      topic.id,
+      jobShape(job),
+      ...topic.partitions.flatMap((p) => [p, start.get(p) ?? 0, latest.get(p) ?? 0]),
+    ])) as string[]
+    if (reply[0] === 'topic') throw new RefusalError(anotherTopic(job))
+    if (reply[0] === 'shape') throw new RefusalError(anotherShape(job))
+    const next = new Map<number, number>()
+    for (let i = 1; i < reply.length; i += 2) next.set(Number(reply[i]), Number(reply[i + 1]))
+    for (const partition of topic.partitions) {
+      await this.#checkPosition(partition, next, earliest, latest)
+    }
+    return { next, high: latest }
+  }
+
+  async #checkPosition(
+    partition: number,
+    next: Map<number, number>,
+    earliest: Map<number, number>,
+    latest: Map<number, number>,
+  ): Promise<void> {
+    const { job, acceptLoss, log } = this.#options
+    const position = next.get(partition)!
+    const first = earliest.get(partition) ?? 0
+    const last = latest.get(partition) ?? 0
+    const place = `partition ${partition} of topic ${job.topic}`
+    if (position > last) {
+      throw new RefusalError(
+        `${place} ends at offset ${last}, but job ${job.name} has read up to ${position}: the topic was emptied or replaced; run the job under another name to begin anew`,
+      )
+    }
+    if (position >= first) return
+    const lost = `records ${position} to ${first - 1} of ${place} were deleted by retention before they were read`
+    if (!acceptLoss) {
+      throw new RefusalError(`${lost}; start with --accept-loss to go on without them`)
+    }
+    log.error(lost)
+    await this.#append(partition, position, first, first, [])
+    next.set(partition, first)
+  }
+
+  /** Fetches from one leader and appends, until the signal; the next fetch overlaps the append. */
+  async #pump(
+    node: string,
+    partitions: number[],
+    positions: Positions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { kafka } = this.#options
+    const fetch = () =>
+      kafka.fetch(
+        node,
+        partitions.map((partition) => ({ partition, offset: positions.next.get(partition)! })),
+        bounds.fetchWaitMs,
+      )
+    let fetching = fetch()
+    while (!signal.aborted) {
+      const fetched = await fetching
+      const work = fetched.map((one) => this.#plan(one, positions))
+      const overlap = this.#hasRoom()
+      if (overlap && !signal.aborted) fetching = fetch()
+      try {
+        await Promise.all(work.map((one) => this.#appendAll(one)))
+      } catch (error) {
+        fetching.catch(() => {})
+        throw error
+      }
+      if (overlap) continue
+      await this.#untilRoom(signal)
+      fetching = fetch()
+    }
+    fetching.catch(() => {})
+  }
+
+  /** What one fetched partition adds; moves the session's position past it. */
+  #plan(fetched: FetchedPartition, positions: Positions) {
+    const { partition, error, batches, high, next } = fetched
+    if (error) throw new Stale(`Kafka says ${error} for partition ${partition}`)
+    const from = positions.next.get(partition)!
+    positions.next.set(partition, next)
+    positions.high.set(partition, Math.max(high, next))
+    const limits = { bytes: bounds.entryBytes, records: this.#cost.recordsPerEntry }
+    return { partition, from, next, high, entries: pack(from, batches, limits) }
+  }
+
+  async #appendAll(plan: ReturnType<Bridge['#plan']>): Promise<void> {
+    const { partition, entries, high } = plan
+    let from = plan.from
+    for (let first = 0; first < entries.length; ) {
+      const count = callLength(entries, first)
+      const part = entries.slice(first, first + count)
+      first += count
+      const to = first === entries.length ? plan.next : part.at(-1)!.to
+      // The last entry takes in what follows it without records for us, so that entries tile.
+      const last = part.at(-1)!
+      part[part.length - 1] = { ...last, to }
+      await this.#append(partition, from, to, high, part)
+      from = to
+    }
+    if (entries.length === 0 && plan.next > from) {
+      await this.#append(partition, from, plan.next, high, [])
+    }
+  }
+
+  async #append(
+    partition: number,
+    expected: number,
+    next: number,
+    high: number,
+    entries: PackedEntry[],
+  ): Promise<void> {
+    const { store, keys, clock } = this.#options
+    const args = entries.flatMap(({ from, to, records, payload }) => [from, to, records, payload])
+    const reply = (await store.call('append', keys.base, [
+      partition,
+      expected,
+      next,
+      high,
+      ...args,
+    ])) as [number, ...(number | string)[]]
+    if (reply[0] === 1) {
+      const [, records, bytes, busyUs, committed] = reply.map(Number)
+      this.#waiting = { records: records!, bytes: bytes! }
+      this.#cost.learn(busyUs!, committed!, clock.elapsed())
+      return
+    }
+    if (reply[1] === '') {
+      throw new RefusalError(
+        `the ledger of job ${this.#options.job.name} is gone: Redis was emptied while the job ran`,
+      )
+    }
+    throw new Stale(
+      `partition ${partition}: the ledger says ${reply[1]}, not ${expected}; reading from there`,
+    )
+  }
+
+  #hasRoom(): boolean {
+    const { records, bytes } = this.#waiting
+    return records < bounds.streamRecordsMax && bytes < bounds.streamBytesMax
+  }
+
+  /** Past the high-water mark: waits for the low-water mark, half of it. */
+  async #untilRoom(signal: AbortSignal): Promise<void> {
+    const { store, keys, clock } = this.#options
+    while (!signal.aborted) {
+      const [records, bytes] = await store.redis.hmget(keys.totals, 'waiting', 'waitingBytes')
+      this.#waiting = { records: Number(records), bytes: Number(bytes) }
+      const low =
+        this.#waiting.records <= bounds.streamRecordsMax / 2 &&
+        this.#waiting.bytes <= bounds.streamBytesMax / 2
+      if (low) return
+      await clock.sleep(fullPollMs, signal)
+    }
+  }
+
+  /**
+   * Beside the pumps: tells Redis the high watermarks, Kafka the finished frontiers, and looks
+   * whether this is still the topic that the session began with.
+   */
+  async #watch(
+    topic: { id: string; partitions: number[] },
+    positions: Positions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { store, keys, clock, kafka, job } = this.#options
+    let checkedAt = clock.elapsed()
+    while (!signal.aborted) {
+      const highs = [...positions.high].flat()
+      const reply = (await store.call('seen', keys.base, highs)) as string[]
+      for (let i = 0; i < reply.length; i += 2) {
+        this.#frontiers.set(Number(reply[i]), Number(reply[i + 1]))
+      }
+      await this.#commitFrontiers()
+      if (clock.elapsed() - checkedAt > topicCheckMs) {
+        checkedAt = clock.elapsed()
+        const now = await kafka.topic()
+        if (topic.id !== now.id) throw new RefusalError(anotherTopic(job))
+        if (now.partitions.length !== topic.partitions.length) {
+          throw new Stale(`topic ${job.topic} has ${now.partitions.length} partitions now`)
+        }
+      }
+      await clock.sleep(bounds.heartbeatMs, signal)
+    }
+  }
+
+  /** Kafka's own tools show the group's lag by these; nothing of ours reads them. */
+  async #commitFrontiers(): Promise<void> {
+    const { kafka, job, log } = this.#options
+    const state = JSON.stringify([...this.#frontiers])
+    if (state === this.#committed) return
+    try {
+      await kafka.commitOffsets(groupIdOf(job), this.#frontiers)
+      this.#committed = state
+    } catch (error) {
+      if (isKafkaOutage(error)) throw error
+      log.warn('Kafka did not take the group offsets', { error: messageOf(error) })
+      this.#committed = state
+    }
+  }
+}
+
+/** The consumer group under which Kafka's tools see a job. */
+export const groupIdOf = (job: Job): string => `millrace-${job.name}`
+
+/** How many entries one call takes: about a megabyte, so that Redis is held for a moment only. */
+function callLength(entries: PackedEntry[], first: number): number {
+  let bytes = 0
+  let count = 0
+  while (first + count < entries.length && count < 64) {
+    bytes += entries[first + count]!.payload.length
+    if (count > 0 && bytes > 4 * bounds.entryBytes) break
+    count++
+  }
+  return count
+}
+
+const anotherTopic = (job: Job) =>
+  `topic ${job.topic} was deleted and made again since job ${job.name} began to read it; run the job under another name to begin anew`
+
+const anotherShape = (job: Job) =>
+  `job ${job.name} was run with other windows, groups or aggregates before; run it under another name`

@@ -1,0 +1,261 @@
+/**
+ * A batch: the slices of entries that one commit carries, and their fold. A slice is a run of one
+ * entry's records, [from, to); the last of an entry is `done`. Folding the same slices again, with
+ * what a refused commit told, gives the batch to try next.
+ */
+import type { Clock } from '../clock.ts'
+import { bounds } from '../config.ts'
+import { messageOf } from '../errors.ts'
+import type { Job } from '../job.ts'
+import { type Candidate, Fold, type Verdict } from './fold.ts'
+import type { Entry } from './inbox.ts'
+import { RecordCursor } from './records.ts'
+
+export interface Slice {
+  entry: Entry
+  from: number
+  to: number
+  maxEventTime: number | null
+  records: number
+  done: boolean
+  /** Kafka timestamps of its records: [epoch ms, number] in runs. */
+  stamps: [number, number][]
+}
+
+/** What folding asks of the outside: time, and leave to note the record that is in hand. */
+export interface FoldContext {
+  job: Job
+  clock: Clock
+  /** Notes the record in hand before the job's code sees it; see `suspects` in docs/redis.md. */
+  mark: (entry: Entry, offset: number) => Promise<void>
+}
+
+/** Deaths with the same record in hand after which it is taken for the cause. */
+const DEATHS_OF_POISON = 2
+/** How many records pass between two looks at the clock. */
+const CLOCK_EVERY = 64
+
+export class Batch {
+  readonly slices: Slice[] = []
+  readonly fold: Fold
+  busyMs = 0
+  readonly #context: FoldContext
+
+  constructor(context: FoldContext, verdict: Verdict) {
+    this.#context = context
+    this.fold = new Fold(context.job, verdict, () => context.clock.now())
+  }
+
+  /** No more may come into it: the commit would take too long, or come too late. */
+  get full(): boolean {
+    return (
+      this.busyMs >= bounds.commitWorkMs ||
+      this.slices.length >= bounds.commitEntriesMax ||
+      this.#heavy
+    )
+  }
+
+  get #heavy(): boolean {
+    return (
+      this.fold.groups >= bounds.commitGroupsMax ||
+      this.fold.rejects.length >= bounds.commitRejectsMax
+    )
+  }
+
+  /**
+   * Folds an entry from its cursor on, until it ends, the batch is full, or `stop` says so. The
+   * entry's cursor moves; `cursor` keeps its place in the payload from batch to batch.
+   */
+  async take(entry: Entry, cursor: RecordCursor, stop: () => boolean): Promise<Slice> {
+    const slice = this.#begin(entry, entry.cursor)
+    const started = this.#context.clock.elapsed()
+    const spent = () => this.#context.clock.elapsed() - started
+    const full = () => this.#heavy || this.busyMs + spent() >= bounds.commitWorkMs
+    const careful = entry.crashes > 0
+    const { work } = this.#context.job
+    slice.done =
+      work || careful
+        ? await this.#workThrough(slice, cursor, careful, () => full() || stop())
+        : this.#foldThrough(slice, cursor, full)
+    this.#end(slice)
+    entry.cursor = slice.to
+    this.busyMs += spent()
+    return slice
+  }
+
+  /** The same slices but for those of lost entries, folded by another verdict. */
+  async again(verdict: Verdict, lost: ReadonlySet<string>): Promise<Batch> {
+    const batch = new Batch(this.#context, verdict)
+    batch.busyMs = this.busyMs
+    for (const { entry, from, to, done } of this.slices) {
+      if (lost.has(entry.id)) continue
+      const slice = batch.#begin(entry, from)
+      const cursor = new RecordCursor(entry.payload, from, to)
+      if (this.#context.job.work) await batch.#workThrough(slice, cursor, false, () => false)
+      else batch.#foldThrough(slice, cursor, () => false)
+      slice.to = to
+      slice.done = done
+      batch.#end(slice)
+    }
+    return batch
+  }
+
+  #begin(entry: Entry, from: number): Slice {
+    this.fold.begin(entry.partition)
+    const before = this.fold.records
+    const slice = {
+      entry,
+      from,
+      to: from,
+      maxEventTime: null,
+      records: -before,
+      done: false,
+      stamps: [],
+    }
+    this.slices.push(slice)
+    return slice
+  }
+
+  #end(slice: Slice): void {
+    slice.maxEventTime = this.fold.maxEventTime
+    slice.records += this.fold.records
+    if (slice.done) slice.to = slice.entry.to
+  }
+
+  /** The cheap way: no job code that waits. True at the entry's end. */
+  #foldThrough(slice: Slice, cursor: RecordCursor, full: () => boolean): boolean {
+    const { fold } = this
+    for (let count = 1; ; count++) {
+      const step = cursor.next()
+      if (step === 'end') return true
+      if (step === 'corrupt') {
+        this.#rejectCorrupt(slice, cursor)
+      } else {
+        const candidate = fold.check(cursor)
+        if (candidate) fold.add(candidate, candidate.row, cursor)
+        stamp(slice, cursor.timestamp)
+        slice.to = cursor.offset + 1
+      }
+      if ((count % CLOCK_EVERY === 0 || this.#heavy) && full()) return false
+    }
+  }
+
+  /**
+   * The way with `work`, and the careful way with one record in hand at a time. Up to `concurrency`
+   * records are worked on together; they are folded in their order.
+   */
+  async #workThrough(
+    slice: Slice,
+    cursor: RecordCursor,
+    careful: boolean,
+    full: () => boolean,
+  ): Promise<boolean> {
+    const together = careful ? 1 : this.#context.job.concurrency
+    for (let ended = false; !ended; ) {
+      const candidates: Candidate[] = []
+      while (candidates.length < together) {
+        const step = cursor.next()
+        ended = step === 'end'
+        if (ended) break
+        if (step === 'corrupt') {
+          this.#rejectCorrupt(slice, cursor)
+          continue
+        }
+        slice.to = cursor.offset + 1
+        stamp(slice, cursor.timestamp)
+        if (this.#isPoison(slice.entry, cursor.offset)) {
+          this.fold.reject(cursor, 'poison', 'executors died with this record in hand')
+          continue
+        }
+        if (together === 1) await this.#context.mark(slice.entry, cursor.offset)
+        const candidate = this.fold.check(cursor)
+        if (candidate) candidates.push(candidate)
+      }
+      await this.#work(candidates)
+      if (!ended && full()) return false
+    }
+    return true
+  }
+
+  async #work(candidates: Candidate[]): Promise<void> {
+    const { work } = this.#context.job
+    const outcomes = await Promise.allSettled(
+      candidates.map(async (candidate) => (work ? await work(candidate.row) : candidate.row)),
+    )
+    outcomes.forEach((outcome, i) => {
+      const candidate = candidates[i]!
+      if (outcome.status === 'fulfilled') this.fold.add(candidate, outcome.value, null)
+      else this.fold.reject(candidate, 'threw', messageOf(outcome.reason))
+    })
+  }
+
+  #isPoison(entry: Entry, offset: number): boolean {
+    return entry.suspect?.offset === offset && entry.suspect.deaths >= DEATHS_OF_POISON
+  }
+
+  #rejectCorrupt(slice: Slice, cursor: RecordCursor): void {
+    const { from, to, message } = cursor.corrupt!
+    this.fold.rejectBatch(from, to, message)
+    slice.to = to
+  }
+}
+
+function stamp(slice: Slice, timestamp: number): void {
+  const last = slice.stamps.at(-1)
+  if (last?.[0] === timestamp) last[1]++
+  else slice.stamps.push([timestamp, 1])
+}
+
+/** The arguments of the commit function; their order stands in commit.lua. */
+export function commitArguments(batch: Batch, me: string, job: Job): (string | number | Buffer)[] {
+  const { fold, slices } = batch
+  const closedTo = fold.verdict.closedTo ?? ''
+  const args: (string | number | Buffer)[] = [
+    me,
+    job.ops,
+    job.windowSizeMs,
+    job.windowSlideMs,
+    closedTo,
+    bounds.groupsMax,
+    bounds.rejectsKept,
+    bounds.verdictsKept,
+    job.topic,
+    fold.counted,
+    fold.filtered,
+    fold.late,
+    fold.rejected,
+    fold.partly,
+    Math.round(batch.busyMs * 1_000),
+    slices.length,
+  ]
+  for (const { entry, from, to, maxEventTime, records, done } of slices) {
+    args.push(
+      entry.id,
+      entry.partition,
+      entry.from,
+      entry.to,
+      entry.announced,
+      entry.bytes,
+      from,
+      to,
+      maxEventTime ?? '',
+      records,
+      done ? 1 : 0,
+    )
+  }
+  const panes = [...fold.panes.values()].filter(({ groups }) => groups.length > 0)
+  args.push(panes.length)
+  for (const { start, groups } of panes) {
+    args.push(start, groups.length)
+    for (const { key, cells } of groups) args.push(key, Buffer.from(cells.buffer))
+  }
+  args.push(fold.rejects.length)
+  for (const { partition, offset, reason, message, value } of fold.rejects) {
+    args.push(partition, offset, reason, message, value)
+  }
+  args.push(fold.verdicts.size)
+  for (const [name, offsets] of fold.verdicts) {
+    args.push(...name.split('|'), closedTo, offsets.join(','))
+  }
+  return args
+}

@@ -1,0 +1,306 @@
+/**
+ * The executor: entries in, commits out.
+ *
+ *   read → decode → parse → validate → filter → fold → commit → read …
+ *
+ * Two loops share a queue: one reads ahead, as much as some milliseconds of work; the other folds
+ * and hands over batches, of which one is being committed while the next is folded. Guarantees: a
+ * record's effect on its windows happens once, by the commit function; nothing is acknowledged
+ * before it has happened. Drains: no new entries, finish what is in hand, commit, leave.
+ */
+import { backoffDelayMs } from '../backoff.ts'
+import type { Clock } from '../clock.ts'
+import { bounds } from '../config.ts'
+import { messageOf, RefusalError } from '../errors.ts'
+import type { Job } from '../job.ts'
+import type { Keys } from '../keys.ts'
+import type { Lifecycle } from '../lifecycle.ts'
+import type { Log } from '../log.ts'
+import { isOutage, type Store } from '../redis.ts'
+import { Batch, commitArguments, type FoldContext } from './batch.ts'
+import { type Entry, Inbox } from './inbox.ts'
+import { RecordCursor } from './records.ts'
+import type { Stats } from './stats.ts'
+
+export interface ExecutorOptions {
+  job: Job
+  keys: Keys
+  /** Connections: one that blocks on reads, one for everything else. */
+  reader: Store
+  writer: Store
+  clock: Clock
+  log: Log
+  life: Lifecycle
+  stats: Stats
+}
+
+interface Held {
+  entry: Entry
+  cursor: RecordCursor
+}
+
+export class Executor {
+  readonly #options: ExecutorOptions
+  readonly #inbox: Inbox
+  readonly #context: FoldContext
+  readonly #queue: Held[] = []
+  /** Ids of entries from their arrival until their commit is through. */
+  readonly #held = new Set<string>()
+  readonly #full = new Map<number, Set<string>>()
+  #closedTo: number | null = null
+  #arrival = signal()
+  #space = signal()
+  #committing: Promise<void> = Promise.resolve()
+  #drainDeadline = Infinity
+
+  constructor(options: ExecutorOptions) {
+    const { reader, writer, keys, life, job, clock } = options
+    this.#options = options
+    this.#inbox = new Inbox(reader, writer, keys, life.id)
+    this.#context = { job, clock, mark: (entry, offset) => this.#mark(entry, offset) }
+    life.draining.addEventListener('abort', () => this.#startDraining())
+  }
+
+  /** Runs until it has drained; rejects on a bug or a refusal, never on an outage. */
+  async run(): Promise<void> {
+    await this.#throughOutages(async () => {
+      await this.#inbox.open()
+      const closedTo = await this.#options.writer.redis.hget(this.#options.keys.clock, 'closedTo')
+      this.#closedTo = closedTo === null ? null : Number(closedTo)
+    })
+    if (this.#options.life.state === 'starting') this.#options.life.to('running')
+    await Promise.all([this.#readLoop(), this.#workLoop()])
+  }
+
+  get #draining(): boolean {
+    return this.#options.life.draining.aborted
+  }
+
+  async #readLoop(): Promise<void> {
+    await this.#throughOutages(async () => this.#accept(await this.#inbox.claim()))
+    while (!this.#draining) {
+      const room = this.#room()
+      if (room === 0) {
+        await this.#space.next()
+        continue
+      }
+      try {
+        await this.#read(room)
+      } catch (error) {
+        if (!isOutage(error) && !isGone(error)) throw error
+        await this.#recover()
+      }
+    }
+    this.#arrival.fire()
+  }
+
+  async #read(room: number): Promise<void> {
+    const { entries, messages } = await this.#inbox.read(room, bounds.readBlockMs)
+    this.#accept(entries)
+    let claim = entries.length === 0 && messages.length === 0
+    for (const message of messages) {
+      if (message.kind === 'drain') this.#options.life.drain(message.reason)
+      if (message.kind === 'claim') claim = true
+    }
+    if (claim && !this.#draining) this.#accept(await this.#inbox.claim())
+  }
+
+  /** After an outage: groups may be gone, and replies with entries for us may have been lost. */
+  async #recover(): Promise<void> {
+    await this.#options.clock.sleep(50, this.#options.life.draining)
+    await this.#throughOutages(async () => {
+      await this.#inbox.open()
+      this.#accept(await this.#inbox.own())
+    })
+  }
+
+  /** Entries that may be read now, so that a little work is ahead and not more. */
+  #room(): number {
+    const costMs = this.#options.stats.costMs
+    const bytes = this.#queue.reduce((sum, { entry }) => sum + entry.bytes, 0)
+    if (bytes >= bounds.readAheadBytesMax) return 0
+    const first = this.#queue[0]?.entry
+    if (costMs === null) return this.#queue.length === 0 ? 1 : 0
+    const perEntryMs = costMs * Math.max(first?.announced ?? 1, 1)
+    const wanted = Math.floor(bounds.readAheadMs / perEntryMs)
+    const target = Math.min(Math.max(wanted, 1), bounds.readAheadEntriesMax)
+    return Math.max(target - this.#queue.length, 0)
+  }
+
+  #accept(entries: Entry[]): void {
+    for (const entry of entries) {
+      if (this.#held.has(entry.id)) continue
+      this.#held.add(entry.id)
+      const cursor = new RecordCursor(entry.payload, entry.cursor, entry.to)
+      this.#queue.push({ entry, cursor })
+    }
+    if (entries.length > 0) this.#arrival.fire()
+  }
+
+  async #workLoop(): Promise<void> {
+    let batch = this.#newBatch()
+    for (;;) {
+      const held = this.#queue[0]
+      if (held && !this.#overdue) {
+        const slice = await batch.take(held.entry, held.cursor, () => this.#overdue)
+        if (slice.done) this.#queue.shift()
+        if (slice.done) this.#space.fire()
+      }
+      const idle = this.#queue.length === 0 || this.#overdue
+      if (batch.full || (idle && batch.slices.length > 0)) {
+        await this.#submit(batch)
+        batch = this.#newBatch()
+      } else if (idle) {
+        if (this.#draining) break
+        await this.#arrival.next()
+      }
+      // Folding keeps the thread; reads and commits move on only when it is given back.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await this.#committing
+  }
+
+  /** Draining takes too long: what is left is handed back as it is. */
+  get #overdue(): boolean {
+    return this.#options.clock.elapsed() > this.#drainDeadline
+  }
+
+  #newBatch(): Batch {
+    return new Batch(this.#context, { closedTo: this.#closedTo, full: this.#full })
+  }
+
+  /** Waits for the commit before, then starts this one: one is under way while the next is folded. */
+  async #submit(batch: Batch): Promise<void> {
+    await this.#committing
+    this.#committing = this.#commit(batch)
+    // A failure is thrown where it is awaited; until then it must not count as unhandled.
+    this.#committing.catch(() => {})
+  }
+
+  async #commit(first: Batch): Promise<void> {
+    const { writer, keys, life, job, clock } = this.#options
+    let batch: Batch = first
+    const lost = new Set<string>()
+    while (batch.slices.length > 0) {
+      const args = commitArguments(batch, life.id, job)
+      const reply = await this.#throughOutages(() => writer.call('commit', keys.base, args))
+      const [outcome, ...details] = (reply ?? ['given up']) as [string, ...string[]]
+      switch (outcome) {
+        case 'ok':
+          this.#settle(batch)
+          return
+        case 'lost':
+          for (const id of details) lost.add(id)
+          this.#drop(lost)
+          break
+        case 'closed':
+          this.#closedTo = Number(details[0])
+          break
+        case 'full':
+          this.#addFull(Number(details[0]), details.slice(1))
+          break
+        case 'closing':
+          await clock.sleep(5)
+          continue
+        case 'shape':
+          throw new RefusalError(
+            `the open windows of job ${job.name} were made with other aggregates; run it under another name`,
+          )
+        default:
+          return
+      }
+      batch = await batch.again({ closedTo: this.#closedTo, full: this.#full }, lost)
+    }
+  }
+
+  #settle(batch: Batch): void {
+    const { stats, clock } = this.#options
+    const now = clock.now()
+    let entries = 0
+    for (const { entry, done, stamps } of batch.slices) {
+      for (const [timestamp, records] of stamps) stats.delayed(now - timestamp, records)
+      if (!done) continue
+      entries++
+      this.#held.delete(entry.id)
+    }
+    stats.worked(batch.busyMs, batch.fold.records)
+    stats.committed(batch.fold.records, entries)
+  }
+
+  /** Entries that are not ours any more: another executor has them, or they are done. */
+  #drop(lost: ReadonlySet<string>): void {
+    const kept = this.#queue.filter(({ entry }) => !lost.has(entry.id))
+    this.#queue.splice(0, this.#queue.length, ...kept)
+    for (const id of lost) this.#held.delete(id)
+    this.#options.log.warn('entries were taken over by another executor', { entries: lost.size })
+    this.#space.fire()
+  }
+
+  #addFull(pane: number, groups: string[]): void {
+    const known = this.#full.get(pane) ?? new Set()
+    for (const group of groups) known.add(group)
+    this.#full.set(pane, known)
+    // Panes that closed since need no memory of what did not fit.
+    for (const start of this.#full.keys()) {
+      if (this.#closedTo !== null && start + this.#options.job.windowSizeMs <= this.#closedTo) {
+        this.#full.delete(start)
+      }
+    }
+  }
+
+  async #mark(entry: Entry, offset: number): Promise<void> {
+    if (entry.suspect?.offset === offset) return
+    const { writer, keys } = this.#options
+    const marked = writer.redis.hset(keys.suspects, entry.id, `${offset}|0`)
+    // Only where an executor died already is the mark worth waiting for.
+    if (entry.crashes > 0) await this.#throughOutages(() => marked.catch(() => 0))
+    else marked.catch(() => {})
+  }
+
+  #startDraining(): void {
+    this.#drainDeadline = this.#options.clock.elapsed() + bounds.drainGraceMs / 2
+    this.#space.fire()
+    this.#arrival.fire()
+    this.#inbox.wake().catch(() => {})
+  }
+
+  /**
+   * Runs an action that is safe to repeat until no outage stops it; undefined where draining did
+   * not leave the time for that.
+   */
+  async #throughOutages<T>(action: () => Promise<T>): Promise<T | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await action()
+      } catch (error) {
+        if (!isOutage(error)) throw error
+        if (this.#overdue) return undefined
+        const { clock, log } = this.#options
+        log.debug('Redis did not answer', { attempt, error: messageOf(error) })
+        const backoff = { baseMs: 20, capMs: bounds.redisRetryCapMs }
+        await clock.sleep(backoffDelayMs(backoff, attempt, clock.random()))
+      }
+    }
+  }
+}
+
+/** A stream or group was removed under a blocked read. */
+const isGone = (error: unknown): boolean =>
+  error instanceof Error && /^(NOGROUP|UNBLOCKED)/.test(error.message)
+
+/** Wakes one waiter; a firing with nobody waiting is kept for the next. */
+function signal() {
+  let fired = false
+  let wake: (() => void) | null = null
+  return {
+    fire() {
+      fired = true
+      wake?.()
+    },
+    async next() {
+      if (!fired) await new Promise<void>((resolve) => (wake = resolve))
+      fired = false
+      wake = null
+    },
+  }
+}

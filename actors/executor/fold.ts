@@ -1,0 +1,372 @@
+/**
+ * Folding: records become pane deltas, counters, rejects and verdicts. What a fold holds is what one
+ * commit will do. Pure but for the clock, and for the job's own code, whose errors reject a record.
+ *
+ * A record goes: JSON → schema → event time → (work) → filter → window → group → values. Where it
+ * stops decides what it is: counted, filtered, late or rejected with a reason.
+ */
+import { isUtf8 } from 'node:buffer'
+import * as v from 'valibot'
+import { bounds } from '../config.ts'
+import { messageOf } from '../errors.ts'
+import type { Job } from '../job.ts'
+import { addToSum, cellOps, emptyCells, toFixedPoint } from '../windows/aggregates.ts'
+import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
+import type { RecordCursor } from './records.ts'
+
+/** Why a record is in the rejects. */
+export const rejectReasons = {
+  null: 'null',
+  utf8: 'utf8',
+  json: 'json',
+  schema: 'schema',
+  time: 'time',
+  future: 'future',
+  late: 'late',
+  value: 'value',
+  group: 'group',
+  groups: 'groups',
+  threw: 'threw',
+  poison: 'poison',
+  corrupt: 'corrupt',
+} as const
+export type RejectReason = (typeof rejectReasons)[keyof typeof rejectReasons]
+
+/** Verdicts that another run could give differently: they depend on time, order or fortune. */
+const timely: ReadonlySet<string> = new Set(['late', 'partly', 'future', 'groups', 'poison'])
+
+export interface Reject {
+  partition: number
+  offset: number
+  reason: RejectReason
+  message: string
+  value: Buffer
+}
+
+interface Group {
+  key: string
+  cells: Float64Array
+}
+interface Pane {
+  start: number
+  /** Nested by group value, so that a record finds its group without building a key. */
+  root: Map<unknown, unknown>
+  groups: Group[]
+}
+
+/** What a fold goes by besides its records. */
+export interface Verdict {
+  /** Every window that ends at or before it is closed; null while none is. */
+  closedTo: number | null
+  /** Groups that do not fit into a full pane any more: pane start → group keys. */
+  full: Map<number, Set<string>>
+}
+
+/** A record that passed schema and time checks, on its way to `work`, filter and groups. */
+export interface Candidate {
+  offset: number
+  timestamp: number
+  eventTime: number
+  row: unknown
+  value: Buffer
+}
+
+interface Adder {
+  kind: Job['aggregates'][number]['aggregate']['kind']
+  of: ((row: unknown) => number | null | undefined) | null
+  name: string
+  decimals: number
+  slot: number
+}
+
+export class Fold {
+  readonly panes = new Map<number, Pane>()
+  readonly rejects: Reject[] = []
+  /** `partition|reason` → offsets. */
+  readonly verdicts = new Map<string, number[]>()
+  counted = 0
+  filtered = 0
+  late = 0
+  rejected = 0
+  partly = 0
+  groups = 0
+  /** Highest event time since `takeMaxEventTime`. */
+  #maxEventTime: number | null = null
+
+  readonly #job: Job
+  readonly #now: () => number
+  readonly #adders: Adder[]
+  readonly #values: (number | null)[]
+  #partition = 0
+  #pane: Pane | null = null
+
+  constructor(
+    job: Job,
+    readonly verdict: Verdict,
+    now: () => number,
+  ) {
+    this.#job = job
+    this.#now = now
+    this.#adders = addersOf(job)
+    this.#values = this.#adders.map(() => null)
+  }
+
+  get records(): number {
+    return this.counted + this.filtered + this.late + this.rejected
+  }
+
+  /** Starts a slice of a partition's records. */
+  begin(partition: number): void {
+    this.#partition = partition
+    this.#maxEventTime = null
+  }
+
+  /** The highest event time (epoch ms) of the slice; null where no record had a usable one. */
+  get maxEventTime(): number | null {
+    return this.#maxEventTime
+  }
+
+  /** Takes the cursor's record up to the point where `work` would run; null where it stopped. */
+  check(cursor: RecordCursor): Candidate | null {
+    const { buffer, start, end, offset } = cursor
+    if (start < 0) return this.#reject(cursor, 'null', 'the record has no value')
+    const text = buffer.toString('utf8', start, end)
+    if (text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end))) {
+      return this.#reject(cursor, 'utf8', 'the record is not UTF-8')
+    }
+    let json: unknown
+    try {
+      json = JSON.parse(text)
+    } catch (error) {
+      return this.#reject(cursor, 'json', messageOf(error))
+    }
+    let row: unknown
+    let eventTime: number
+    try {
+      const parsed = v.safeParse(this.#job.schema, json)
+      if (!parsed.success) return this.#reject(cursor, 'schema', schemaMessage(parsed.issues))
+      row = parsed.output
+      eventTime = Math.floor(this.#job.eventTime(row))
+    } catch (error) {
+      return this.#reject(cursor, 'threw', messageOf(error))
+    }
+    if (!(Math.abs(eventTime) <= EVENT_TIME_MAX)) {
+      return this.#reject(cursor, 'time', `event time ${eventTime} is not a time`)
+    }
+    if (eventTime > this.#now() + this.#job.maxFutureSkewMs) {
+      const ahead = `event time ${new Date(eventTime).toISOString()} is ahead of the clock`
+      return this.#reject(cursor, 'future', ahead)
+    }
+    if (this.#maxEventTime === null || eventTime > this.#maxEventTime) {
+      this.#maxEventTime = eventTime
+    }
+    const value = this.#job.work ? buffer.subarray(start, end) : EMPTY
+    return { offset, timestamp: cursor.timestamp, eventTime, row, value }
+  }
+
+  /** The rest of a record's way; `row` is what `work` made of it. */
+  add(candidate: Candidate, row: unknown, cursor: RecordCursor | null): void {
+    const job = this.#job
+    const source = cursor ?? candidate
+    try {
+      if (job.filter && !job.filter(row)) {
+        this.filtered++
+        return
+      }
+      const start = paneStart(job, candidate.eventTime)
+      const { closedTo } = this.verdict
+      if (closedTo !== null && lastWindowEnd(job, start) <= closedTo) {
+        this.#reject(source, 'late', lateMessage(candidate.eventTime, closedTo))
+        return
+      }
+      if (!this.#readValues(row, source)) return
+      const group = this.#groupOf(start, row, source)
+      if (!group) return
+      this.#addValues(group.cells)
+      this.counted++
+      if (closedTo !== null && firstWindowEnd(job, start) <= closedTo) {
+        this.partly++
+        this.#remember('partly', candidate.offset)
+      }
+    } catch (error) {
+      this.#reject(source, 'threw', messageOf(error))
+    }
+  }
+
+  /** Rejects a record that never came to folding: its batch is corrupt, `work` threw, it kills. */
+  reject(source: RecordCursor | Candidate, reason: RejectReason, message: string): void {
+    this.#reject(source, reason, message)
+  }
+
+  /** Rejects every offset of a batch that can't be read. */
+  rejectBatch(from: number, to: number, message: string): void {
+    for (let offset = from; offset < to; offset++) {
+      this.rejected++
+      this.#keepReject(offset, 'corrupt', message, EMPTY)
+    }
+  }
+
+  /** The record's number for each aggregate into #values; false where one does not fit. */
+  #readValues(row: unknown, source: RecordCursor | Candidate): boolean {
+    for (let i = 0; i < this.#adders.length; i++) {
+      const adder = this.#adders[i]!
+      if (!adder.of) continue
+      const value = adder.of(row)
+      if (value === null || value === undefined) {
+        this.#values[i] = null
+        continue
+      }
+      const fixed = fits(adder, value)
+      if (fixed === null) {
+        this.#reject(source, 'value', `${adder.name}: ${String(value).slice(0, 100)} does not fit`)
+        return false
+      }
+      this.#values[i] = fixed
+    }
+    return true
+  }
+
+  #addValues(cells: Float64Array): void {
+    for (let i = 0; i < this.#adders.length; i++) {
+      const { kind, slot } = this.#adders[i]!
+      const value = this.#values[i]!
+      if (kind === 'count') {
+        cells[slot]!++
+        continue
+      }
+      if (value === null) continue
+      if (kind === 'sum') {
+        addToSum(cells, slot, value)
+      } else if (kind === 'avg') {
+        cells[slot]!++
+        addToSum(cells, slot + 1, value)
+      } else if (kind === 'min') {
+        if (value < cells[slot]!) cells[slot] = value
+      } else if (value > cells[slot]!) {
+        cells[slot] = value
+      }
+    }
+  }
+
+  #groupOf(start: number, row: unknown, source: RecordCursor | Candidate): Group | null {
+    let pane = this.#pane
+    if (pane?.start !== start) {
+      pane = this.panes.get(start) ?? null
+      if (!pane) {
+        pane = { start, root: new Map(), groups: [] }
+        this.panes.set(start, pane)
+      }
+      this.#pane = pane
+    }
+    const { groups } = this.#job
+    let level = pane.root
+    for (let i = 0; i < groups.length; i++) {
+      const value = groups[i]!.of(row)
+      const found = level.get(value)
+      if (found === undefined) return this.#newGroup(pane, row, source)
+      if (i === groups.length - 1) return found as Group
+      level = found as Map<unknown, unknown>
+    }
+    return (pane.groups[0] as Group | undefined) ?? this.#newGroup(pane, row, source)
+  }
+
+  /** First record of a group in this fold: the group's values are checked once, here. */
+  #newGroup(pane: Pane, row: unknown, source: RecordCursor | Candidate): Group | null {
+    const values = this.#job.groups.map(({ of }) => of(row))
+    const problem = groupProblem(values)
+    const key = problem ? '' : JSON.stringify(values)
+    if (problem || Buffer.byteLength(key) > bounds.groupKeyBytesMax) {
+      const message =
+        problem ?? `the group's values are longer than ${bounds.groupKeyBytesMax} bytes`
+      this.#reject(source, 'group', message)
+      return null
+    }
+    if (this.verdict.full.get(pane.start)?.has(key)) {
+      this.#reject(source, 'groups', `the window has ${bounds.groupsMax} groups already`)
+      return null
+    }
+    const group = { key, cells: emptyCells(this.#job.ops) }
+    pane.groups.push(group)
+    this.groups++
+    let level = pane.root
+    values.forEach((value, i) => {
+      if (i === values.length - 1) {
+        level.set(value, group)
+        return
+      }
+      const next = (level.get(value) as Map<unknown, unknown> | undefined) ?? new Map()
+      level.set(value, next)
+      level = next
+    })
+    return group
+  }
+
+  #reject(source: RecordCursor | Candidate, reason: RejectReason, message: string): null {
+    if (reason === 'late') this.late++
+    else this.rejected++
+    if (timely.has(reason)) this.#remember(reason, source.offset)
+    this.#keepReject(source.offset, reason, message, valueOf(source))
+    return null
+  }
+
+  #keepReject(offset: number, reason: RejectReason, message: string, value: Buffer): void {
+    const copy = Buffer.from(value.subarray(0, bounds.rejectValueBytesMax))
+    this.rejects.push({ partition: this.#partition, offset, reason, message, value: copy })
+  }
+
+  #remember(reason: string, offset: number): void {
+    const name = `${this.#partition}|${reason}`
+    const offsets = this.verdicts.get(name)
+    if (offsets) offsets.push(offset)
+    else this.verdicts.set(name, [offset])
+  }
+}
+
+/** The range of JavaScript's Date; panes beyond it would have no name. */
+const EVENT_TIME_MAX = 8_640_000_000_000_000
+const EMPTY = Buffer.alloc(0)
+
+function valueOf(source: RecordCursor | Candidate): Buffer {
+  if ('value' in source) return source.value
+  return source.start < 0 ? EMPTY : source.buffer.subarray(source.start, source.end)
+}
+
+function addersOf(job: Job): Adder[] {
+  let slot = 0
+  return job.aggregates.map(({ name, aggregate }) => {
+    const adder = { ...aggregate, name, slot }
+    slot += cellOps(aggregate).length
+    return adder
+  })
+}
+
+function fits(adder: Adder, value: number): number | null {
+  if (typeof value !== 'number') return null
+  if (adder.kind === 'sum' || adder.kind === 'avg') return toFixedPoint(value, adder.decimals)
+  // Adding 0 makes -0 and 0 one value, as JSON readers would.
+  return Number.isFinite(value) ? value + 0 : null
+}
+
+function groupProblem(values: unknown[]): string | null {
+  for (const value of values) {
+    if (typeof value === 'string') {
+      if (!value.isWellFormed()) return 'a group value has half of a surrogate pair'
+    } else if (typeof value === 'number') {
+      if (!Number.isFinite(value)) return `a group value is ${value}`
+    } else if (typeof value !== 'boolean' && value !== null) {
+      return `a group value is ${value === undefined ? 'missing' : `of type ${typeof value}`}`
+    }
+  }
+  return null
+}
+
+function schemaMessage(issues: readonly v.BaseIssue<unknown>[]): string {
+  const issue = issues[0]!
+  const path = v.getDotPath(issue)
+  return `${path ? `${path}: ` : ''}${issue.message}`.slice(0, 300)
+}
+
+function lateMessage(eventTime: number, closedTo: number): string {
+  const at = new Date(eventTime).toISOString()
+  return `event time ${at}: its windows closed up to ${new Date(closedTo).toISOString()}`
+}

@@ -1,0 +1,170 @@
+/**
+ * What comes to an executor: entries of the stream and messages of its mailbox, in one blocking
+ * call; entries of executors that died or left; its own entries whose reply was lost.
+ */
+import * as v from 'valibot'
+import { bounds } from '../config.ts'
+import { GROUP, type Keys } from '../keys.ts'
+import { type Message, messageSchema } from '../messages.ts'
+import type { Store } from '../redis.ts'
+
+/** An entry in an executor's hands. */
+export interface Entry {
+  id: string
+  partition: number
+  from: number
+  to: number
+  /** Records by the batch headers. */
+  announced: number
+  bytes: number
+  payload: Buffer
+  /** Where the next slice begins: past what is committed. */
+  cursor: number
+  /** How often an executor died with it. */
+  crashes: number
+  /** The record that was in hand at the last death, and at how many deaths; null for none. */
+  suspect: { offset: number; deaths: number } | null
+}
+
+type StreamReply = [Buffer, [Buffer, Buffer[]][]][] | null
+
+export class Inbox {
+  readonly #reader: Store
+  readonly #writer: Store
+  readonly #keys: Keys
+  readonly #me: string
+
+  constructor(reader: Store, writer: Store, keys: Keys, me: string) {
+    this.#reader = reader
+    this.#writer = writer
+    this.#keys = keys
+    this.#me = me
+  }
+
+  /** Makes the mailbox's group and the entries' group where they are missing. */
+  async open(): Promise<void> {
+    for (const stream of [this.#keys.entries, this.#keys.mailbox(this.#me)]) {
+      try {
+        await this.#writer.redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM')
+      } catch (error) {
+        if (!/BUSYGROUP/.test((error as Error).message)) throw error
+      }
+    }
+  }
+
+  /** New entries and messages; waits up to `blockMs` for the first. */
+  async read(count: number, blockMs: number): Promise<{ entries: Entry[]; messages: Message[] }> {
+    const { entries, mailbox } = this.#keys
+    const reply = (await this.#reader.redis.callBuffer(
+      'XREADGROUP',
+      'GROUP',
+      GROUP,
+      this.#me,
+      'COUNT',
+      count,
+      'BLOCK',
+      blockMs,
+      'STREAMS',
+      entries,
+      mailbox(this.#me),
+      '>',
+      '>',
+    )) as StreamReply
+    const read: { entries: Entry[]; messages: Message[] } = { entries: [], messages: [] }
+    for (const [stream, items] of reply ?? []) {
+      if (stream.toString() === entries) {
+        read.entries.push(...items.map(([id, fields]) => entryOf(id, fields)))
+      } else {
+        read.messages.push(...(await this.#takeMessages(items)))
+      }
+    }
+    return read
+  }
+
+  /** Entries that Redis counts as ours: after an outage some may never have reached us. */
+  async own(): Promise<Entry[]> {
+    const reply = (await this.#writer.redis.callBuffer(
+      'XREADGROUP',
+      'GROUP',
+      GROUP,
+      this.#me,
+      'COUNT',
+      1_000,
+      'STREAMS',
+      this.#keys.entries,
+      '0',
+    )) as StreamReply
+    const entries = (reply?.[0]?.[1] ?? [])
+      // An entry that was deleted while pending has no fields.
+      .filter(([, fields]) => fields?.length > 0)
+      .map(([id, fields]) => entryOf(id, fields))
+    if (entries.length === 0) return []
+    const progress = await this.#writer.redis.hmget(
+      this.#keys.progress,
+      ...entries.map(({ id }) => id),
+    )
+    return entries.map((entry, i) => ({ ...entry, cursor: cursorOf(entry, progress[i] ?? '') }))
+  }
+
+  /** Takes over entries that no living executor holds. */
+  async claim(): Promise<Entry[]> {
+    const reply = (await this.#writer.callBuffer('claim', this.#keys.base, [
+      this.#me,
+      bounds.readAheadEntriesMax,
+    ])) as [Buffer, Buffer[], Buffer, number, Buffer][]
+    return reply.map(([id, fields, progress, crashes, suspect]) => {
+      const entry = entryOf(id, fields)
+      return {
+        ...entry,
+        cursor: cursorOf(entry, progress.toString()),
+        crashes,
+        suspect: suspectOf(suspect.toString()),
+      }
+    })
+  }
+
+  /** Wakes our own blocked read, so that it ends without its connection being cut. */
+  async wake(): Promise<void> {
+    await this.#writer.redis.xadd(this.#keys.mailbox(this.#me), '*', 'm', '{"kind":"claim"}')
+  }
+
+  async #takeMessages(items: [Buffer, Buffer[]][]): Promise<Message[]> {
+    const mailbox = this.#keys.mailbox(this.#me)
+    const ids = items.map(([id]) => id.toString())
+    await this.#writer.redis.xack(mailbox, GROUP, ...ids)
+    await this.#writer.redis.xdel(mailbox, ...ids)
+    return items.flatMap(([, fields]) => {
+      const text = fields[1]?.toString() ?? ''
+      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), messageSchema), text)
+      // A message of a newer version is none of ours.
+      return parsed.success ? [parsed.output] : []
+    })
+  }
+}
+
+function entryOf(id: Buffer, fields: Buffer[]): Entry {
+  const of = new Map<string, Buffer>()
+  for (let i = 0; i < fields.length; i += 2) of.set(fields[i]!.toString(), fields[i + 1]!)
+  const number = (name: string) => Number(of.get(name))
+  return {
+    id: id.toString(),
+    partition: number('p'),
+    from: number('from'),
+    to: number('to'),
+    announced: number('n'),
+    bytes: number('b'),
+    payload: of.get('d') ?? Buffer.alloc(0),
+    cursor: number('from'),
+    crashes: 0,
+    suspect: null,
+  }
+}
+
+const cursorOf = (entry: Entry, progress: string): number =>
+  progress === '' ? entry.from : Number(progress.split('|')[0])
+
+function suspectOf(text: string): Entry['suspect'] {
+  if (text === '') return null
+  const [offset, deaths] = text.split('|').map(Number)
+  return { offset: offset!, deaths: deaths ?? 0 }
+}

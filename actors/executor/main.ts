@@ -1,0 +1,55 @@
+/** `bun run executor`: one executor by itself, on any machine that reaches Redis. */
+import { systemClock } from '../clock.ts'
+import { bounds, readConfig } from '../config.ts'
+import { runMain } from '../errors.ts'
+import { parseFlags } from '../flags.ts'
+import { keysOf } from '../keys.ts'
+import { Lifecycle } from '../lifecycle.ts'
+import { loadJob, SHIPPED_JOB } from '../load.ts'
+import { createLog } from '../log.ts'
+import { openStore, untilReady } from '../redis.ts'
+import { Executor } from './executor.ts'
+import { Stats } from './stats.ts'
+
+const command = {
+  help: `
+Usage: bun run executor [jobs/file.ts] [--id NAME]
+
+Folds records of the job (jobs/students.ts by default) into windows until it is asked to end.
+A supervisor starts executors by itself; this adds one by hand, also from another machine.
+
+  --id NAME   the executor's name, unique to this start (made up by default)
+  --help      this text
+
+Environment: REDIS_URL, LOG_LEVEL`,
+  options: { id: { type: 'string' } },
+  positionals: ['jobs/file.ts'],
+} as const
+
+await runMain('executor', async () => {
+  const { values, positionals } = parseFlags({ ...command, positionals: [...command.positionals] })
+  const config = readConfig()
+  const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
+  const keys = keysOf(job.name)
+  const log = createLog(values.id ?? 'executor', config.LOG_LEVEL)
+  const writer = openStore(config, log)
+  const reader = openStore(config, log, { blockMs: bounds.readBlockMs })
+  const stats = new Stats()
+  const clock = systemClock
+  const life = new Lifecycle({
+    kind: 'executor',
+    id: values.id,
+    store: writer,
+    keys,
+    clock,
+    log,
+    account: () => stats.account(clock.now()),
+  })
+  await untilReady(writer)
+  await untilReady(reader)
+  await life.start()
+  await new Executor({ job, keys, reader, writer, clock, log, life, stats }).run()
+  await life.leave()
+  log.debug('left', { records: stats.records })
+  return 0
+})

@@ -1,0 +1,210 @@
+/**
+ * An entry's payload, record by record: checks each batch's CRC, decompresses it, and walks its
+ * records. Format: Kafka's "Record Batch" and "Record", version 2.
+ */
+import { crc32c } from '@node-rs/crc32'
+import { messageOf } from '../errors.ts'
+
+const HEADER_BYTES = 61
+/** A batch is refused when it would unpack to more than this. */
+const UNPACKED_BYTES_MAX = 256 * 1024 * 1024
+
+const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+
+/** A batch that can't be read; its records' offsets are [from, to). */
+export interface CorruptBatch {
+  from: number
+  to: number
+  message: string
+}
+
+/**
+ * Walks the records of a payload whose offsets are in [from, to). `next()` moves to the next record
+ * and fills the fields; it answers 'corrupt' once for each batch that can't be read, and 'end'.
+ */
+export class RecordCursor {
+  /** The record: its offset, Kafka's timestamp (epoch ms), and its value in `buffer`. */
+  offset = 0
+  timestamp = 0
+  buffer: Buffer = Buffer.alloc(0)
+  /** The value's bytes [start, end) in `buffer`; start is -1 for a null value. */
+  start = -1
+  end = -1
+  corrupt: CorruptBatch | null = null
+
+  readonly #payload: Buffer
+  readonly #to: number
+  #from: number
+  #batchAt = 0
+  #left = 0
+  #at = 0
+  #baseOffset = 0
+  #baseTimestamp = 0
+  /** Set where the broker stamps records on arrival: one time for the batch. */
+  #appendTime: number | null = null
+
+  constructor(payload: Buffer, from: number, to: number) {
+    this.#payload = payload
+    this.#from = from
+    this.#to = to
+  }
+
+  next(): 'record' | 'corrupt' | 'end' {
+    for (;;) {
+      if (this.#left === 0 && !this.#openBatch()) {
+        if (!this.corrupt) return 'end'
+        return 'corrupt'
+      }
+      if (this.#left === 0) continue
+      try {
+        this.#readRecord()
+      } catch (error) {
+        this.#left = 0
+        return this.#refuse(this.#from, this.#batchEnd, messageOf(error))
+      }
+      if (this.offset >= this.#to) {
+        this.#left = 0
+        this.#batchAt = this.#payload.length
+        return 'end'
+      }
+      if (this.offset >= this.#from) {
+        this.#from = this.offset + 1
+        return 'record'
+      }
+    }
+  }
+
+  #batchEnd = 0
+
+  /** Moves to the next batch; false at the payload's end and for a batch that can't be read. */
+  #openBatch(): boolean {
+    this.corrupt = null
+    const batch = this.#takeBatch()
+    if (!batch) return false
+    const from = int64(batch, 0)
+    this.#batchEnd = from + batch.readInt32BE(23) + 1
+    if (this.#batchEnd <= this.#from) return true
+    try {
+      this.#readHeader(batch, from)
+      return true
+    } catch (error) {
+      this.#left = 0
+      this.#refuse(Math.max(from, this.#from), this.#batchEnd, messageOf(error))
+      return false
+    }
+  }
+
+  #takeBatch(): Buffer | null {
+    const at = this.#batchAt
+    if (at + HEADER_BYTES > this.#payload.length) return null
+    this.#batchAt = at + 12 + this.#payload.readInt32BE(at + 8)
+    return this.#payload.subarray(at, this.#batchAt)
+  }
+
+  #readHeader(batch: Buffer, from: number): void {
+    const expected = batch.readUInt32BE(17)
+    const actual = crc32c(batch.subarray(21))
+    if (actual !== expected) throw new Error('CRC-32C of the record batch does not match')
+    const attributes = batch.readInt16BE(21)
+    this.#baseOffset = from
+    this.#baseTimestamp = int64(batch, 27)
+    this.#appendTime = attributes & 0x08 ? int64(batch, 35) : null
+    const codec = codecs[attributes & 0x07]
+    if (!codec) throw new Error(`compression ${attributes & 0x07} of the batch is not known`)
+    this.#left = batch.readInt32BE(57)
+    this.buffer = codec === 'none' ? batch : decompress(codec, batch.subarray(HEADER_BYTES))
+    this.#at = codec === 'none' ? HEADER_BYTES : 0
+  }
+
+  #readRecord(): void {
+    const buffer = this.buffer
+    const length = this.#varint()
+    const end = this.#at + length
+    if (length < 0 || end > buffer.length) throw new Error('a record is cut off')
+    this.#at++ // attributes: none are defined
+    const timestampDelta = this.#varint()
+    const offsetDelta = this.#varint()
+    const keyLength = this.#varint()
+    if (keyLength > 0) this.#at += keyLength
+    const valueLength = this.#varint()
+    this.offset = this.#baseOffset + offsetDelta
+    this.timestamp = this.#appendTime ?? this.#baseTimestamp + timestampDelta
+    this.start = valueLength < 0 ? -1 : this.#at
+    this.end = this.#at + Math.max(valueLength, 0)
+    if (this.end > end) throw new Error('a record is longer than it says')
+    this.#at = end // headers are not needed
+    this.#left--
+  }
+
+  /** A zigzag varint of up to 64 bits; exact below 2⁵³. */
+  #varint(): number {
+    const buffer = this.buffer
+    const first = buffer[this.#at]
+    if (first === undefined) throw new Error('a record batch is cut off')
+    if (first < 0x80) {
+      this.#at++
+      return (first >>> 1) ^ -(first & 1)
+    }
+    let value = 0
+    let scale = 1
+    for (;;) {
+      const byte = buffer[this.#at++]
+      if (byte === undefined || scale > 2 ** 63) throw new Error('a record batch is cut off')
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) break
+      scale *= 128
+    }
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+  }
+
+  #refuse(from: number, to: number, message: string): 'corrupt' {
+    this.corrupt = { from, to: Math.min(to, this.#to), message }
+    this.#from = Math.max(this.#from, to)
+    return 'corrupt'
+  }
+}
+
+function decompress(codec: Exclude<(typeof codecs)[number], 'none'>, data: Buffer): Buffer {
+  const unpacked = unpack(codec, data)
+  if (unpacked.length > UNPACKED_BYTES_MAX)
+    throw new Error('the batch unpacks to more than 256 MiB')
+  return unpacked
+}
+
+function unpack(codec: Exclude<(typeof codecs)[number], 'none'>, data: Buffer): Buffer {
+  switch (codec) {
+    case 'gzip':
+      return Buffer.from(Bun.gunzipSync(data as Uint8Array<ArrayBuffer>))
+    case 'zstd':
+      return Buffer.from(Bun.zstdDecompressSync(data as Uint8Array<ArrayBuffer>))
+    case 'lz4':
+      return lz4().decompressFrameSync(data)
+    case 'snappy':
+      return unsnappy(data)
+    default:
+      return codec satisfies never
+  }
+}
+
+const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
+
+/** Java's clients frame snappy in blocks behind a magic of 16 bytes; librdkafka sends one block. */
+function unsnappy(data: Buffer): Buffer {
+  const block = (bytes: Buffer) => snappy().uncompressSync(bytes) as Buffer
+  if (!data.subarray(0, 8).equals(xerialMagic)) return block(data)
+  const blocks: Buffer[] = []
+  for (let at = 16; at + 4 <= data.length; ) {
+    const length = data.readInt32BE(at)
+    blocks.push(block(data.subarray(at + 4, at + 4 + length)))
+    at += 4 + length
+  }
+  return Buffer.concat(blocks)
+}
+
+// Native libraries are loaded by the first batch that needs them: an executor starts faster.
+const lz4 = (): typeof import('lz4-napi') => require('lz4-napi')
+const snappy = (): typeof import('snappy') => require('snappy')
+
+function int64(buffer: Buffer, at: number): number {
+  return buffer.readInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4)
+}

@@ -1,0 +1,68 @@
+/**
+ * What an executor knows of its own work: totals for the heartbeat, its busy share and rate over the
+ * last seconds, and how long records took from Kafka's timestamp to their commit.
+ */
+import { type Actor, delayBucket, delayBucketsMs } from '../messages.ts'
+
+const SPAN_MS = 5_000
+
+export class Stats {
+  records = 0
+  entries = 0
+  busyMs = 0
+  /** Milliseconds of work per record, learned; null before the first. */
+  costMs: number | null = null
+  #samples: { at: number; records: number; busyMs: number }[] = []
+  #delays = emptyDelays()
+  #earlier = emptyDelays()
+  #rotatedAt = 0
+
+  committed(records: number, entries: number): void {
+    this.records += records
+    this.entries += entries
+  }
+
+  worked(ms: number, records: number): void {
+    this.busyMs += ms
+    if (records === 0) return
+    const cost = ms / records
+    this.costMs = this.costMs === null ? cost : this.costMs * 0.8 + cost * 0.2
+  }
+
+  delayed(ms: number, records: number): void {
+    const bucket = delayBucket(ms)
+    this.#delays[bucket] = this.#delays[bucket]! + records
+  }
+
+  /** The heartbeat's part; called once a beat. */
+  account(at: number): Partial<Actor> {
+    this.#rotate(at)
+    this.#samples = this.#samples.filter((sample) => at - sample.at <= SPAN_MS)
+    const first = this.#samples[0]
+    const spanMs = first ? at - first.at : 0
+    this.#samples.push({ at, records: this.records, busyMs: this.busyMs })
+    return {
+      records: this.records,
+      entries: this.entries,
+      busyMs: Math.round(this.busyMs),
+      busy: first && spanMs > 0 ? Math.min(1, (this.busyMs - first.busyMs) / spanMs) : null,
+      recordsPerSecond:
+        first && spanMs > 0 ? ((this.records - first.records) * 1_000) / spanMs : null,
+      delays: trimmed(this.#delays.map((count, bucket) => count + this.#earlier[bucket]!)),
+    }
+  }
+
+  /** Two halves of which the older is dropped: what is told covers the last 5 to 10 s. */
+  #rotate(at: number): void {
+    if (at - this.#rotatedAt < SPAN_MS) return
+    this.#earlier = at - this.#rotatedAt < 2 * SPAN_MS ? this.#delays : emptyDelays()
+    this.#delays = emptyDelays()
+    this.#rotatedAt = at
+  }
+}
+
+const emptyDelays = (): number[] => delayBucketsMs.map(() => 0)
+
+function trimmed(delays: number[]): number[] {
+  return delays.slice(0, delays.findLastIndex((count) => count > 0) + 1)
+}

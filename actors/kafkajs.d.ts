@@ -1,0 +1,17 @@
+/** The internals of kafkajs 2.2.4 that actors/kafka.ts uses; pinned exactly for that reason. */
+declare module 'kafkajs/src/protocol/encoder' {
+  export default class Encoder {
+    writeInt8(value: number): Encoder
+    writeInt16(value: number): Encoder
+    writeInt32(value: number): Encoder
+    writeInt64(value: number | string): Encoder
+    writeBuffer(value: Buffer): Encoder
+    writeBufferInternal(value: Buffer): void
+  }
+}
+declare module 'kafkajs/src/protocol/requests' {
+  export const requests: { Fetch: unknown; OffsetCommit: unknown }
+}
+declare module 'kafkajs/src/protocol/error' {
+  export function createErrorFromCode(code: number): Error & { type: string; retriable: boolean }
+}

@@ -1,0 +1,52 @@
+/**
+ * Loads a user's job file and says in one line what is wrong with it.
+ */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { messageOf, UsageError } from './errors.ts'
+import { type Job, JobError } from './job.ts'
+
+export const SHIPPED_JOB = 'jobs/students.ts'
+
+/**
+ * The job that a file exports by default.
+ * @throws UsageError that names the file and what is wrong: not there, syntax, fields, no job
+ */
+export async function loadJob(path: string): Promise<Job> {
+  const file = resolve(path)
+  if (!existsSync(file)) throw new UsageError(`job file ${path} does not exist`)
+  let module: { default?: Job }
+  try {
+    module = (await import(file)) as { default?: Job }
+  } catch (error) {
+    if (error instanceof JobError) throw new UsageError(`job file ${path}: ${error.message}`)
+    throw new UsageError(`job file ${path} can't be loaded: ${loadMessage(error)}`, {
+      cause: error,
+    })
+  }
+  if (typeof module.default?.ops !== 'string') {
+    throw new UsageError(`job file ${path} must have: export default defineJob({ … })`)
+  }
+  return module.default
+}
+
+/** What the panes' meaning depends on: two jobs of one name must agree on it to share panes. */
+export function jobShape(job: Job): string {
+  const aggregates = job.aggregates.map(
+    ({ name, aggregate }) => `${name}:${aggregate.kind}:${aggregate.decimals}`,
+  )
+  return JSON.stringify([
+    job.windowSizeMs,
+    job.windowSlideMs,
+    job.groups.map(({ name }) => name),
+    aggregates,
+  ])
+}
+
+/** Bun reports syntax errors as an aggregate with positions. */
+function loadMessage(error: unknown): string {
+  const first = error instanceof AggregateError ? (error.errors[0] as unknown) : error
+  const position = (first as { position?: { line: number; column: number } | null }).position
+  const where = position ? ` (line ${position.line}, column ${position.column})` : ''
+  return `${messageOf(first)}${where}`
+}

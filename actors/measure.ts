@@ -1,0 +1,139 @@
+/**
+ * One snapshot of a job's state in Redis, as the supervisor decides by it and the status shows it.
+ */
+import * as v from 'valibot'
+import type { Keys } from './keys.ts'
+import { type Actor, actorSchema } from './messages.ts'
+import type { Store } from './redis.ts'
+
+export interface PartitionState {
+  partition: number
+  /** Offsets: first ever read, the bridge's next, end of the finished prefix, Kafka's high watermark. */
+  start: number
+  next: number
+  frontier: number
+  high: number
+  /** Highest event time of the finished prefix in epoch ms; null before the first record. */
+  maxEventTime: number | null
+  /** When the high watermark was last seen, and records last appended; epoch ms, Redis's clock. */
+  seenAt: number
+  dataAt: number
+}
+
+export interface Totals {
+  appended: number
+  committed: number
+  counted: number
+  filtered: number
+  late: number
+  rejected: number
+  partly: number
+  waiting: number
+  waitingBytes: number
+  entriesAppended: number
+  entriesCommitted: number
+  busyUs: number
+}
+
+export interface Snapshot {
+  /** Redis's clock, epoch ms. */
+  at: number
+  totals: Totals
+  partitions: PartitionState[]
+  /** Stream entries: all, delivered to an executor, and of these held by one that is not alive. */
+  entries: number
+  pending: number
+  orphaned: number
+  watermark: number | null
+  closedTo: number | null
+  control: Record<string, string>
+  /** Every actor that is known, with whether its lease runs. */
+  actors: (Actor & { alive: boolean })[]
+  /** Id of the leading supervisor, '' for none. */
+  leader: string
+}
+
+const replySchema = v.object({
+  at: v.pipe(v.string(), v.transform(Number)),
+  entries: v.number(),
+  pending: v.number(),
+  orphaned: v.number(),
+  totals: v.record(v.string(), v.string()),
+  ledger: v.record(v.string(), v.string()),
+  clock: v.record(v.string(), v.string()),
+  control: v.record(v.string(), v.string()),
+  actors: v.record(v.string(), v.string()),
+  leases: v.record(v.string(), v.string()),
+  leader: v.string(),
+})
+
+/** Takes the snapshot in one call. Rejects on an outage; the caller treats that as *unknown*. */
+export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
+  const reply = v.parse(
+    v.pipe(v.string(), v.parseJson(), replySchema),
+    await store.call('measure', keys.base, []),
+  )
+  const total = (name: string) => Number(reply.totals[name] ?? 0)
+  return {
+    at: reply.at,
+    totals: {
+      appended: total('appended'),
+      committed: total('committed'),
+      counted: total('counted'),
+      filtered: total('filtered'),
+      late: total('late'),
+      rejected: total('rejected'),
+      partly: total('partly'),
+      waiting: total('waiting'),
+      waitingBytes: total('waitingBytes'),
+      entriesAppended: total('entriesAppended'),
+      entriesCommitted: total('entriesCommitted'),
+      busyUs: total('busyUs'),
+    },
+    partitions: partitionsOf(reply.ledger),
+    entries: reply.entries,
+    pending: reply.pending,
+    orphaned: reply.orphaned,
+    watermark: numberOrNull(reply.clock.watermark),
+    closedTo: numberOrNull(reply.clock.closedTo),
+    control: reply.control,
+    actors: actorsOf(reply.actors, reply.leases, reply.at),
+    leader: reply.leader,
+  }
+}
+
+function partitionsOf(ledger: Record<string, string>): PartitionState[] {
+  return Object.keys(ledger)
+    .flatMap((field) => /^(\d+):next$/.exec(field)?.[1] ?? [])
+    .map((p) => {
+      const value = (name: string) => Number(ledger[`${p}:${name}`] ?? 0)
+      return {
+        partition: Number(p),
+        start: value('start'),
+        next: value('next'),
+        frontier: value('frontier'),
+        high: value('high'),
+        maxEventTime: numberOrNull(ledger[`${p}:max`]),
+        seenAt: value('seenAt'),
+        dataAt: value('dataAt'),
+      }
+    })
+    .sort((a, b) => a.partition - b.partition)
+}
+
+function actorsOf(
+  actors: Record<string, string>,
+  leases: Record<string, string>,
+  at: number,
+): Snapshot['actors'] {
+  return Object.entries(actors).flatMap(([id, text]) => {
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), actorSchema), text)
+    // The '' entry of an empty table, or an account by a newer version: not ours to judge.
+    if (!parsed.success) return []
+    return [{ ...parsed.output, alive: Number(leases[id] ?? 0) > at }]
+  })
+}
+
+function numberOrNull(text: string | undefined): number | null {
+  return text === undefined || text === '' ? null : Number(text)
+}

@@ -1,0 +1,168 @@
+/**
+ * The one file that talks to Redis's connection: opens it, loads our functions, calls them, and
+ * tells an outage (wait and ask again; the outcome of the last call is unknown) from a bug.
+ *
+ * Nothing is ever resent behind our back: a command whose connection broke is rejected at once, and
+ * the compare-and-set or the ownership check inside the functions makes asking again safe.
+ */
+import { Redis, ReplyError } from 'ioredis'
+import append from './bridge/append.lua' with { type: 'text' }
+import { backoffDelayMs } from './backoff.ts'
+import { systemClock } from './clock.ts'
+import { bounds, type Config, redisAddress } from './config.ts'
+import { messageOf, RefusalError } from './errors.ts'
+import commit from './executor/commit.lua' with { type: 'text' }
+import shared from './functions/keys.lua' with { type: 'text' }
+import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
+import type { Log } from './log.ts'
+import advance from './windows/advance.lua' with { type: 'text' }
+
+const code = [shared, append, commit, advance, lifecycle].join('\n')
+const library = `millrace_${Bun.hash(code).toString(16)}`
+
+export type FunctionName =
+  | 'open'
+  | 'append'
+  | 'seen'
+  | 'claim'
+  | 'commit'
+  | 'advance'
+  | 'beat'
+  | 'leave'
+  | 'bury'
+  | 'lead'
+  | 'resign'
+  | 'measure'
+
+type Argument = string | number | Buffer
+
+export interface Store {
+  redis: Redis
+  /** Calls one of our functions; loads the library first where the server lacks it. */
+  call(name: FunctionName, base: string, args: Argument[]): Promise<unknown>
+  /** The same with Buffers for strings in the reply. */
+  callBuffer(name: FunctionName, base: string, args: Argument[]): Promise<unknown>
+  close(): Promise<void>
+}
+
+export interface StoreOptions {
+  /** A connection that blocks (XREADGROUP BLOCK): its replies may take this long. */
+  blockMs?: number
+}
+
+/** Opens a connection and returns at once; commands are rejected while the server is away. */
+export function openStore(config: Config, log: Log, options: StoreOptions = {}): Store {
+  const redis = new Redis(config.REDIS_URL, {
+    lazyConnect: true,
+    protocol: 2,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    connectTimeout: 2_000,
+    commandTimeout: (options.blockMs ?? 0) + bounds.redisCommandTimeoutMs,
+    retryStrategy: (attempt) =>
+      backoffDelayMs({ baseMs: 50, capMs: bounds.redisRetryCapMs }, attempt, systemClock.random()),
+  })
+  logOutages(redis, redisAddress(config), log)
+  redis.connect().catch(() => {
+    // Said by the listener of 'error'; the retry strategy goes on.
+  })
+  const call = (buffers: boolean) => async (name: FunctionName, base: string, args: Argument[]) => {
+    const command = [`${library}_${name}`, 1, base, ...args] as const
+    const send = () =>
+      buffers ? redis.callBuffer('FCALL', ...command) : redis.call('FCALL', ...command)
+    try {
+      return await send()
+    } catch (error) {
+      if (!(error instanceof Error) || !/Function not found/i.test(error.message)) throw error
+      // Refused before it ran, so sending it again can't repeat anything.
+      await redis.call(
+        'FUNCTION',
+        'LOAD',
+        'REPLACE',
+        `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`,
+      )
+      return await send()
+    }
+  }
+  return { redis, call: call(false), callBuffer: call(true), close: () => closeRedis(redis) }
+}
+
+/** Waits until the server answers, without limit unless the signal ends it. */
+export async function untilReady(store: Store, signal?: AbortSignal): Promise<void> {
+  while (!signal?.aborted) {
+    try {
+      await store.redis.ping()
+      return
+    } catch (error) {
+      if (!isOutage(error)) throw error
+      await systemClock.sleep(100, signal)
+    }
+  }
+}
+
+/**
+ * Checks that the server can keep our promises.
+ * @throws RefusalError with what to change
+ */
+export async function checkServer(store: Store, config: Config, log: Log): Promise<void> {
+  const address = redisAddress(config)
+  const info = await store.redis.info()
+  const version = /^(?:valkey_version|redis_version):(\d+)\.(\d+)/m.exec(info)
+  if (!version || Number(version[1]) < 7) {
+    throw new RefusalError(
+      `Redis at ${address} is ${version?.[0] ?? 'of unknown version'}; 7.0 or newer is needed`,
+    )
+  }
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
+  if (policy && policy !== 'noeviction') {
+    throw new RefusalError(
+      `Redis at ${address} has maxmemory-policy ${policy}, which would drop windows; set it to noeviction`,
+    )
+  }
+  if (/^aof_enabled:0/m.test(info)) {
+    log.warn('Redis keeps no append-only file: a crash of it loses what its last snapshot lacks', {
+      address,
+    })
+  }
+}
+
+const passing =
+  /^(LOADING|BUSY|OOM|MISCONF|READONLY|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|UNBLOCKED|NOAUTH)\b/
+
+/** Whether an error says that Redis is away or refuses for a while, rather than that we are wrong. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof ReplyError) return passing.test((error as Error).message)
+  return (
+    error instanceof Error &&
+    (/^(MaxRetriesPerRequestError|AbortError)$/.test(error.name) ||
+      /timed out|isn't writeable|Connection is closed|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND/i.test(
+        error.message,
+      ))
+  )
+}
+
+function logOutages(redis: Redis, address: string, log: Log): void {
+  let away = false
+  redis.on('error', (error: Error) => {
+    if (away) return
+    away = true
+    log.warn(
+      `Redis at ${address} does not answer; trying again (is it running? bun run services up)`,
+      {
+        error: messageOf(error),
+      },
+    )
+  })
+  redis.on('close', () => {
+    // A close without an error, such as CLIENT KILL, is reported by the commands that it rejects.
+  })
+  redis.on('ready', () => {
+    if (away) log.info(`Redis at ${address} answers again`)
+    away = false
+  })
+}
+
+function closeRedis(redis: Redis): Promise<void> {
+  redis.disconnect()
+  return Promise.resolve()
+}
