@@ -5,6 +5,7 @@
  * line, and kafkajs's own lines appear with LOG_LEVEL=debug only.
  */
 import { Kafka, type logCreator, logLevel, type SASLOptions } from 'kafkajs'
+import RequestQueue from 'kafkajs/src/network/requestQueue'
 import { backoffDelayMs } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { bounds, type Config } from './config.ts'
@@ -16,6 +17,13 @@ export type KafkaConfig = Pick<Config, 'KAFKA_BROKERS'> & Partial<Config>
 
 // Every producer of ours names its partitioner; the warning would come nevertheless.
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
+
+// kafkajs looks at its queue of requests by a timer that sets itself anew, with a delay in the past,
+// also while nothing waits: a thousand wake-ups a second in each process. Only a queue needs it.
+const { scheduleCheckPendingRequests } = RequestQueue.prototype
+RequestQueue.prototype.scheduleCheckPendingRequests = function schedule() {
+  if (this.pending.length > 0) scheduleCheckPendingRequests.call(this)
+}
 
 /** A client that gives up after about a second, so that the caller can say what is wrong. */
 export function kafkaClient(config: KafkaConfig, clientId: string): Kafka {

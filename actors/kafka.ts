@@ -360,7 +360,8 @@ function decodeTopicId(raw: Buffer): { id: string; clientSideThrottleTime: numbe
     }
   }
   const skipString = () => {
-    at += Math.max(length(), 0)
+    const bytes = length() // moves `at` itself, so it comes first
+    at += Math.max(bytes, 0)
   }
   for (let brokers = length(); brokers > 0; brokers--) {
     at += 4 // node

@@ -1,4 +1,4 @@
-/** The internals of kafkajs 2.2.4 that actors/kafka.ts uses; pinned exactly for that reason. */
+/** The internals of kafkajs 2.2.4 that are used; it is pinned exactly for that reason. */
 declare module 'kafkajs/src/protocol/encoder' {
   export default class Encoder {
     writeInt8(value: number): Encoder
@@ -14,4 +14,10 @@ declare module 'kafkajs/src/protocol/requests' {
 }
 declare module 'kafkajs/src/protocol/error' {
   export function createErrorFromCode(code: number): Error & { type: string; retriable: boolean }
+}
+declare module 'kafkajs/src/network/requestQueue' {
+  export default class RequestQueue {
+    pending: unknown[]
+    scheduleCheckPendingRequests(): void
+  }
 }

@@ -46,6 +46,15 @@ interface Positions {
   high: Map<number, number>
 }
 
+/** What one fetched partition adds: entries over [from, next). */
+interface Plan {
+  partition: number
+  from: number
+  next: number
+  high: number
+  entries: PackedEntry[]
+}
+
 /** Ends a session for a reason that is no failure: leaders or partitions changed, a rival appended. */
 class Stale extends Error {}
 
@@ -209,7 +218,7 @@ export class Bridge {
   }
 
   /** What one fetched partition adds; moves the session's position past it. */
-  #plan(fetched: FetchedPartition, positions: Positions) {
+  #plan(fetched: FetchedPartition, positions: Positions): Plan {
     const { partition, error, batches, high, next } = fetched
     if (error) throw new Stale(`Kafka says ${error} for partition ${partition}`)
     const from = positions.next.get(partition)!
@@ -219,7 +228,7 @@ export class Bridge {
     return { partition, from, next, high, entries: pack(from, batches, limits) }
   }
 
-  async #appendAll(plan: ReturnType<Bridge['#plan']>): Promise<void> {
+  async #appendAll(plan: Plan): Promise<void> {
     const { partition, entries, high } = plan
     let from = plan.from
     for (let first = 0; first < entries.length; ) {

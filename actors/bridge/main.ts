@@ -1,5 +1,5 @@
 /** `bun run bridge`: the bridge by itself. Of several, one works and the others stand by. */
-import { type Clock, systemClock } from '../clock.ts'
+import { systemClock } from '../clock.ts'
 import { readConfig } from '../config.ts'
 import { runMain } from '../errors.ts'
 import { choiceFlag, parseFlags } from '../flags.ts'
