@@ -8,7 +8,7 @@ import { UsageError } from './errors.ts'
 /** Bounds that are not the user's to set; names end in what they bound and in which unit. */
 export const bounds = {
   /** Payload bytes that one stream entry aims at; a single larger record batch still goes whole. */
-  entryBytes: 256 * 1024,
+  entryBytes: 128 * 1024,
   /** Records of one stream entry at the most. */
   entryRecordsMax: 16_384,
   /** Work that one entry should hold, so that executors share a backlog of costly records. */

@@ -6,13 +6,13 @@
  * stops decides what it is: counted, filtered, late or rejected with a reason.
  */
 import { isUtf8 } from 'node:buffer'
-import * as v from 'valibot'
 import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import type { Job } from '../job.ts'
 import { addToSum, cellOps, emptyCells, toFixedPoint } from '../windows/aggregates.ts'
 import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
 import type { RecordCursor } from './records.ts'
+import { compileSchema, type Validate } from './validate.ts'
 
 /** Why a record is in the rejects. */
 export const rejectReasons = {
@@ -95,6 +95,7 @@ export class Fold {
 
   readonly #job: Job
   readonly #now: () => number
+  readonly #validate: Validate
   readonly #adders: Adder[]
   readonly #values: (number | null)[]
   #partition = 0
@@ -107,7 +108,9 @@ export class Fold {
   ) {
     this.#job = job
     this.#now = now
-    this.#adders = addersOf(job)
+    const { validate, adders } = planOf(job)
+    this.#validate = validate
+    this.#adders = adders
     this.#values = this.#adders.map(() => null)
   }
 
@@ -143,9 +146,9 @@ export class Fold {
     let row: unknown
     let eventTime: number
     try {
-      const parsed = v.safeParse(this.#job.schema, json)
-      if (!parsed.success) return this.#reject(cursor, 'schema', schemaMessage(parsed.issues))
-      row = parsed.output
+      const validated = this.#validate(json)
+      if (!validated.success) return this.#reject(cursor, 'schema', validated.message)
+      row = validated.output
       eventTime = Math.floor(this.#job.eventTime(row))
     } catch (error) {
       return this.#reject(cursor, 'threw', messageOf(error))
@@ -331,6 +334,17 @@ function valueOf(source: RecordCursor | Candidate): Buffer {
   return source.start < 0 ? EMPTY : source.buffer.subarray(source.start, source.end)
 }
 
+/** What a job's folds have in common, made once. */
+const plans = new WeakMap<Job, { validate: Validate; adders: Adder[] }>()
+
+function planOf(job: Job) {
+  const known = plans.get(job)
+  if (known) return known
+  const plan = { validate: compileSchema(job.schema), adders: addersOf(job) }
+  plans.set(job, plan)
+  return plan
+}
+
 function addersOf(job: Job): Adder[] {
   let slot = 0
   return job.aggregates.map(({ name, aggregate }) => {
@@ -358,12 +372,6 @@ function groupProblem(values: unknown[]): string | null {
     }
   }
   return null
-}
-
-function schemaMessage(issues: readonly v.BaseIssue<unknown>[]): string {
-  const issue = issues[0]!
-  const path = v.getDotPath(issue)
-  return `${path ? `${path}: ` : ''}${issue.message}`.slice(0, 300)
 }
 
 function lateMessage(eventTime: number, closedTo: number): string {
