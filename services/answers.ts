@@ -2,42 +2,33 @@
  * Whether a Kafka or a Redis answers a call of its own protocol; an open port is not an answer.
  */
 import { Redis } from 'ioredis'
-import { Kafka, logLevel, type SASLOptions } from 'kafkajs'
-import type { Config } from '../actors/config.ts'
+import type { Admin } from 'kafkajs'
+import { systemClock } from '../actors/clock.ts'
+import { type KafkaConfig, kafkaClient } from '../actors/kafka-client.ts'
 
 const ANSWER_TIMEOUT_MS = 5_000
 
-/** How to reach a Kafka: the part of the configuration that says so. */
-export type KafkaAddress = Pick<Config, 'KAFKA_BROKERS'> &
-  Partial<
-    Pick<
-      Config,
-      'KAFKA_SSL' | 'KAFKA_SASL_MECHANISM' | 'KAFKA_SASL_USERNAME' | 'KAFKA_SASL_PASSWORD'
-    >
-  >
-
 /** True when a broker describes a cluster that has at least one live broker. */
-export async function kafkaAnswers(address: KafkaAddress): Promise<boolean> {
-  const sasl = saslOf(address)
-  const kafka = new Kafka({
-    clientId: 'millrace-services',
-    brokers: address.KAFKA_BROKERS,
-    ssl: address.KAFKA_SSL ?? false,
-    ...(sasl ? { sasl } : {}),
-    logLevel: logLevel.NOTHING,
-    connectionTimeout: ANSWER_TIMEOUT_MS,
-    requestTimeout: ANSWER_TIMEOUT_MS,
-    retry: { retries: 0 },
-  })
-  const admin = kafka.admin()
+export async function kafkaAnswers(config: KafkaConfig): Promise<boolean> {
+  const admin = kafkaClient(config, 'millrace-services').admin()
+  // What accepts a connection and then says nothing would take the client a minute.
+  const silence = new AbortController()
+  const silent = systemClock.sleep(ANSWER_TIMEOUT_MS, silence.signal).then(() => false)
+  try {
+    return await Promise.race([describes(admin), silent])
+  } finally {
+    silence.abort()
+    void admin.disconnect().catch(() => undefined)
+  }
+}
+
+async function describes(admin: Admin): Promise<boolean> {
   try {
     await admin.connect()
     const cluster = await admin.describeCluster()
     return cluster.brokers.length > 0
   } catch {
     return false
-  } finally {
-    await admin.disconnect().catch(() => undefined)
   }
 }
 
@@ -59,11 +50,4 @@ export async function redisAnswers(url: string): Promise<boolean> {
   } finally {
     redis.disconnect()
   }
-}
-
-function saslOf(address: KafkaAddress): SASLOptions | undefined {
-  const username = address.KAFKA_SASL_USERNAME
-  const password = address.KAFKA_SASL_PASSWORD
-  if (!address.KAFKA_SASL_MECHANISM || !username || !password) return undefined
-  return { mechanism: address.KAFKA_SASL_MECHANISM, username, password }
 }

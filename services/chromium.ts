@@ -4,13 +4,13 @@
 import { existsSync } from 'node:fs'
 import { messageOf } from '../actors/errors.ts'
 import { aptInstall, canInstall } from './debian.ts'
-import { type Log, silent } from './progress.ts'
+import { type Progress, silent } from './progress.ts'
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const MAC = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
 
 /** The program's path, or null where there is none and none can be installed. */
-export async function ensureChromium(log: Log = silent): Promise<string | null> {
+export async function ensureChromium(log: Progress = silent): Promise<string | null> {
   const found = installedChromium()
   if (found || !canInstall()) return found
   try {

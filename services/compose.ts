@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { messageOf, RefusalError } from '../actors/errors.ts'
-import type { Log } from './progress.ts'
+import type { Progress } from './progress.ts'
 import { runSteps } from './run.ts'
 
 export type ContainerName = 'kafka' | 'redis'
@@ -29,17 +29,17 @@ export async function composeAnswers(): Promise<boolean> {
 }
 
 /** Resolves when they are healthy. @throws RefusalError with the engine's own line */
-export async function composeUp(names: ContainerName[], log: Log): Promise<void> {
+export async function composeUp(names: ContainerName[], log: Progress): Promise<void> {
   log.step(`docker compose: starting ${names.join(' and ')}`)
   await compose(['up', '--detach', '--wait', ...names], UP_TIMEOUT_MS, log)
 }
 
 /** Their data stays. */
-export async function composeStop(names: ContainerName[], log: Log): Promise<void> {
+export async function composeStop(names: ContainerName[], log: Progress): Promise<void> {
   await compose(['stop', ...names], STOP_TIMEOUT_MS, log)
 }
 
-async function compose(args: string[], timeoutMs: number, log: Log): Promise<void> {
+async function compose(args: string[], timeoutMs: number, log: Progress): Promise<void> {
   const command = ['docker', 'compose', '--file', FILE, '--progress', 'plain', ...args]
   const result = await runSteps(command, {
     timeoutMs,

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { RefusalError } from '../actors/errors.ts'
-import type { Log } from './progress.ts'
+import type { Progress } from './progress.ts'
 import { runSteps } from './run.ts'
 
 /** True for root on a system with apt-get. */
@@ -16,7 +16,7 @@ export function canInstall(): boolean {
 let updated = false
 
 /** @throws RefusalError with apt-get's own last line */
-export async function aptInstall(packages: string[], log: Log): Promise<void> {
+export async function aptInstall(packages: string[], log: Progress): Promise<void> {
   // Another apt-get on the same machine is waited for.
   const options = ['-q', '-y', '-o', 'DPkg::Lock::Timeout=300', '-o', 'APT::Lock::Timeout=300']
   if (!updated) {
@@ -29,7 +29,7 @@ export async function aptInstall(packages: string[], log: Log): Promise<void> {
   log.line(`installed ${packages.join(', ')}`)
 }
 
-async function apt(args: string[], log: Log): Promise<void> {
+async function apt(args: string[], log: Progress): Promise<void> {
   const result = await runSteps(['apt-get', ...args], {
     environment: { DEBIAN_FRONTEND: 'noninteractive' },
     onLine: (line) => {

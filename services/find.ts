@@ -6,10 +6,11 @@
 import { readConfig, redisAddress } from '../actors/config.ts'
 import { systemClock } from '../actors/clock.ts'
 import { messageOf, RefusalError } from '../actors/errors.ts'
-import { type KafkaAddress, kafkaAnswers, redisAnswers } from './answers.ts'
+import { kafkaAddress } from '../actors/kafka-client.ts'
+import { kafkaAnswers, redisAnswers } from './answers.ts'
 import { composeAnswers, composePorts, composeStop, composeUp } from './compose.ts'
 import { isListening } from './ports.ts'
-import type { Log } from './progress.ts'
+import type { Progress } from './progress.ts'
 import { readRecord, recordContainer, recordServer, type ServiceName } from './records.ts'
 import type { Server } from './server.ts'
 import { type PlaceOptions, startKafka, startRedis } from './services.ts'
@@ -40,7 +41,7 @@ export interface FindOptions {
   /** A port to use whatever the environment names; 0 for a free one of what has to be started. */
   kafkaPort?: number
   redisPort?: number
-  log: Log
+  log: Progress
   environment?: Record<string, string | undefined>
 }
 
@@ -55,7 +56,7 @@ export interface FoundServices {
 }
 
 /** A server that is just coming up already listens. */
-const COMING_UP_MS = 10_000
+const COMING_UP_MS = 5_000
 const ASK_EVERY_MS = 200
 
 /** @throws RefusalError in one line that says what to do */
@@ -82,20 +83,19 @@ export interface Search {
   port: number
   portGiven: boolean
   answersOn: (port: number) => Promise<boolean>
-  start: (options: PlaceOptions, log: Log) => Promise<Server>
+  start: (options: PlaceOptions, log: Progress) => Promise<Server>
 }
 
 export function kafkaSearch(options: Pick<FindOptions, 'kafkaPort' | 'environment'>): Search {
   const environment = options.environment ?? process.env
   const config = readConfig(environment)
-  const address: KafkaAddress = config
   const isNamed = Boolean(environment.KAFKA_BROKERS) && !options.kafkaPort
   return {
     name: 'kafka',
     label: 'Kafka',
     variable: 'KAFKA_BROKERS',
     ...(isNamed && {
-      named: { address: config.KAFKA_BROKERS.join(','), answers: () => kafkaAnswers(address) },
+      named: { address: kafkaAddress(config), answers: () => kafkaAnswers(config) },
     }),
     port: options.kafkaPort || composePorts.kafka,
     portGiven: Boolean(options.kafkaPort),

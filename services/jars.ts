@@ -8,7 +8,7 @@ import { basename, join, resolve } from 'node:path'
 import { RefusalError } from '../actors/errors.ts'
 import { aptInstall, canInstall } from './debian.ts'
 import { withLock } from './lock.ts'
-import type { Log } from './progress.ts'
+import type { Progress } from './progress.ts'
 import { runSteps } from './run.ts'
 
 export const home = resolve(import.meta.dir, '..', '.millrace')
@@ -23,7 +23,7 @@ const COPY = [
 const FETCH_TIMEOUT_MS = 15 * 60_000
 
 /** The directory that holds the jars. @throws RefusalError that says what to install or what failed */
-export async function kafkaJars(log: Log): Promise<string> {
+export async function kafkaJars(log: Progress): Promise<string> {
   const digest = Bun.hash(readFileSync(POM)).toString(16)
   const target = join(home, `kafka-${digest}`)
   if (existsSync(target)) return target
@@ -34,7 +34,7 @@ export async function kafkaJars(log: Log): Promise<string> {
   })
 }
 
-async function fetchJars(target: string, log: Log): Promise<void> {
+async function fetchJars(target: string, log: Progress): Promise<void> {
   const maven = await findMaven(log)
   const partial = `${target}.${process.pid}.partial`
   rmSync(partial, { recursive: true, force: true })
@@ -56,7 +56,7 @@ async function fetchJars(target: string, log: Log): Promise<void> {
   log.line(`Kafka: ${jars.length} jars in .millrace/${basename(target)}`)
 }
 
-async function findMaven(log: Log): Promise<string> {
+async function findMaven(log: Progress): Promise<string> {
   const found = Bun.which('mvn')
   if (found) return found
   if (canInstall()) {

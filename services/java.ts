@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RefusalError } from '../actors/errors.ts'
 import { aptInstall, canInstall } from './debian.ts'
-import type { Log } from './progress.ts'
+import type { Progress } from './progress.ts'
 
 const VERSION_MIN = 17
 const INSTALLED_UNDER = '/usr/lib/jvm'
@@ -14,7 +14,7 @@ const INSTALLED_UNDER = '/usr/lib/jvm'
  * The path of a `java` program, installed where that is possible.
  * @throws RefusalError that says what to install
  */
-export async function findJava(log: Log): Promise<string> {
+export async function findJava(log: Progress): Promise<string> {
   const found = await usableJava()
   if (found) return found
   if (canInstall()) {

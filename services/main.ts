@@ -9,7 +9,7 @@ import { composeStop } from './compose.ts'
 import { type FindOptions, type Found, findServices, kafkaSearch, redisSearch } from './find.ts'
 import { home } from './jars.ts'
 import { withLock } from './lock.ts'
-import { createLog } from './progress.ts'
+import { createProgress } from './progress.ts'
 import { endProcess, forget, readRecord } from './records.ts'
 
 const command = {
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
   const options = {
     dir: resolve(values.data ?? join(home, 'services')),
     detached: true,
-    log: createLog(),
+    log: createProgress(),
     ...(kafkaPort !== undefined && { kafkaPort }),
     ...(redisPort !== undefined && { redisPort }),
   }

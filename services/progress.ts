@@ -4,7 +4,7 @@
  */
 import { systemClock } from '../actors/clock.ts'
 
-export interface Log {
+export interface Progress {
   /** Something done or found, kept on a line of its own. */
   line(text: string): void
   /** Where a long step is; on a terminal the next one takes its place. */
@@ -13,28 +13,28 @@ export interface Log {
 
 const PLAIN_STEP_EVERY_MS = 2_000
 
-export const silent: Log = { line: () => undefined, step: () => undefined }
+export const silent: Progress = { line: () => undefined, step: () => undefined }
 
-export function createLog(out: NodeJS.WriteStream = process.stderr): Log {
-  return out.isTTY ? liveLog(out) : plainLog(out)
+export function createProgress(out: NodeJS.WriteStream = process.stderr): Progress {
+  return out.isTTY ? live(out) : plain(out)
 }
 
-function liveLog(out: NodeJS.WriteStream): Log {
-  let live = false
-  const clear = () => (live ? '\r\x1b[2K' : '')
+function live(out: NodeJS.WriteStream): Progress {
+  let shown = false
+  const clear = () => (shown ? '\r\x1b[2K' : '')
   return {
     line(text) {
       out.write(`${clear()}${text}\n`)
-      live = false
+      shown = false
     },
     step(text) {
       out.write(`${clear()}${text.slice(0, Math.max(20, (out.columns ?? 80) - 1))}`)
-      live = true
+      shown = true
     },
   }
 }
 
-function plainLog(out: NodeJS.WriteStream): Log {
+function plain(out: NodeJS.WriteStream): Progress {
   let last = Number.NEGATIVE_INFINITY
   return {
     line: (text) => void out.write(`${text}\n`),

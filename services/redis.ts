@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { RefusalError } from '../actors/errors.ts'
 import { redisAnswers } from './answers.ts'
 import { aptInstall, canInstall } from './debian.ts'
-import type { Log } from './progress.ts'
+import type { Progress } from './progress.ts'
 import { createServer, type Server } from './server.ts'
 
 /** Below 7.0 a claim of a deleted entry is answered in a way that executors can't use. */
@@ -55,7 +55,7 @@ export function createRedis(plan: RedisPlan): Server {
  * The path of a redis-server or valkey-server, installed where that is possible.
  * @throws RefusalError that says what to install
  */
-export async function findRedis(log: Log): Promise<string> {
+export async function findRedis(log: Progress): Promise<string> {
   const found = await usableRedis()
   if (found) return found
   if (canInstall()) {

@@ -9,7 +9,7 @@ import { kafkaJars } from './jars.ts'
 import { findJava } from './java.ts'
 import { createKafka } from './kafka.ts'
 import { freePort } from './ports.ts'
-import { type Log, silent } from './progress.ts'
+import { type Progress, silent } from './progress.ts'
 import { createRedis, findRedis } from './redis.ts'
 import type { Server } from './server.ts'
 import { stopWithUs } from './together.ts'
@@ -22,7 +22,7 @@ export interface StartOptions {
   redisPort?: number
   kafkaSettings?: Record<string, string>
   redisSettings?: Record<string, string>
-  log?: Log
+  log?: Progress
 }
 
 export interface Services {
@@ -72,7 +72,7 @@ export type PlaceOptions = Pick<
 > & { dir: string; detached: boolean }
 
 /** A Kafka that answers, its data under `dir`/kafka. */
-export async function startKafka(options: PlaceOptions, log: Log): Promise<Server> {
+export async function startKafka(options: PlaceOptions, log: Progress): Promise<Server> {
   const java = await findJava(log)
   const jars = await kafkaJars(log)
   const dir = made(join(options.dir, 'kafka'))
@@ -91,7 +91,7 @@ export async function startKafka(options: PlaceOptions, log: Log): Promise<Serve
 }
 
 /** A Redis that answers, its data under `dir`/redis. */
-export async function startRedis(options: PlaceOptions, log: Log): Promise<Server> {
+export async function startRedis(options: PlaceOptions, log: Progress): Promise<Server> {
   const redis = createRedis({
     program: await findRedis(log),
     dir: made(join(options.dir, 'redis')),

@@ -7,14 +7,14 @@
 import { systemClock } from '../../actors/clock.ts'
 import { messageOf } from '../../actors/errors.ts'
 import { identify, isStill } from '../../services/identity.ts'
-import { createLog } from '../../services/progress.ts'
+import { createProgress } from '../../services/progress.ts'
 import { startServices } from '../../services/services.ts'
 
 const LOOK_EVERY_MS = 250
 
 async function hold(testPid: number): Promise<void> {
   const tests = identify(testPid, '')
-  const services = await startServices({ log: createLog() })
+  const services = await startServices({ log: createProgress() })
   process.stdout.write(`${JSON.stringify(services.environment)}\n`)
   while (tests && isStill(tests)) await systemClock.sleep(LOOK_EVERY_MS)
   await services.stop()

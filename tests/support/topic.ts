@@ -1,7 +1,8 @@
 /**
  * Topics for tests: create one, fill it, ask for its offsets, delete it.
  */
-import { type Admin, type IHeaders, Kafka, logLevel, type Message, Partitioners } from 'kafkajs'
+import { type Admin, type IHeaders, type Kafka, type Message, Partitioners } from 'kafkajs'
+import { kafkaClient } from '../../actors/kafka-client.ts'
 import { uniqueName } from './namespace.ts'
 import { testServices } from './services.ts'
 
@@ -41,11 +42,7 @@ const BATCH = { records: 5_000, bytes: 512 * 1024 }
 
 export async function createTopic(label: string, options: TopicOptions = {}): Promise<TestTopic> {
   const kafkaBrokers = options.kafkaBrokers ?? (await testServices()).kafkaBrokers
-  const kafka = new Kafka({
-    clientId: 'millrace-tests',
-    brokers: kafkaBrokers.split(','),
-    logLevel: logLevel.NOTHING,
-  })
+  const kafka = kafkaClient({ KAFKA_BROKERS: kafkaBrokers.split(',') }, 'millrace-tests')
   const name = uniqueName(label)
   const partitions = options.partitions ?? 1
   const create = () =>

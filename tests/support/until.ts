@@ -17,18 +17,20 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   { timeoutMs = 15_000, everyMs = 20 }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
-  const deadline = systemClock.elapsed() + timeoutMs
-  for (;;) {
-    const answer = await ask(condition)
-    if ('value' in answer && answer.value) return answer.value
-    if (systemClock.elapsed() >= deadline) {
-      const cause = 'error' in answer ? { cause: answer.error } : {}
-      throw new Error(
-        `Timed out after ${timeoutMs} ms waiting for ${what} (${told(answer)})`,
-        cause,
-      )
+  const start = systemClock.elapsed()
+  const over = new AbortController()
+  const deadline = systemClock.sleep(timeoutMs, over.signal).then(() => undefined)
+  let last: Answer<T> | undefined
+  try {
+    for (;;) {
+      const answer = await Promise.race([ask(condition), deadline])
+      if (answer && 'value' in answer && answer.value) return answer.value
+      last = answer ?? last
+      if (systemClock.elapsed() - start >= timeoutMs) throw timedOut(what, timeoutMs, last)
+      await systemClock.sleep(everyMs)
     }
-    await systemClock.sleep(everyMs)
+  } finally {
+    over.abort()
   }
 }
 
@@ -42,7 +44,9 @@ async function ask<T>(condition: () => T | Promise<T>): Promise<Answer<T>> {
   }
 }
 
-function told(answer: Answer<unknown>): string {
-  const last = 'error' in answer ? String(answer.error) : Bun.inspect(answer.value)
-  return `last: ${last.slice(0, 300)}`
+function timedOut(what: string, timeoutMs: number, last: Answer<unknown> | undefined): Error {
+  const cause = last && 'error' in last ? { cause: last.error } : {}
+  const seen = last && ('error' in last ? String(last.error) : Bun.inspect(last.value))
+  const told = seen === undefined ? 'no answer yet' : `last: ${seen.slice(0, 300)}`
+  return new Error(`Timed out after ${timeoutMs} ms waiting for ${what} (${told})`, cause)
 }

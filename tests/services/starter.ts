@@ -1,0 +1,6 @@
+/** Starts services, prints their pids as JSON and stays, for services.test.ts to end. */
+import { startServices } from '../../services/services.ts'
+
+const { kafka, redis } = await startServices()
+process.stdout.write(`${JSON.stringify([kafka.pid, redis.pid])}\n`)
+setInterval(() => undefined, 60_000)
