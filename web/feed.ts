@@ -1,0 +1,274 @@
+/**
+ * GET /api/events: one loop looks at Redis for everybody who listens, and runs only while somebody
+ * does. What changed since the last look goes out; whoever is new gets everything once.
+ *
+ *   reader, windows → look (once a second) → status, executors, cost, decision, window → listeners
+ *
+ * Besides: `history` (backlog and executors of the last minutes, for the charts), `outage` while
+ * Redis is away, `heartbeat`. A listener that does not read is let go, so that nothing piles up.
+ */
+import type { Clock } from '../actors/clock.ts'
+import { messageOf } from '../actors/errors.ts'
+import type { Log } from '../actors/log.ts'
+import { isOutage } from '../actors/redis.ts'
+import type { StatusReader } from '../supervisor/status.ts'
+import type { WindowReport } from './schemas.ts'
+
+export const LISTENERS_MOST = 32
+
+const times = { heartbeatMs: 4_000, tickMs: 1_000, costEveryTicks: 5 }
+/** Bytes that may wait for one listener: a first look with many windows, but no backlog of looks. */
+const waitingBytesMost = 4 * 1024 * 1024
+const historyPoints = 900
+const decisionsShown = 30
+/** Reading windows may take this share of the time at the most, however many groups they have. */
+const windowsShare = 0.1
+
+/** The windows as the feed looks at them; `version` changes whenever a row may have. */
+export interface WindowsSource {
+  version(): Promise<string>
+  rows(): Promise<WindowReport[]>
+}
+
+export interface FeedParts {
+  reader: StatusReader
+  windows: WindowsSource
+  clock: Clock
+  log: Log
+  tickMs?: number
+}
+
+/** Epoch ms, backlog in records (Kafka's lag included where it is known), living executors. */
+type HistoryPoint = [at: number, backlog: number, executors: number]
+
+interface Listener {
+  isNew: boolean
+  send(text: string): void
+  end(): void
+}
+
+type EventName =
+  | 'status'
+  | 'executors'
+  | 'cost'
+  | 'decision'
+  | 'window'
+  | 'history'
+  | 'outage'
+  | 'heartbeat'
+
+interface Look {
+  /** Events for those who listened before, and for those who are new. */
+  changes: string
+  everything: string
+}
+
+export class Feed {
+  private readonly parts: FeedParts
+  private readonly listeners = new Set<Listener>()
+  private readonly history: HistoryPoint[] = []
+  private readonly encoder = new TextEncoder()
+  private loop: Promise<void> = Promise.resolve()
+  private isLooping = false
+  private pause = new AbortController()
+  private ticks = 0
+  private cost = ''
+  private newestDecision = ''
+  private windowRows = new Map<string, string>()
+  private windowVersion = ''
+  private windowsNotBefore = 0
+
+  constructor(parts: FeedParts) {
+    this.parts = parts
+  }
+
+  get size(): number {
+    return this.listeners.size
+  }
+
+  /** A stream of events; null where as many listen as may. Ends when the reader or `gone` does. */
+  listen(gone: AbortSignal): ReadableStream<Uint8Array> | null {
+    if (this.listeners.size >= LISTENERS_MOST) return null
+    let listener: Listener | null = null
+    const leave = () => {
+      if (listener) this.listeners.delete(listener)
+      if (this.listeners.size === 0) this.pause.abort()
+    }
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          listener = this.listenerOf(controller, leave)
+          gone.addEventListener('abort', leave, { once: true })
+          this.join(listener)
+        },
+        cancel: leave,
+      },
+      { highWaterMark: waitingBytesMost, size: (chunk) => chunk?.byteLength ?? 0 },
+    )
+  }
+
+  /** Ends every stream and waits for the loop; a second call is harmless. */
+  async close(): Promise<void> {
+    for (const listener of this.listeners) listener.end()
+    this.pause.abort()
+    await this.loop
+  }
+
+  private listenerOf(
+    controller: ReadableStreamDefaultController<Uint8Array>,
+    leave: () => void,
+  ): Listener {
+    const end = () => {
+      leave()
+      try {
+        controller.close()
+      } catch {
+        // Already closed by the other side.
+      }
+    }
+    const send = (text: string) => {
+      if ((controller.desiredSize ?? 0) <= 0) return end()
+      try {
+        controller.enqueue(this.encoder.encode(text))
+      } catch {
+        leave()
+      }
+    }
+    return { isNew: true, send, end }
+  }
+
+  private join(listener: Listener): void {
+    this.listeners.add(listener)
+    listener.send(`retry: 1000\n\n${this.heartbeat()}`)
+    // Wakes the loop, so that whoever is new does not wait for the next look.
+    this.pause.abort()
+    if (!this.isLooping) this.loop = this.run()
+  }
+
+  private async run(): Promise<void> {
+    this.isLooping = true
+    let beatAt = this.parts.clock.elapsed()
+    while (this.listeners.size > 0) {
+      this.pause = new AbortController()
+      await this.tick()
+      if (this.parts.clock.elapsed() - beatAt >= times.heartbeatMs - times.tickMs) {
+        beatAt = this.parts.clock.elapsed()
+        this.sendAll(this.heartbeat())
+      }
+      if (this.listeners.size > 0) {
+        await this.parts.clock.sleep(this.parts.tickMs ?? times.tickMs, this.pause.signal)
+      }
+    }
+    this.isLooping = false
+  }
+
+  private async tick(): Promise<void> {
+    const beats = setInterval(() => this.sendAll(this.heartbeat()), times.heartbeatMs)
+    try {
+      const { changes, everything } = await this.look()
+      for (const listener of this.listeners) {
+        listener.send(listener.isNew ? everything : changes)
+        listener.isNew = false
+      }
+    } catch (error) {
+      this.sendAll(this.outage(error))
+    } finally {
+      clearInterval(beats)
+    }
+  }
+
+  private async look(): Promise<Look> {
+    const { reader } = this.parts
+    const [status, { executors }, { decisions }] = await Promise.all([
+      reader.status(),
+      reader.executors(),
+      reader.decisions(decisionsShown),
+    ])
+    const costBefore = this.cost
+    if (this.ticks++ % times.costEveryTicks === 0 || this.cost === '') {
+      this.cost = eventText('cost', await reader.cost())
+    }
+    const cost = this.cost === costBefore ? '' : this.cost
+    const windows = await this.lookAtWindows()
+    this.remember(Date.parse(status.at), status.backlog, status.executors.count)
+    const now = eventText('status', status) + eventText('executors', { executors })
+    const known = decisions.findIndex((each) => JSON.stringify(each) === this.newestDecision)
+    const newer = known === -1 ? decisions : decisions.slice(0, known)
+    if (decisions[0]) this.newestDecision = JSON.stringify(decisions[0])
+    return {
+      changes: now + cost + decisionTexts(newer) + windows.changed.join(''),
+      everything:
+        eventText('history', { points: this.history }) +
+        now +
+        this.cost +
+        decisionTexts(decisions) +
+        windows.all.join(''),
+    }
+  }
+
+  /** Rows that changed, and all that are shown, as events; read only when a version says so. */
+  private async lookAtWindows(): Promise<{ changed: string[]; all: string[] }> {
+    const { clock, windows } = this.parts
+    const changed: string[] = []
+    const version = await windows.version()
+    const began = clock.elapsed()
+    if (version !== this.windowVersion && began >= this.windowsNotBefore) {
+      const rows = new Map<string, string>()
+      for (const row of await windows.rows()) {
+        const text = eventText('window', row)
+        const key = `${row.start} ${JSON.stringify(row.key)}`
+        rows.set(key, text)
+        if (this.windowRows.get(key) !== text) changed.push(text)
+      }
+      this.windowRows = rows
+      this.windowVersion = version
+      this.windowsNotBefore = began + (clock.elapsed() - began) / windowsShare
+    }
+    return { changed, all: Array.from(this.windowRows.values()) }
+  }
+
+  private remember(
+    at: number,
+    backlog: { records: number; kafkaLag: number | null },
+    executors: number,
+  ): void {
+    const last = this.history.at(-1)
+    // A newcomer's look comes between two others and adds no point of its own.
+    if (last && at - last[0] < 500) return
+    this.history.push([at, backlog.records + (backlog.kafkaLag ?? 0), executors])
+    if (this.history.length > historyPoints) this.history.shift()
+  }
+
+  private outage(error: unknown): string {
+    const isRedis = isOutage(error)
+    if (!isRedis) this.parts.log.error('events: look failed', { error: messageOf(error) })
+    return eventText('outage', {
+      at: this.isoNow(),
+      code: isRedis ? 'redis_unavailable' : 'internal',
+      message: isRedis ? 'Redis does not answer' : 'the state could not be read',
+    })
+  }
+
+  private heartbeat(): string {
+    return eventText('heartbeat', { at: this.isoNow() })
+  }
+
+  private isoNow(): string {
+    return new Date(this.parts.clock.now()).toISOString()
+  }
+
+  private sendAll(text: string): void {
+    for (const listener of this.listeners) listener.send(text)
+  }
+}
+
+/** Oldest first, so that whoever follows the events sees them in order. */
+const decisionTexts = (newestFirst: readonly unknown[]): string =>
+  newestFirst
+    .toReversed()
+    .map((decision) => eventText('decision', decision))
+    .join('')
+
+/** One event; JSON has no line breaks, so one `data` line holds it. */
+const eventText = (name: EventName, data: unknown): string =>
+  `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`

@@ -1,0 +1,55 @@
+/**
+ * Numbers and times as people read them. What is not known is a dash, never a zero. Pure.
+ */
+const DASH = '–'
+const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+const short = new Intl.NumberFormat('en-US', { notation: 'compact', maximumFractionDigits: 1 })
+const decimal = new Intl.NumberFormat('en-US', { maximumFractionDigits: 3 })
+const tenth = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
+
+export const number = (value) => (isKnown(value) ? whole.format(value) : DASH)
+
+export const measure = (value) => (isKnown(value) ? decimal.format(value) : DASH)
+
+/** For tight places: all digits up to 99,999, then 123.4K. */
+export const compact = (value) => {
+  if (!isKnown(value)) return DASH
+  return Math.abs(value) < 100_000 ? whole.format(value) : short.format(value)
+}
+
+export const rate = (value) => {
+  if (!isKnown(value)) return DASH
+  return value < 100 ? tenth.format(value) : compact(value)
+}
+
+export const share = (value) => (isKnown(value) ? `${Math.round(value * 100)} %` : DASH)
+
+export const bytes = (value) => (isKnown(value) ? `${tenth.format(value / 2 ** 20)} MB` : DASH)
+
+/** 12 ms, 1.2 s, 3 min 20 s, 2 h 5 min, 3 d 4 h */
+export function duration(ms) {
+  if (!isKnown(ms)) return DASH
+  if (ms < 1_000) return `${Math.round(Math.max(0, ms))} ms`
+  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1_000)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 1_440) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  return `${Math.floor(minutes / 1_440)} d ${Math.floor((minutes % 1_440) / 60)} h`
+}
+
+/** Local time of day; with its date where that is not today. */
+export function clockTime(iso) {
+  const date = new Date(iso)
+  const time = date.toLocaleTimeString('en-GB')
+  const isToday = date.toDateString() === new Date().toDateString()
+  return isToday ? time : `${date.toLocaleDateString('en-CA')} ${time}`
+}
+
+/** 19:55:05 – 19:55:15, local. */
+export function span(start, end) {
+  return `${clockTime(start)} – ${new Date(end).toLocaleTimeString('en-GB')}`
+}
+
+const isKnown = (value) => typeof value === 'number' && Number.isFinite(value)

@@ -1,0 +1,240 @@
+/**
+ * The HTTP interface as valibot schemas: queries and bodies are checked by them, answers are typed by
+ * them, and GET /openapi.json is made from them. A number that is not known is null.
+ */
+import * as v from 'valibot'
+import { actorKinds, actorStates } from '../actors/messages.ts'
+
+const time = v.pipe(v.string(), v.isoTimestamp())
+const count = v.pipe(v.number(), v.integer())
+const unknownOr = <const Schema extends v.GenericSchema>(schema: Schema) => v.nullable(schema)
+
+export const decisionSchema = v.object({
+  at: time,
+  from: count,
+  to: count,
+  reason: v.pipe(v.string(), v.description('A code that programs can rely on')),
+  sentence: v.pipe(v.string(), v.description('The same for people')),
+  inputs: v.record(v.string(), unknownOr(v.union([v.number(), v.string()]))),
+})
+
+export const statusSchema = v.object({
+  job: v.string(),
+  topic: v.string(),
+  state: v.picklist(['running', 'degraded', 'paused', 'stopped']),
+  reason: v.pipe(unknownOr(v.string()), v.description('Why it is degraded or stopped')),
+  at: v.pipe(time, v.description("When this was measured, by Redis's clock")),
+  watermark: unknownOr(time),
+  watermarkHeldBy: v.pipe(unknownOr(count), v.description('The partition that it waits for')),
+  backlog: v.object({
+    records: v.pipe(count, v.description('In the stream, not committed')),
+    entries: count,
+    pending: v.pipe(count, v.description('Entries that an executor holds')),
+    undelivered: v.pipe(count, v.description('Entries that no executor holds')),
+    kafkaLag: v.pipe(unknownOr(count), v.description('Records in Kafka, not fetched')),
+  }),
+  executors: v.object({
+    count: count,
+    min: unknownOr(count),
+    max: unknownOr(count),
+    policy: unknownOr(v.string()),
+  }),
+  rates: v.object({ inPerSecond: unknownOr(v.number()), outPerSecond: unknownOr(v.number()) }),
+  latencyMs: v.object({ p50: unknownOr(v.number()), p99: unknownOr(v.number()) }),
+  totals: v.object({
+    appended: count,
+    committed: v.pipe(count, v.description('counted + filtered + late + rejected')),
+    counted: count,
+    filtered: count,
+    late: count,
+    rejected: count,
+    unaccounted: v.pipe(
+      count,
+      v.description('appended − committed − waiting; anything but 0 is a bug'),
+    ),
+  }),
+  lastDecision: unknownOr(decisionSchema),
+})
+
+export const executorSchema = v.object({
+  kind: v.picklist(actorKinds),
+  id: v.string(),
+  pid: count,
+  host: v.string(),
+  state: v.picklist(actorStates),
+  startedAt: time,
+  stoppedAt: unknownOr(time),
+  reason: unknownOr(v.string()),
+  busy: v.pipe(unknownOr(v.number()), v.description('Share of time with records in hand, 0 to 1')),
+  records: count,
+  entries: count,
+  recordsPerSecond: unknownOr(v.number()),
+  rssBytes: v.number(),
+})
+export const executorsSchema = v.object({ executors: v.array(executorSchema) })
+
+export const windowSchema = v.object({
+  start: time,
+  end: time,
+  state: v.picklist(['open', 'closed']),
+  key: v.record(v.string(), unknownOr(v.union([v.string(), v.number(), v.boolean()]))),
+  values: v.record(v.string(), unknownOr(v.number())),
+})
+export const windowsSchema = v.object({
+  windows: v.array(windowSchema),
+  next: v.optional(v.pipe(v.string(), v.description('There is more: give it as `cursor`'))),
+})
+export type WindowReport = v.InferOutput<typeof windowSchema>
+
+export const decisionsSchema = v.object({ decisions: v.array(decisionSchema) })
+
+export const costSchema = v.object({
+  since: unknownOr(time),
+  elapsedSeconds: v.number(),
+  executorSeconds: v.number(),
+  staticExecutorSeconds: v.number(),
+  savedShare: v.pipe(unknownOr(v.number()), v.description('1 − used ÷ static')),
+  pricePerExecutorHour: unknownOr(v.number()),
+  money: v.object({
+    used: unknownOr(v.number()),
+    static: unknownOr(v.number()),
+    saved: unknownOr(v.number()),
+  }),
+})
+
+export const rejectSchema = v.object({
+  at: time,
+  topic: v.string(),
+  partition: count,
+  offset: v.pipe(v.string(), v.description('As text: Kafka offsets can exceed 2^53')),
+  reason: v.string(),
+  message: v.string(),
+  value: v.pipe(v.string(), v.description("The record's first bytes as UTF-8")),
+})
+export const rejectsSchema = v.object({ rejects: v.array(rejectSchema) })
+export type RejectReport = v.InferOutput<typeof rejectSchema>
+
+export const healthSchema = v.object({ status: v.literal('ok') })
+
+export const missingParts = ['redis', 'kafka', 'leader'] as const
+export const readySchema = v.object({ ready: v.literal(true), missing: v.array(v.string()) })
+
+export const errorSchema = v.object({
+  error: v.object({
+    code: v.pipe(v.string(), v.description('A code that programs can rely on')),
+    message: v.string(),
+  }),
+})
+export const notReadySchema = v.object({
+  ready: v.literal(false),
+  missing: v.array(v.picklist(missingParts)),
+  ...errorSchema.entries,
+})
+
+export const controlSchema = v.object({ min: count, max: count })
+export const pauseSchema = v.object({ paused: v.boolean() })
+
+/** Executors that anybody may ask for; the same bound as EXECUTORS_MAX has. */
+export const EXECUTORS_MOST = 64
+
+const executorCount = (name: string) => {
+  const message = `${name} must be a whole number from 0 to ${EXECUTORS_MOST}`
+  return v.pipe(
+    v.number(message),
+    v.integer(message),
+    v.minValue(0, message),
+    v.maxValue(EXECUTORS_MOST, message),
+  )
+}
+
+/** Body of POST /api/executors; what relates both is checked behind it. */
+export const limitsSchema = v.strictObject(
+  { min: executorCount('min'), max: executorCount('max') },
+  (issue) =>
+    issue.received === 'Object' || issue.expected === 'never'
+      ? 'body must be {"min": …, "max": …} and nothing else'
+      : 'body must be {"min": …, "max": …}',
+)
+
+export const ROWS_MOST = 1_000
+
+/** A limit in a query; absent `fallback`. */
+export const limitOf = (fallback: number) => {
+  const message = `limit must be a whole number from 1 to ${ROWS_MOST}`
+  return v.optional(
+    v.pipe(
+      v.string(message),
+      v.regex(/^\d{1,9}$/, message),
+      v.toNumber(),
+      v.minValue(1, message),
+      v.maxValue(ROWS_MOST, message),
+    ),
+    String(fallback),
+  )
+}
+
+const iso = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/
+
+/** A time in a query: ISO 8601 with its zone, a date in UTC, or epoch milliseconds. */
+const timeOf = (name: string) => {
+  const message = `${name} must be ISO 8601 such as 2026-01-31T12:00:00Z, or epoch milliseconds`
+  return v.optional(
+    v.pipe(
+      v.string(message),
+      v.check((text) => Number.isFinite(epochMs(text)), message),
+      v.transform(epochMs),
+    ),
+  )
+}
+
+function epochMs(text: string): number {
+  if (/^-?\d{1,15}$/.test(text)) return Number(text)
+  return iso.test(text) ? Date.parse(text) : Number.NaN
+}
+
+/** Fields of the windows' query that are ours; a group field of the same name needs `key.` in front. */
+const ownFields = {
+  state: v.optional(v.picklist(['open', 'closed'], 'state must be open or closed')),
+  from: timeOf('from'),
+  to: timeOf('to'),
+  limit: limitOf(100),
+  cursor: v.optional(v.pipe(v.string('cursor must be given once'), v.maxLength(12_000))),
+}
+
+/** Query of GET /api/windows: ours and the job's group fields, each plain or as `key.<field>`. */
+export function windowsQueryOf(groups: readonly string[]) {
+  const fields = groups.flatMap((name) => [
+    [`key.${name}`, v.optional(v.string(`${name} must be given once`))] as const,
+    [name, v.optional(v.string(`${name} must be given once`))] as const,
+  ])
+  return v.strictObject(
+    { ...Object.fromEntries(fields), ...ownFields },
+    (issue) =>
+      `unknown field ${issue.received}; allowed: ${[...Object.keys(ownFields), ...groups].join(', ')}`,
+  )
+}
+
+/** Which of the query's fields are the job's, by the name of the group field. */
+export function groupFilterOf(
+  groups: readonly string[],
+  query: Record<string, unknown>,
+): Record<string, string> {
+  const wanted = groups.flatMap((name) => {
+    const value = query[`key.${name}`] ?? (Object.hasOwn(ownFields, name) ? undefined : query[name])
+    return typeof value === 'string' ? [[name, value] as const] : []
+  })
+  return Object.fromEntries(wanted)
+}
+
+export const decisionsQuery = v.strictObject(
+  { limit: limitOf(50) },
+  (issue) => `unknown field ${issue.received}; allowed: limit`,
+)
+
+export const rejectsQuery = v.strictObject(
+  {
+    limit: limitOf(100),
+    reason: v.optional(v.pipe(v.string('reason must be given once'), v.maxLength(100))),
+  },
+  (issue) => `unknown field ${issue.received}; allowed: limit, reason`,
+)

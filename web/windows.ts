@@ -1,0 +1,87 @@
+/**
+ * GET /api/windows: rows of open and closed windows, newest first, a page at a time. The cursor of a
+ * page is the place of its last row, so that pages stay in step while windows close.
+ */
+import * as v from 'valibot'
+import type { Job } from '../actors/job.ts'
+import type { Keys } from '../actors/keys.ts'
+import type { Store } from '../actors/redis.ts'
+import {
+  cursorOf,
+  readClosedWindows,
+  readOpenWindows,
+  type WindowCursor,
+  type WindowQuery,
+  type WindowRow,
+} from '../actors/windows/read.ts'
+import { HttpError } from './errors.ts'
+import { groupFilterOf, type WindowReport, type windowsQueryOf } from './schemas.ts'
+
+type Query = v.InferOutput<ReturnType<typeof windowsQueryOf>>
+
+export interface WindowsPage {
+  windows: WindowReport[]
+  next?: string
+}
+
+export async function windowsPage(
+  store: Store,
+  keys: Keys,
+  job: Job,
+  query: Query,
+): Promise<WindowsPage> {
+  const { state, from, to, limit, cursor } = query
+  if (from !== undefined && to !== undefined && from > to) {
+    throw new HttpError(400, 'bad_request', 'from must not be after to')
+  }
+  const names = job.groups.map(({ name }) => name)
+  const where = groupFilterOf(names, query)
+  const before = cursor === undefined ? undefined : cursorFrom(cursor)
+  const rows = await newestRows(store, keys, job, state, {
+    from,
+    to,
+    where,
+    before,
+    limit: limit + 1,
+  })
+  const windows = rows.slice(0, limit).map(windowReport)
+  if (rows.length <= limit) return { windows }
+  return { windows, next: cursorText(cursorOf(job, rows[limit - 1]!)) }
+}
+
+/** Rows of both states or of one. */
+export async function newestRows(
+  store: Store,
+  keys: Keys,
+  job: Job,
+  state: 'open' | 'closed' | undefined,
+  query: WindowQuery & { limit: number },
+): Promise<WindowRow[]> {
+  // Open ones first: a window that closes in between is then in both lists, never in neither.
+  const open = state === 'closed' ? [] : await readOpenWindows(store, keys, job, query)
+  const isFull = state === undefined && open.length >= query.limit
+  const closed = state === 'open' || isFull ? [] : await readClosedWindows(store, keys, job, query)
+  const closedStarts = new Set(closed.map((row) => row.start))
+  return [...open.filter((row) => !closedStarts.has(row.start)), ...closed].slice(0, query.limit)
+}
+
+export function windowReport({ start, end, state, key, values }: WindowRow): WindowReport {
+  return { start: iso(start), end: iso(end), state, key, values }
+}
+
+const cursorSchema = v.strictTuple([v.pipe(v.number(), v.safeInteger()), v.string()])
+
+const cursorText = ({ start, group }: WindowCursor): string =>
+  Buffer.from(JSON.stringify([start, group])).toString('base64url')
+
+function cursorFrom(text: string): WindowCursor {
+  const json = Buffer.from(text, 'base64url').toString()
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), cursorSchema), json)
+  if (!parsed.success) {
+    throw new HttpError(400, 'bad_request', 'cursor must be the `next` of an earlier answer')
+  }
+  const [start, group] = parsed.output
+  return { start, group }
+}
+
+const iso = (ms: number) => new Date(ms).toISOString()
