@@ -1,0 +1,138 @@
+/**
+ * Expected against found: rows of windows, and the counters. Each difference has a name. Pure.
+ *
+ *   lost        records that a window should hold and does not, summed over the windows' rows
+ *   duplicated  records that a window holds beyond those it should
+ *   wrong       everything else that differs: a value, a counter, a window that closed twice
+ */
+import type { Job } from '../actors/job.ts'
+import type { WindowRow } from '../actors/windows/read.ts'
+import type { ExpectedRow } from './expected.ts'
+import type { Totals } from './pipeline.ts'
+import { type Counts, time } from './recount.ts'
+
+export interface Difference {
+  kind: 'lost' | 'duplicated' | 'wrong'
+  /** How many records, or one of anything else. */
+  amount: number
+  text: string
+}
+
+/** How many differences are named; all are counted. */
+const NAMED_MAX = 20
+
+/** Collects differences: all in number, the first by name. */
+export class Differences {
+  lost = 0
+  duplicated = 0
+  wrong = 0
+  total = 0
+  readonly named: string[] = []
+
+  add(differences: Iterable<Difference>): void {
+    for (const { kind, amount, text } of differences) {
+      this[kind] += amount
+      this.total++
+      if (this.named.length < NAMED_MAX) this.named.push(`${kind}: ${text}`)
+    }
+  }
+}
+
+type Found = Pick<WindowRow, 'start' | 'end' | 'key' | 'values'>
+
+/** One window's rows; `found` holds rows of this window only. */
+export function compareWindow(
+  job: Job,
+  start: number,
+  expected: Map<string, ExpectedRow>,
+  found: readonly Found[],
+): Difference[] {
+  const differences: Difference[] = []
+  const seen = new Set<string>()
+  for (const row of found) {
+    const key = JSON.stringify(job.groups.map(({ name }) => row.key[name]))
+    const wanted = expected.get(key)
+    const where = placeOf(job, start, row.key)
+    if (row.end !== start + job.windowSizeMs) {
+      differences.push(wrong(`${where}: the window ends at ${time(row.end)}`))
+    }
+    if (!wanted || seen.has(key)) {
+      const amount = recordsOf(job, row.values) ?? 1
+      const what = seen.has(key) ? 'the row is there twice' : 'the row should not be there'
+      differences.push({ kind: 'duplicated', amount, text: `${where}: ${what}` })
+    } else {
+      differences.push(...compareRow(job, where, wanted, row.values))
+    }
+    seen.add(key)
+  }
+  for (const [key, { records, key: group }] of expected) {
+    if (seen.has(key)) continue
+    const text = `${placeOf(job, start, group)}: the row is missing, ${records} records`
+    differences.push({ kind: 'lost', amount: records, text })
+  }
+  return differences
+}
+
+function compareRow(
+  job: Job,
+  where: string,
+  expected: ExpectedRow,
+  found: Found['values'],
+): Difference[] {
+  const differing = job.aggregates.filter(({ name }) => found[name] !== expected.values[name])
+  if (differing.length === 0) return []
+  const told = differing.map(
+    ({ name }) => `${name} is ${found[name] ?? null}, should be ${expected.values[name] ?? null}`,
+  )
+  const text = `${where}: ${told.join('; ')}`
+  const more = (recordsOf(job, found) ?? expected.records) - expected.records
+  if (more < 0) return [{ kind: 'lost', amount: -more, text }]
+  if (more > 0) return [{ kind: 'duplicated', amount: more, text }]
+  return [wrong(text)]
+}
+
+/** How many records a row is made of; null where the job has no aggregate that says so. */
+function recordsOf(job: Job, values: Found['values']): number | null {
+  const counting = job.aggregates.find(({ aggregate }) => aggregate.kind === 'count')
+  return counting ? (values[counting.name] ?? null) : null
+}
+
+/** What the pipeline's counters say against the topic's records. */
+export function compareCounts(counts: Counts, totals: Totals): Difference[] {
+  const records = counts.counted + counts.filtered + counts.late + counts.rejected
+  const differences: Difference[] = []
+  for (const name of ['counted', 'filtered', 'late', 'rejected', 'partly'] as const) {
+    if (counts[name] === totals[name]) continue
+    const text = `${name}: the pipeline says ${totals[name]}, the topic ${counts[name]}`
+    differences.push(wrong(text))
+  }
+  if (totals.committed !== records) {
+    const kind = totals.committed < records ? 'lost' : 'duplicated'
+    const amount = Math.abs(totals.committed - records)
+    const text = `${records} records in the topic, ${totals.committed} committed`
+    differences.push({ kind, amount, text })
+  }
+  const unaccounted = unaccountedOf(totals)
+  if (unaccounted !== 0) {
+    differences.push(
+      wrong(
+        `${unaccounted} records are unaccounted: appended ${totals.appended}, ` +
+          `committed ${totals.committed}, waiting ${totals.waiting}`,
+      ),
+    )
+  }
+  return differences
+}
+
+/** Appended records that are neither waiting nor in one of the four kinds; 0 or there is a bug. */
+export function unaccountedOf(totals: Totals): number {
+  const { appended, waiting, counted, filtered, late, rejected } = totals
+  return appended - waiting - (counted + filtered + late + rejected)
+}
+
+export const wrong = (text: string): Difference => ({ kind: 'wrong', amount: 1, text })
+
+function placeOf(job: Job, start: number, key: Found['key']): string {
+  const group = job.groups.map(({ name }) => `${name}=${JSON.stringify(key[name])}`)
+  return `window ${time(start)} ${group.join(' ')}`.trimEnd()
+}

@@ -1,0 +1,219 @@
+/**
+ * What the pipeline says: its state at one instant, its verdicts, and its windows.
+ *
+ * What is committed is known exactly, also while the pipeline works: the finished prefix of each
+ * partition, and what lies beyond it, by the same instant's counters and streams.
+ */
+import * as v from 'valibot'
+import { RefusalError } from '../actors/errors.ts'
+import type { Keys } from '../actors/keys.ts'
+import type { Store } from '../actors/redis.ts'
+import type { Ruling } from './recount.ts'
+import snapshotScript from './snapshot.lua' with { type: 'text' }
+import type { Range, Ranges } from './topic.ts'
+
+export interface Totals {
+  appended: number
+  committed: number
+  waiting: number
+  counted: number
+  filtered: number
+  late: number
+  rejected: number
+  partly: number
+}
+
+interface StreamState {
+  length: number
+  last: string
+  added: number
+}
+
+export interface PipelineState {
+  /** Redis's clock, epoch ms. */
+  at: number
+  totals: Totals
+  partitions: { partition: number; start: number; next: number; frontier: number }[]
+  /** What is committed, by partition. */
+  applied: Ranges
+  closedTo: number | null
+  /** End of the window that is being closed. */
+  closing: number | null
+  closed: StreamState
+  verdicts: StreamState
+}
+
+const stream = v.object({ length: v.number(), last: v.string(), added: v.number() })
+const hash = v.record(v.string(), v.string())
+const replySchema = v.object({
+  at: v.pipe(v.string(), v.transform(Number)),
+  ledger: hash,
+  totals: hash,
+  clock: hash,
+  ahead: v.optional(v.array(v.tuple([v.string(), v.string(), v.string()])), []),
+  closed: stream,
+  verdicts: stream,
+})
+
+export async function readState(store: Store, keys: Keys): Promise<PipelineState> {
+  const text: unknown = await store.redis.eval(snapshotScript, 1, keys.base)
+  const reply = v.parse(v.pipe(v.string(), v.parseJson(), replySchema), text)
+  const partitions = partitionsOf(reply.ledger)
+  const total = (name: keyof Totals) => Number(reply.totals[name] ?? 0)
+  return {
+    at: reply.at,
+    totals: {
+      appended: total('appended'),
+      committed: total('committed'),
+      waiting: total('waiting'),
+      counted: total('counted'),
+      filtered: total('filtered'),
+      late: total('late'),
+      rejected: total('rejected'),
+      partly: total('partly'),
+    },
+    partitions,
+    applied: appliedRanges(partitions, reply.ahead),
+    closedTo: numberOrNull(reply.clock.closedTo),
+    closing: numberOrNull(reply.clock.closing),
+    closed: reply.closed,
+    verdicts: reply.verdicts,
+  }
+}
+
+function partitionsOf(ledger: Record<string, string>): PipelineState['partitions'] {
+  return Object.keys(ledger)
+    .flatMap((field) => /^(\d+):start$/.exec(field)?.[1] ?? [])
+    .map((p) => ({
+      partition: Number(p),
+      start: Number(ledger[`${p}:start`]),
+      next: Number(ledger[`${p}:next`]),
+      frontier: Number(ledger[`${p}:frontier`]),
+    }))
+    .sort((a, b) => a.partition - b.partition)
+}
+
+/**
+ * The finished prefixes and what is committed beyond them, in order, touching ranges joined.
+ * @throws RefusalError where they overlap: a record would have been committed twice
+ */
+export function appliedRanges(
+  partitions: PipelineState['partitions'],
+  ahead: [string, string, string][],
+): Ranges {
+  const applied: Ranges = new Map()
+  for (const { partition, start, frontier } of partitions) {
+    const beyond = ahead
+      .filter(([p]) => Number(p) === partition)
+      .map(([, from, to]) => ({ from: Number(from), to: Number(to) }))
+    const ranges = [{ from: start, to: frontier }, ...beyond]
+      .filter(({ from, to }) => from < to)
+      .sort((a, b) => a.from - b.from)
+    if (ranges.length > 0) applied.set(partition, joined(partition, ranges))
+  }
+  return applied
+}
+
+function joined(partition: number, ranges: Range[]): Range[] {
+  const result: Range[] = []
+  for (const range of ranges) {
+    const last = result.at(-1)
+    if (last && range.from < last.to) {
+      throw new RefusalError(
+        `partition ${partition}: [${last.from}, ${last.to}) and [${range.from}, ${range.to}) are ` +
+          `both committed, and they overlap`,
+      )
+    }
+    if (last?.to === range.from) last.to = range.to
+    else result.push({ ...range })
+  }
+  return result
+}
+
+/** Whether nothing was committed in between; closing windows may have gone on. */
+export function stoodStill(before: PipelineState, after: PipelineState): boolean {
+  const work = ({ totals, partitions, applied }: PipelineState) =>
+    JSON.stringify([totals.committed, partitions, [...applied]])
+  return work(before) === work(after)
+}
+
+const PAGE = 500
+
+/** Verdicts up to the state's instant: partition → offset → ruling. */
+export async function readRulings(
+  store: Store,
+  keys: Keys,
+  state: PipelineState,
+): Promise<Map<number, Map<number, Ruling>>> {
+  const rulings = new Map<number, Map<number, Ruling>>()
+  let from = '-'
+  for (;;) {
+    const page = await store.redis.xrange(keys.verdicts, from, state.verdicts.last, 'COUNT', PAGE)
+    for (const [id, fields] of page) addRulings(rulings, id, fields)
+    const last = page.at(-1)
+    if (!last || page.length < PAGE) return rulings
+    from = `(${last[0]}`
+  }
+}
+
+function addRulings(rulings: Map<number, Map<number, Ruling>>, id: string, fields: string[]): void {
+  const { p, reason, closedTo, offsets } = pairs(fields)
+  const known = rulings.get(Number(p)) ?? new Map<number, Ruling>()
+  rulings.set(Number(p), known)
+  const ruling = {
+    reason: reason ?? '',
+    closedTo: numberOrNull(closedTo),
+    at: Number(id.split('-')[0]),
+  }
+  for (const offset of offsets?.split(',') ?? []) known.set(Number(offset), ruling)
+}
+
+/** One closed window in the stream: how often its last entry is there, and where it stands. */
+export interface ClosedWindow {
+  start: number
+  end: number
+  times: number
+}
+
+/** Entries of one page: they carry rows. */
+const CLOSED_PAGE = 32
+
+/** The whole closed windows up to the state's instant, in the stream's order. */
+export async function readClosedEnds(
+  store: Store,
+  keys: Keys,
+  state: PipelineState,
+): Promise<ClosedWindow[]> {
+  const windows = new Map<number, ClosedWindow>()
+  let from = '-'
+  for (;;) {
+    const { last } = state.closed
+    const page = await store.redis.xrange(keys.closed, from, last, 'COUNT', CLOSED_PAGE)
+    for (const [, fields] of page) addClosed(windows, pairs(fields))
+    const newest = page.at(-1)
+    if (!newest || page.length < CLOSED_PAGE) break
+    from = `(${newest[0]}`
+  }
+  // The stream was cut: its oldest window may lack rows.
+  return [...windows.values()].slice(isTrimmed(state.closed) ? 1 : 0)
+}
+
+function addClosed(windows: Map<number, ClosedWindow>, entry: Record<string, string>): void {
+  if (entry.last !== '1') return
+  const start = Number(entry.start)
+  const known = windows.get(start)
+  if (known) known.times++
+  else windows.set(start, { start, end: Number(entry.end), times: 1 })
+}
+
+/** Whether a bounded stream has lost its oldest entries. */
+export const isTrimmed = ({ added, length }: StreamState): boolean => added > length
+
+function pairs(flat: string[]): Record<string, string> {
+  const entries = flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? '']] : []))
+  return Object.fromEntries(entries) as Record<string, string>
+}
+
+function numberOrNull(text: string | undefined): number | null {
+  return text === undefined || text === '' ? null : Number(text)
+}

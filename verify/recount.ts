@@ -1,0 +1,230 @@
+/**
+ * One record after the other: what it must have become (counted, filtered, late or rejected) and
+ * where it must show. The pipeline is believed in one thing only, which no recomputation can know:
+ * its verdicts that hung on time or order (which windows were closed when a record came, what the
+ * clock said, which record killed executors). Each verdict is checked against the record, and one
+ * that can't be right is a contradiction.
+ */
+import * as v from 'valibot'
+import type { Job } from '../actors/job.ts'
+import { Expected } from './expected.ts'
+
+/** What the pipeline says that it decided about one record. */
+export interface Ruling {
+  reason: string
+  /** End of the newest window that was closed then, epoch ms; null for none. */
+  closedTo: number | null
+  /** When it was written down, by Redis's clock. */
+  at: number
+}
+
+export interface TopicRecord {
+  partition: number
+  offset: number
+  value: Buffer | null
+}
+
+export interface Counts {
+  counted: number
+  filtered: number
+  late: number
+  rejected: number
+  partly: number
+}
+
+/** Groups that a pane holds at the most. */
+const GROUPS_MAX = 100_000
+/** Processes' clocks and Redis's may differ by this much. */
+const CLOCK_TOLERANCE_MS = 60_000
+const CONTRADICTIONS_KEPT = 20
+
+/** A record that can be counted: on its way to `work`. */
+interface Candidate {
+  record: TopicRecord
+  ruling: Ruling | undefined
+  eventTime: number
+  /** Highest event time in its partition before it; -Infinity for none. */
+  newestBefore: number
+  row: unknown
+}
+
+export class Recount {
+  readonly expected: Expected
+  readonly counts: Counts = { counted: 0, filtered: 0, late: 0, rejected: 0, partly: 0 }
+  /** Records by partition. */
+  readonly records = new Map<number, number>()
+  readonly contradictions: string[] = []
+  contradictionsTotal = 0
+  /** Late although within the delay of the newest record before it in its partition. */
+  lateWithinDelay = 0
+  readonly #job: Job
+  readonly #rulings: Map<number, Map<number, Ruling>>
+  /** When the pipeline's state was taken, epoch ms. */
+  readonly #at: number
+  readonly #newest = new Map<number, number>()
+  /** Panes that the pipeline said were full. */
+  readonly #full = new Set<number>()
+
+  constructor(job: Job, rulings: Map<number, Map<number, Ruling>>, at: number) {
+    this.#job = job
+    this.#rulings = rulings
+    this.#at = at
+    this.expected = new Expected(job)
+  }
+
+  /** Takes a partition's records in their order; resolves when all of them are counted. */
+  async take(records: TopicRecord[]): Promise<void> {
+    const { work } = this.#job
+    if (!work) {
+      for (const record of records) {
+        const candidate = this.#check(record)
+        if (candidate) this.#settle(candidate, candidate.row)
+      }
+      return
+    }
+    const candidates = records.flatMap((record) => this.#check(record) ?? [])
+    const outcomes = await Promise.allSettled(
+      candidates.map(async (candidate) => work(candidate.row)),
+    )
+    outcomes.forEach((outcome, i) => {
+      if (outcome.status === 'fulfilled') this.#settle(candidates[i]!, outcome.value)
+      else this.#reject(candidates[i]!.record, candidates[i]!.ruling, 'work threw')
+    })
+  }
+
+  /** What can be judged only at the end. */
+  finish(): void {
+    for (const pane of this.#full) {
+      const groups = this.expected.groupsOfPane(pane)
+      if (groups >= GROUPS_MAX) continue
+      this.#contradict(`the pane at ${time(pane)} was said to be full with ${groups} groups`)
+    }
+  }
+
+  /** Up to the point where `work` would run; null for a record that stopped before. */
+  #check(record: TopicRecord): Candidate | null {
+    const { partition } = record
+    this.records.set(partition, (this.records.get(partition) ?? 0) + 1)
+    const ruling = this.#rulings.get(partition)?.get(record.offset)
+    if (ruling?.reason === 'poison') {
+      this.counts.rejected++
+      return null
+    }
+    const read = this.#read(record.value)
+    if (typeof read === 'string') return this.#reject(record, ruling, read)
+    const { row, eventTime } = read
+    if (this.#isFuture(record, eventTime, ruling)) {
+      this.counts.rejected++
+      return null
+    }
+    const newestBefore = this.#newest.get(partition) ?? -Infinity
+    if (eventTime > newestBefore) this.#newest.set(partition, eventTime)
+    return { record, ruling, eventTime, newestBefore, row }
+  }
+
+  /** The parsed record, or what is wrong with it. */
+  #read(value: Buffer | null): { row: unknown; eventTime: number } | string {
+    if (value === null) return 'no value'
+    try {
+      const json: unknown = JSON.parse(strictUtf8.decode(value))
+      const parsed = v.safeParse(this.#job.schema, json)
+      if (!parsed.success) return 'not in the schema'
+      const eventTime = Math.floor(this.#job.eventTime(parsed.output))
+      // What Date can name is what windows can be made of.
+      if (Number.isNaN(new Date(eventTime).getTime())) return 'no event time'
+      return { row: parsed.output, eventTime }
+    } catch {
+      return 'not readable'
+    }
+  }
+
+  /** The clock that the record met is known by the ruling only; both its sides are checked. */
+  #isFuture(record: TopicRecord, eventTime: number, ruling: Ruling | undefined): boolean {
+    const { maxFutureSkewMs } = this.#job
+    if (ruling?.reason === 'future') {
+      if (eventTime <= ruling.at + maxFutureSkewMs - CLOCK_TOLERANCE_MS) {
+        this.#contradict(`${name(record)} of ${time(eventTime)} was rejected as future`)
+      }
+      return true
+    }
+    if (eventTime <= this.#at + maxFutureSkewMs + CLOCK_TOLERANCE_MS) return false
+    this.#contradict(`${name(record)} of ${time(eventTime)} is ahead of the clock, yet was taken`)
+    return true
+  }
+
+  /** The rest of a record's way; `row` is what `work` made of it. */
+  #settle(candidate: Candidate, row: unknown): void {
+    const { record, ruling } = candidate
+    try {
+      this.#count(candidate, row)
+    } catch {
+      this.#reject(record, ruling, "the job's code threw")
+    }
+  }
+
+  #count(candidate: Candidate, row: unknown): void {
+    const { record, ruling, eventTime } = candidate
+    if (this.#job.filter && !this.#job.filter(row)) {
+      if (ruling) this.#contradict(`${name(record)} is filtered, not ${ruling.reason}`)
+      this.counts.filtered++
+      return
+    }
+    const pane = this.expected.paneOf(eventTime)
+    if (ruling?.reason === 'late') {
+      this.counts.late++
+      this.#checkClosed(candidate, pane + this.#job.windowSizeMs)
+      return
+    }
+    const group = this.expected.readNumbers(row) ? this.expected.groupOf(row) : null
+    if (!group) {
+      this.#reject(record, ruling, 'a number or a group that can not be kept')
+      return
+    }
+    if (ruling?.reason === 'groups') {
+      this.counts.rejected++
+      this.#full.add(pane)
+      return
+    }
+    this.counts.counted++
+    if (ruling?.reason === 'partly') {
+      this.counts.partly++
+      this.#checkClosed(candidate, pane + this.#job.windowSlideMs)
+      this.expected.add(pane, group, ruling.closedTo ?? -Infinity)
+    } else {
+      this.expected.add(pane, group)
+    }
+  }
+
+  /** `end`: of the window that the record missed according to its ruling. */
+  #checkClosed({ record, ruling, eventTime, newestBefore }: Candidate, end: number): void {
+    const closedTo = ruling?.closedTo ?? -Infinity
+    if (end > closedTo) {
+      const said = `${ruling?.reason} with windows closed to ${time(closedTo)}`
+      this.#contradict(`${name(record)} of ${time(eventTime)} was called ${said}`)
+    } else if (end > newestBefore - this.#job.watermarkDelayMs) {
+      this.lateWithinDelay++
+    }
+  }
+
+  #reject(record: TopicRecord, ruling: Ruling | undefined, problem: string): null {
+    if (ruling) this.#contradict(`${name(record)}: ${problem}, yet it was called ${ruling.reason}`)
+    this.counts.rejected++
+    return null
+  }
+
+  #contradict(text: string): void {
+    this.contradictionsTotal++
+    if (this.contradictions.length < CONTRADICTIONS_KEPT) this.contradictions.push(text)
+  }
+}
+
+/** Refuses broken UTF-8; keeps a byte order mark, which JSON does not allow. */
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+const name = ({ partition, offset }: TopicRecord) => `record ${partition}/${offset}`
+
+/** ISO 8601 where Date can; the number where it can't. */
+export function time(ms: number): string {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
+}

@@ -1,0 +1,62 @@
+-- What the pipeline has done, at one instant. Reads only.
+-- KEYS[1]: base of the job's keys
+-- reply: JSON of the ledger, the totals, the clock; ranges that are committed beyond the frontiers
+--        (partition, from, to); and for the streams of closed windows and of verdicts: number of
+--        entries, last id, entries ever added
+local base = KEYS[1]
+
+local function map(name)
+  local flat = redis.call('HGETALL', base .. ':' .. name)
+  local result = { [''] = '' } -- cjson writes an empty table as an object only if it has a key
+  for i = 1, #flat, 2 do
+    result[flat[i]] = flat[i + 1]
+  end
+  return result
+end
+
+local function stream(name)
+  local key = base .. ':' .. name
+  if redis.call('EXISTS', key) == 0 then return { length = 0, last = '0-0', added = 0 } end
+  local info = redis.call('XINFO', 'STREAM', key)
+  local result = {}
+  for i = 1, #info, 2 do
+    if info[i] == 'length' then result.length = info[i + 1] end
+    if info[i] == 'last-generated-id' then result.last = info[i + 1] end
+    if info[i] == 'entries-added' then result.added = info[i + 1] end
+  end
+  return result
+end
+
+-- Entries that finished before those in front of them, and entries that are partly committed.
+local function ahead()
+  local ranges = {}
+  for place, range in pairs(map('finished')) do
+    local partition, from = string.match(place, '^(%d+):(%d+)$')
+    if partition then
+      ranges[#ranges + 1] = { partition, from, string.match(range, '^%d+') }
+    end
+  end
+  for id, progress in pairs(map('progress')) do
+    local entry = id ~= '' and redis.call('XRANGE', base .. ':entries', id, id)[1]
+    if entry then
+      local fields = {}
+      for i = 1, #entry[2], 2 do
+        fields[entry[2][i]] = entry[2][i + 1]
+      end
+      ranges[#ranges + 1] = { fields.p, fields.from, string.match(progress, '^%d+') }
+    end
+  end
+  return ranges
+end
+
+local time = redis.call('TIME')
+local ranges = ahead()
+return cjson.encode({
+  at = time[1] .. string.sub('000000' .. time[2], -6, -4),
+  ledger = map('ledger'),
+  totals = map('totals'),
+  clock = map('clock'),
+  ahead = #ranges > 0 and ranges or nil,
+  closed = stream('closed'),
+  verdicts = stream('verdicts'),
+})

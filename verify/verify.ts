@@ -1,0 +1,262 @@
+/**
+ * Recomputes what the pipeline has made of a topic, and compares:
+ *   state → verdicts → the topic's records → windows and counters → compared
+ * The state is taken at one instant, and exactly the records that were committed then are recounted,
+ * so closed windows can be compared while the pipeline works. Open windows go on changing: they are
+ * compared when nothing was committed during the reading.
+ */
+import type { Kafka } from 'kafkajs'
+import type { Job } from '../actors/job.ts'
+import type { Keys } from '../actors/keys.ts'
+import type { Store } from '../actors/redis.ts'
+import { readClosedWindows, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
+import { compareCounts, compareWindow, Differences, unaccountedOf, wrong } from './compare.ts'
+import {
+  type ClosedWindow,
+  isTrimmed,
+  type PipelineState,
+  readClosedEnds,
+  readRulings,
+  readState,
+  stoodStill,
+  type Totals,
+} from './pipeline.ts'
+import { type Counts, Recount } from './recount.ts'
+import { readTopic } from './topic.ts'
+
+export interface Verification {
+  job: Job
+  kafka: Kafka
+  store: Store
+  keys: Keys
+  /** Called with the number of records read so far. */
+  onProgress?: (records: number) => void
+}
+
+export interface Report {
+  ok: boolean
+  lost: number
+  duplicated: number
+  wrong: number
+  /** Records that were committed, by the topic. */
+  records: number
+  partitions: { partition: number; from: number; to: number; records: number }[]
+  counts: Counts
+  totals: Totals
+  unaccounted: number
+  windows: {
+    closed: number
+    open: number
+    rows: number
+    /** Closed windows that the bounded stream does not hold any more. */
+    trimmed: number
+  }
+  differences: { total: number; named: string[] }
+  /** What could not be compared, and why; what a person should know. */
+  notes: string[]
+}
+
+/** Records that are handed on together; that many `work` hooks run at once. */
+const TOGETHER = 256
+/** Rows of closed windows that are held at once, about. */
+const WINDOWS_AT_ONCE = 64
+/** How often reading the open windows is tried while windows are being closed. */
+const STEADY_TRIES = 50
+
+/** @throws RefusalError where the topic does not hold what was processed */
+export async function verify(verification: Verification): Promise<Report> {
+  const { job, store, keys } = verification
+  const state = await readState(store, keys)
+  const recount = new Recount(job, await readRulings(store, keys, state), state.at)
+  await readRecords(verification, state, recount)
+  recount.finish()
+
+  const differences = new Differences()
+  const notes: string[] = []
+  differences.add(compareCounts(recount.counts, state.totals))
+  differences.add(recount.contradictions.map(wrong))
+  noteVerdicts(state, recount, notes)
+  const windows = await compareWindows(verification, state, recount, differences, notes)
+  return reportOf(state, recount, differences, windows, notes)
+}
+
+async function readRecords(
+  { job, kafka, onProgress }: Verification,
+  state: PipelineState,
+  recount: Recount,
+): Promise<void> {
+  let records = 0
+  await readTopic({
+    kafka,
+    topic: job.topic,
+    ranges: state.applied,
+    groupId: `millrace-verify-${crypto.randomUUID()}`,
+    together: TOGETHER,
+    take: async (taken) => {
+      await recount.take(taken)
+      records += taken.length
+      onProgress?.(records)
+    },
+  })
+}
+
+function noteVerdicts(state: PipelineState, recount: Recount, notes: string[]): void {
+  if (isTrimmed(state.verdicts)) {
+    notes.push(
+      'the oldest verdicts (late, partly, future, groups, poison) are not kept any more: records ' +
+        'that they were about are taken for counted, and differ',
+    )
+  }
+  if (recount.lateWithinDelay > 0) {
+    notes.push(
+      `${recount.lateWithinDelay} records missed a window although they were within the watermark ` +
+        'delay of the newest before them; that is right only where their partition had been idle',
+    )
+  }
+}
+
+type Compared = Report['windows']
+
+async function compareWindows(
+  verification: Verification,
+  state: PipelineState,
+  recount: Recount,
+  differences: Differences,
+  notes: string[],
+): Promise<Compared> {
+  const steady = await readSteadily(verification, state)
+  if (!steady) {
+    notes.push('open windows were not compared: records were committed while the topic was read')
+  }
+  const now = steady?.state ?? state
+  const compared = { closed: 0, open: 0, rows: 0, trimmed: 0 }
+  await compareClosed(verification, now, recount, differences, compared)
+  if (steady) compareOpen(verification.job, steady, recount, differences, compared)
+  if (compared.trimmed > 0) {
+    notes.push(`${compared.trimmed} closed windows not compared: older than what is kept`)
+  }
+  return compared
+}
+
+interface Steady {
+  state: PipelineState
+  open: WindowRow[]
+}
+
+/** The open windows and the state that they belong to; null where the pipeline was at work. */
+async function readSteadily(
+  { job, store, keys }: Verification,
+  first: PipelineState,
+): Promise<Steady | null> {
+  for (let attempt = 1; attempt <= STEADY_TRIES; attempt++) {
+    const before = await readState(store, keys)
+    if (!stoodStill(first, before)) return null
+    const open = await readOpenWindows(store, keys, job)
+    const after = await readState(store, keys)
+    if (stoodStill(first, after) && closingOf(before) === closingOf(after)) {
+      return { state: after, open }
+    }
+  }
+  return null
+}
+
+const closingOf = (state: PipelineState) => `${state.closedTo} ${state.closing}`
+
+async function compareClosed(
+  { job, store, keys }: Verification,
+  state: PipelineState,
+  recount: Recount,
+  differences: Differences,
+  compared: Compared,
+): Promise<void> {
+  const ends = await readClosedEnds(store, keys, state)
+  differences.add(ends.flatMap((window) => closedOddly(state, window)))
+  const oldest = Math.min(...ends.map(({ start }) => start))
+  const found = new Set(ends.map(({ start }) => start))
+  const wanted = recount.expected
+    .windows()
+    .filter((start) => isClosed(state, start + job.windowSizeMs))
+  const cut = isTrimmed(state.closed)
+  const kept = wanted.filter((start) => !cut || found.has(start) || start > oldest)
+  compared.trimmed = wanted.length - kept.length
+  const starts = [...new Set([...kept, ...found])].sort((a, b) => a - b)
+  for (let i = 0; i < starts.length; i += WINDOWS_AT_ONCE) {
+    const some = starts.slice(i, i + WINDOWS_AT_ONCE)
+    const query = { from: some[0]!, to: some.at(-1)! + 1 }
+    const rows = (await readClosedWindows(store, keys, job, query)).filter(({ start }) =>
+      found.has(start),
+    )
+    const byStart = Map.groupBy(rows, ({ start }) => start)
+    for (const start of some) {
+      const windowRows = byStart.get(start) ?? []
+      differences.add(compareWindow(job, start, recount.expected.rows(start), windowRows))
+      compared.rows += windowRows.length
+    }
+  }
+  compared.closed = starts.length
+}
+
+/** Closed at the instant, and not just being closed. */
+const isClosed = (state: PipelineState, end: number): boolean =>
+  state.closedTo !== null && end <= state.closedTo && end !== state.closing
+
+function closedOddly(state: PipelineState, { end, times }: ClosedWindow) {
+  const differences = []
+  if (times > 1) {
+    differences.push(wrong(`the window that ends at ${end} was closed ${times} times`))
+  }
+  if (state.closedTo === null || end > state.closedTo) {
+    differences.push(wrong(`the window that ends at ${end} is closed before its time`))
+  }
+  return differences
+}
+
+function compareOpen(
+  job: Job,
+  { state, open }: Steady,
+  recount: Recount,
+  differences: Differences,
+  compared: Compared,
+): void {
+  const found = Map.groupBy(open, ({ start }) => start)
+  const wanted = recount.expected
+    .windows()
+    .filter((start) => state.closedTo === null || start + job.windowSizeMs > state.closedTo)
+  for (const start of new Set([...wanted, ...found.keys()])) {
+    const rows = found.get(start) ?? []
+    differences.add(compareWindow(job, start, recount.expected.rows(start), rows))
+    compared.open++
+    compared.rows += rows.length
+  }
+}
+
+function reportOf(
+  state: PipelineState,
+  recount: Recount,
+  differences: Differences,
+  windows: Compared,
+  notes: string[],
+): Report {
+  const { lost, duplicated, wrong: wrongs, total, named } = differences
+  const unnamed = recount.contradictionsTotal - recount.contradictions.length
+  const partitions = state.partitions.map(({ partition, start }) => ({
+    partition,
+    from: start,
+    to: state.applied.get(partition)?.at(-1)?.to ?? start,
+    records: recount.records.get(partition) ?? 0,
+  }))
+  return {
+    ok: total === 0,
+    lost,
+    duplicated,
+    wrong: wrongs + unnamed,
+    records: partitions.reduce((sum, { records }) => sum + records, 0),
+    partitions,
+    counts: recount.counts,
+    totals: state.totals,
+    unaccounted: unaccountedOf(state.totals),
+    windows,
+    differences: { total: total + unnamed, named },
+    notes,
+  }
+}
