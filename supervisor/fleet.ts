@@ -1,0 +1,117 @@
+/**
+ * Act: brings the executors from what is to what was decided. Level-triggered: each look compares
+ * the living with the target, so that a lost event costs one look and no more.
+ *
+ *   snapshot, target → here → start children · drain by mailbox · hand orphaned entries on
+ *
+ * Executors that were started elsewhere (`bun run executor`) count and can be drained; they are
+ * never signalled. Guarantees: a drained executor loses nothing; nobody waits for it without bound.
+ */
+import type { Snapshot } from '../actors/measure.ts'
+import { isOutage } from '../actors/redis.ts'
+import { isAtWork, type Register } from './register.ts'
+import { type Member, Ward, type WardOptions } from './ward.ts'
+
+type Known = Snapshot['actors'][number]
+
+/** One that may take records: ours, or one that was started elsewhere. */
+interface Living {
+  id: string
+  member: Member | null
+  actor: Known | null
+  startedAt: number
+}
+
+/** A stranger that was asked to go counts as gone for so long; then it is asked again. */
+const askedMs = 15_000
+
+export class ExecutorFleet {
+  readonly ward: Ward
+  readonly #register: Register
+  readonly #clock: WardOptions['clock']
+  /** Strangers that were asked to drain, and when. */
+  readonly #asked = new Map<string, number>()
+
+  constructor(options: Omit<WardOptions, 'kind'>) {
+    this.ward = new Ward({ ...options, kind: 'executor' })
+    this.#register = options.register
+    this.#clock = options.clock
+  }
+
+  /** Does what is missing for `target`; with a snapshot that failed only what time does. */
+  async reconcile(snapshot: Snapshot | null, target: number, reason: string): Promise<void> {
+    await this.ward.tend()
+    if (!snapshot) return
+    this.#forgetAsked(snapshot)
+    const living = this.living(snapshot)
+    for (let missing = target - living.length; missing > 0; missing--) {
+      if (!this.ward.mayStart) break
+      this.ward.start()
+    }
+    const surplus = byLeastLoss(living).slice(0, Math.max(0, living.length - target))
+    for (const one of surplus) await this.#drain(one, reason)
+    if (snapshot.orphaned > 0) await this.#handOn(snapshot)
+  }
+
+  /** Those that count for the target: starting or running, not asked to go, not silent. */
+  living(snapshot: Snapshot): Living[] {
+    const known = new Map(snapshot.actors.map((actor) => [actor.id, actor]))
+    const ours = this.ward
+      .live()
+      .filter(({ child }) => this.#register.silentFor(child.id) === 0)
+      .map((member) => ({
+        id: member.child.id,
+        member,
+        actor: known.get(member.child.id) ?? null,
+        startedAt: member.child.startedAt,
+      }))
+    const strangers = snapshot.actors
+      .filter((actor) => actor.kind === 'executor' && actor.alive && isAtWork(actor))
+      .filter(({ id, state }) => state !== 'draining' && !this.#asked.has(id))
+      .filter(({ id }) => !this.ward.members.has(id))
+      .map((actor) => ({ id: actor.id, member: null, actor, startedAt: actor.startedAt }))
+    return [...ours, ...strangers]
+  }
+
+  /** Asks all of our executors to go, by mailbox. */
+  async drainOwn(reason: string): Promise<void> {
+    for (const member of this.ward.live()) {
+      await this.#drain({ id: member.child.id, member, actor: null, startedAt: 0 }, reason)
+    }
+  }
+
+  async #drain({ id, member }: Living, reason: string): Promise<void> {
+    const ask = () => this.#register.send(id, { kind: 'drain', reason })
+    if (member) return this.ward.retire(member, reason, ask)
+    await quietly(ask)
+    this.#asked.set(id, this.#clock.elapsed())
+  }
+
+  /** Entries of the dead wait: whoever runs is told to take them. */
+  async #handOn(snapshot: Snapshot): Promise<void> {
+    const running = this.living(snapshot).filter(({ actor }) => actor?.state === 'running')
+    for (const { id } of running) await quietly(() => this.#register.send(id, { kind: 'claim' }))
+  }
+
+  #forgetAsked(snapshot: Snapshot): void {
+    const alive = new Set(snapshot.actors.filter(({ alive }) => alive).map(({ id }) => id))
+    for (const [id, at] of this.#asked) {
+      if (!alive.has(id) || this.#clock.elapsed() - at > askedMs) this.#asked.delete(id)
+    }
+  }
+}
+
+/** Whose going costs least comes first: no work yet, then the least busy, then the newest. */
+function byLeastLoss(living: readonly Living[]): Living[] {
+  const busy = ({ actor }: Living) => (actor?.state === 'running' ? (actor.busy ?? 0) : -1)
+  return [...living].sort((a, b) => busy(a) - busy(b) || b.startedAt - a.startedAt)
+}
+
+/** An outage only delays: the next look finds the same thing to do. */
+async function quietly(action: () => Promise<void>): Promise<void> {
+  try {
+    await action()
+  } catch (error) {
+    if (!isOutage(error)) throw error
+  }
+}

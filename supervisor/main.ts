@@ -1,0 +1,193 @@
+/** `bun run supervisor`: the whole pipeline of one job: bridge, executors, web. */
+import { join } from 'node:path'
+import { systemClock } from '../actors/clock.ts'
+import { type Config, readConfig } from '../actors/config.ts'
+import { runMain, UsageError } from '../actors/errors.ts'
+import { choiceFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import { keysOf } from '../actors/keys.ts'
+import { Lifecycle } from '../actors/lifecycle.ts'
+import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
+import { createLog, type Log } from '../actors/log.ts'
+import type { Actor } from '../actors/messages.ts'
+import { checkServer, isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
+import { bunCommand, spawner } from './child.ts'
+import { Console } from './console.ts'
+import type { InitialLimits } from './control.ts'
+import { childOutput } from './output.ts'
+import { listen, mailboxBlockMs, Pulse } from './pulse.ts'
+import { policies } from './reasons.ts'
+import { Supervisor } from './supervisor.ts'
+
+const command = {
+  help: `
+Usage: bun run supervisor [jobs/file.ts] [options]
+
+Runs a job (jobs/students.ts by default): the bridge, as many executors as the backlog needs, and
+the web page. A second one stands by and takes over.
+
+  --min N                  executors at the least (EXECUTORS_MIN, 0)
+  --max N                  executors at the most (EXECUTORS_MAX, 4)
+  --from earliest|latest   where to begin a topic that the job has not read before
+                           (START_FROM, latest)
+  --accept-loss            go on past records that Kafka deleted before they were read
+  --policy backlog|spark   how executors are scaled (backlog); spark is Spark's dynamic allocation
+  --port N                 the web page's port (PORT, 8080)
+  --no-web                 without the web page
+  --quiet                  no tables and only warnings
+  --help                   this text
+
+Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
+EXECUTORS_MAX, START_FROM, MILLRACE_TOKEN, MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL`,
+  options: {
+    min: { type: 'string' },
+    max: { type: 'string' },
+    from: { type: 'string' },
+    'accept-loss': { type: 'boolean' },
+    policy: { type: 'string' },
+    port: { type: 'string' },
+    'no-web': { type: 'boolean' },
+    quiet: { type: 'boolean' },
+  },
+} as const
+
+interface Settings {
+  limits: InitialLimits
+  from: 'earliest' | 'latest'
+  port: number
+  web: boolean
+  quiet: boolean
+  acceptLoss: boolean
+}
+
+const root = join(import.meta.dir, '..')
+
+await runMain('supervisor', async () => {
+  const { values, positionals } = parseFlags({ ...command, positionals: ['jobs/file.ts'] })
+  const config = readConfig()
+  const settings = settingsOf(values, config)
+  const file = positionals[0] ?? SHIPPED_JOB
+  const job = await loadJob(file)
+  const keys = keysOf(job.name)
+  const level = settings.quiet ? 'warn' : config.LOG_LEVEL
+  const log = createLog('supervisor', level)
+  const clock = systemClock
+  const store = openStore(config, log)
+  const life = new Lifecycle({ kind: 'supervisor', store, keys, clock, log })
+  await begin(store, config, log, life)
+  const pulse = new Pulse(clock)
+  const terminal = new Console(store, keys, job, (text) => void process.stdout.write(text))
+  const supervisor = new Supervisor({
+    id: life.id,
+    job,
+    keys,
+    store,
+    clock,
+    log,
+    pulse,
+    spawn: spawner({
+      command: (kind, id) => commandOf(kind, id, file, settings),
+      output: childOutput(process.stderr.isTTY, level),
+      clock,
+    }),
+    limits: settings.limits,
+    pricePerHour: config.MILLRACE_PRICE_PER_EXECUTOR_HOUR,
+    web: settings.web,
+    onDecision: (decision) => {
+      if (!settings.quiet) terminal.decision(decision)
+    },
+  })
+  onSecondSignal(() => supervisor.kill())
+  const mailbox = openStore(config, createLog('supervisor', 'error'), { blockMs: mailboxBlockMs })
+  life.to('running')
+  const ended = life.draining
+  ended.addEventListener('abort', () => void mailbox.close())
+  const background = [listen(mailbox, keys, pulse, clock, ended)]
+  if (!settings.quiet) background.push(terminal.run(clock, ended))
+  await supervisor.run(ended)
+  await Promise.all(background)
+  await life.leave()
+  return 0
+})
+
+function settingsOf(
+  values: {
+    [Name in 'min' | 'max' | 'from' | 'policy' | 'port']?: string | undefined
+  } & { [Name in 'accept-loss' | 'no-web' | 'quiet']?: boolean | undefined },
+  config: Config,
+): Settings {
+  const range = { from: 0, to: 64 }
+  const min = wholeNumberFlag('min', values.min, range)
+  const max = wholeNumberFlag('max', values.max, range)
+  const policy = choiceFlag('policy', values.policy, policies)
+  const limits = {
+    min: min ?? Math.min(config.EXECUTORS_MIN, max ?? Infinity),
+    max: max ?? Math.max(config.EXECUTORS_MAX, min ?? 0),
+    policy: policy ?? 'backlog',
+    given: new Set<'min' | 'max' | 'policy'>(),
+  }
+  if (limits.min > limits.max) throw new UsageError('--min must not be greater than --max')
+  if (min !== undefined) limits.given.add('min')
+  if (max !== undefined) limits.given.add('max')
+  if (policy !== undefined) limits.given.add('policy')
+  return {
+    limits,
+    from: choiceFlag('from', values.from, ['earliest', 'latest']) ?? config.START_FROM,
+    port: wholeNumberFlag('port', values.port, { from: 0, to: 65_535 }) ?? config.PORT,
+    web: !values['no-web'],
+    quiet: values.quiet ?? false,
+    acceptLoss: values['accept-loss'] ?? false,
+  }
+}
+
+/** How each kind of actor is started; what is secret is in the environment. */
+function commandOf(kind: Actor['kind'], id: string, file: string, settings: Settings): string[] {
+  const script = (path: string, args: string[]) =>
+    bunCommand(join(root, path), [file, '--id', id, ...args])
+  switch (kind) {
+    case 'executor':
+      return script('actors/executor/main.ts', [])
+    case 'bridge': {
+      const loss = settings.acceptLoss ? ['--accept-loss'] : []
+      return script('actors/bridge/main.ts', ['--from', settings.from, ...loss])
+    }
+    case 'web':
+      return script('web/main.ts', ['--port', String(settings.port)])
+    case 'supervisor':
+      throw new Error('a supervisor starts no supervisor')
+    default:
+      return kind satisfies never
+  }
+}
+
+const signals = ['SIGINT', 'SIGTERM'] as const
+const leave = () => process.exit(0)
+
+/** Waits for Redis, checks it and says who we are; a signal meanwhile simply ends the process. */
+async function begin(store: Store, config: Config, log: Log, life: Lifecycle): Promise<void> {
+  for (const name of signals) process.on(name, leave)
+  for (;;) {
+    await untilReady(store)
+    try {
+      await checkServer(store, config, log)
+      await life.start()
+      break
+    } catch (error) {
+      // It went away again in between.
+      if (!isOutage(error)) throw error
+    }
+  }
+  for (const name of signals) process.off(name, leave)
+}
+
+/** The first signal drains (Lifecycle listens to it); the second one kills what is left. */
+function onSecondSignal(kill: () => void): void {
+  let count = 0
+  for (const name of signals) {
+    process.on(name, () => {
+      count++
+      if (count < 2) return
+      kill()
+      process.exit(130)
+    })
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The register of actors in Redis, as the leader keeps it: who died is written down as dead, who
+ * failed for good as failed, and the dead are forgotten after a while.
+ */
+import * as v from 'valibot'
+import type { Clock } from '../actors/clock.ts'
+import { bounds } from '../actors/config.ts'
+import type { Keys } from '../actors/keys.ts'
+import type { Snapshot } from '../actors/measure.ts'
+import { type Actor, actorSchema, type Message } from '../actors/messages.ts'
+import type { Store } from '../actors/redis.ts'
+
+type Known = Snapshot['actors'][number]
+
+/** Messages that a mailbox keeps. */
+const mailboxKept = 16
+
+/** Silent for so long in snapshots that did arrive: an outage ends every lease, and is no death. */
+const silenceMs = 2_500
+
+export class Register {
+  readonly #store: Store
+  readonly #keys: Keys
+  readonly #clock: Clock
+  /** Actor → since when its lease is seen to be over. */
+  readonly #silent = new Map<string, number>()
+  #known: ReadonlySet<string> = new Set()
+
+  constructor(store: Store, keys: Keys, clock: Clock) {
+    this.#store = store
+    this.#keys = keys
+    this.#clock = clock
+  }
+
+  /** Looks at a snapshot; one that failed says nothing of anybody's silence. */
+  observe(snapshot: Snapshot | null): void {
+    if (snapshot) this.#known = new Set(snapshot.actors.map(({ id }) => id))
+    const silent = snapshot?.actors.filter((actor) => isAtWork(actor) && !actor.alive) ?? []
+    const ids = new Set(silent.map(({ id }) => id))
+    for (const id of this.#silent.keys()) if (!ids.has(id)) this.#silent.delete(id)
+    for (const id of ids) if (!this.#silent.has(id)) this.#silent.set(id, this.#clock.elapsed())
+  }
+
+  /** How long an actor that says it is at work has been without a lease; ms. */
+  silentFor(id: string): number {
+    const since = this.#silent.get(id)
+    return since === undefined ? 0 : this.#clock.elapsed() - since
+  }
+
+  /** Whether the last snapshot had heard of it. */
+  isKnown(id: string): boolean {
+    return this.#known.has(id)
+  }
+
+  /** Writes down as dead who fell silent and is nobody's child here, and forgets the long dead. */
+  async sweep(snapshot: Snapshot, isOurs: (id: string) => boolean): Promise<void> {
+    for (const actor of snapshot.actors) {
+      if (isOurs(actor.id) || this.silentFor(actor.id) < silenceMs) continue
+      const at = this.#clock.now()
+      const reason = 'its heartbeats stopped'
+      await this.write({ ...actor, state: 'dead', at, stoppedAt: at, reason })
+    }
+    const old = forgotten(snapshot.actors, this.#clock.now())
+    if (old.length > 0) await this.#store.redis.hdel(this.#keys.actors, ...old)
+  }
+
+  /** The last account of an actor that has ended: its lease and its mailbox go with it. */
+  async write(account: Actor): Promise<void> {
+    const { id } = account
+    await this.#store.call('bury', this.#keys.base, [id, JSON.stringify(withoutAlive(account))])
+  }
+
+  /** The first account of a child, so that it is seen from its first moment on. */
+  async announce(account: Actor): Promise<void> {
+    const args = [account.id, JSON.stringify(account), bounds.leaseMs]
+    await this.#store.call('beat', this.#keys.base, args)
+  }
+
+  async forget(id: string): Promise<void> {
+    await this.#store.redis.hdel(this.#keys.actors, id)
+  }
+
+  async send(id: string, message: Message): Promise<void> {
+    const text = JSON.stringify(message)
+    await this.#store.redis.xadd(this.#keys.mailbox(id), 'MAXLEN', mailboxKept, '*', 'm', text)
+  }
+
+  /** What an actor last said of itself; null where it never did. */
+  async read(id: string): Promise<Actor | null> {
+    const text = await this.#store.redis.hget(this.#keys.actors, id)
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), actorSchema), text)
+    return parsed.success ? parsed.output : null
+  }
+}
+
+export const isAtWork = ({ state }: Pick<Actor, 'state'>): boolean =>
+  state === 'starting' || state === 'running' || state === 'draining'
+
+/** Ids of the dead beyond the number and the age that are kept. Pure. */
+export function forgotten(actors: readonly Known[], now: number): string[] {
+  return actors
+    .filter((actor) => !actor.alive && (actor.state === 'stopped' || actor.state === 'dead'))
+    .sort((a, b) => (b.stoppedAt ?? b.at) - (a.stoppedAt ?? a.at))
+    .filter(
+      (actor, place) =>
+        place >= bounds.deadActorsKept ||
+        now - (actor.stoppedAt ?? actor.at) > bounds.deadActorsKeptMs,
+    )
+    .map(({ id }) => id)
+}
+
+function withoutAlive(account: Actor & { alive?: boolean }): Actor {
+  const { alive, ...rest } = account
+  return alive === undefined ? account : rest
+}

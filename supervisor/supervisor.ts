@@ -1,0 +1,301 @@
+/**
+ * The supervisor's loop: measure → decide → act, a few times a second and at once when woken.
+ *
+ *   lease → snapshot → history → decision → executors, bridge, web → windows → cost → register
+ *
+ * Leads by a lease; stands by without children. What fails for Redis's sake holds everything as it
+ * is. Shuts down in order: executors, bridge, web, lease.
+ */
+import type { Clock } from '../actors/clock.ts'
+import { messageOf } from '../actors/errors.ts'
+import type { Job } from '../actors/job.ts'
+import type { Keys } from '../actors/keys.ts'
+import type { Log } from '../actors/log.ts'
+import { measure, type Snapshot } from '../actors/measure.ts'
+import { isOutage, type Store } from '../actors/redis.ts'
+import { backlogOf } from './backlog.ts'
+import type { Spawn } from './child.ts'
+import { advance } from './closing.ts'
+import { beginControl, type InitialLimits, type Limits, limitsOf } from './control.ts'
+import { addCost, type CostAccount, loadCost, saveCost } from './cost.ts'
+import { decide } from './decide.ts'
+import { recordDecision } from './decisions.ts'
+import { ExecutorFleet } from './fleet.ts'
+import { emptyHistory, type History, observe, remember } from './history.ts'
+import { Leadership, roles } from './leader.ts'
+import type { Pulse } from './pulse.ts'
+import { type Decision, type Fleet, reasons } from './reasons.ts'
+import { Register } from './register.ts'
+import { bridgeRestarts, executorRestarts, webRestarts } from './restarts.ts'
+import { Ward } from './ward.ts'
+
+export interface SupervisorOptions {
+  id: string
+  job: Job
+  keys: Keys
+  store: Store
+  clock: Clock
+  log: Log
+  pulse: Pulse
+  spawn: Spawn
+  limits: InitialLimits
+  pricePerHour: number
+  /** Whether a web process belongs to the family. */
+  web: boolean
+  /** Told of each decision that changed something. */
+  onDecision?: (decision: Decision) => void
+}
+
+const times = {
+  tickMs: 250,
+  /** With nothing to do: a wake ends it at once. */
+  idleTickMs: 1_000,
+  /** Wakes do not make looks follow each other closer than this. */
+  leastMs: 25,
+  sweepMs: 2_000,
+  costMs: 5_000,
+  /** Bridge and web: SIGTERM, and SIGKILL after this. */
+  graceMs: 5_000,
+} as const
+
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #leadership: Leadership
+  readonly #register: Register
+  readonly #fleet: ExecutorFleet
+  readonly #bridge: Ward
+  readonly #web: Ward
+  #history: History = emptyHistory
+  #limits: Limits
+  #target = 0
+  #took = false
+  #standby = false
+  #degraded = ''
+  #cost: { account: CostAccount; at: number } | null = null
+  #savedAt = 0
+  #sweptAt = 0
+  #quiet = false
+  #troubles = new Set<string>()
+
+  constructor(options: SupervisorOptions) {
+    const { store, keys, id, clock, log, pulse, spawn, limits } = options
+    this.#options = options
+    this.#limits = { ...limits, paused: false }
+    this.#leadership = new Leadership(store, keys, id, clock)
+    this.#register = new Register(store, keys, clock)
+    const shared = { spawn, register: this.#register, clock, log, wake: () => pulse.wake() }
+    const { graceMs } = times
+    this.#fleet = new ExecutorFleet({ ...shared, restarts: executorRestarts })
+    this.#bridge = new Ward({ ...shared, kind: 'bridge', restarts: bridgeRestarts, graceMs })
+    this.#web = new Ward({ ...shared, kind: 'web', restarts: webRestarts, graceMs })
+  }
+
+  /** Runs until the signal, then ends the family in order. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { pulse } = this.#options
+    signal.addEventListener('abort', () => pulse.wake())
+    while (!signal.aborted) {
+      await this.look()
+      if (!signal.aborted) await pulse.pause(this.#pauseMs(), times.leastMs)
+    }
+    await this.#shutDown()
+  }
+
+  /** One look: everything that is to be done now. */
+  async look(): Promise<void> {
+    const asked = await this.#leadership.look()
+    const snapshot = asked === roles.unknown ? null : await this.#measure()
+    const role = snapshot ? this.#leadership.heed(snapshot.leader) : asked
+    this.#register.observe(snapshot)
+    switch (role) {
+      case roles.leading:
+        return this.#lead(snapshot)
+      case roles.standby:
+        return this.#standBy()
+      case roles.unknown:
+        // Nobody can say who leads: children go on, and those that are to end are pressed on.
+        return this.#act(null, 'unknown')
+      default:
+        return role satisfies never
+    }
+  }
+
+  /** Ends every child at once; what they had in hand is redelivered. */
+  kill(): void {
+    for (const ward of this.#wards()) ward.kill()
+  }
+
+  async #lead(snapshot: Snapshot | null): Promise<void> {
+    if (!this.#took) {
+      if (snapshot) await this.#attempt('take over', () => this.#takeOver(snapshot))
+      // What was written to the control hash just now is not in this snapshot.
+      if (this.#took) this.#options.pulse.wake()
+      return
+    }
+    const decision = this.#decide(snapshot)
+    await this.#act(snapshot, decision.sentence)
+    if (decision.to !== decision.from) await this.#tell(decision)
+    await this.#tellDegraded(decision)
+    if (!snapshot) return
+    const { store, keys, job } = this.#options
+    await this.#attempt('close windows', () => advance(store, keys, job))
+    await this.#attempt('count the cost', () => this.#count(snapshot))
+    await this.#attempt('sweep the register', () => this.#sweep(snapshot))
+  }
+
+  async #takeOver(snapshot: Snapshot): Promise<void> {
+    const { store, keys, limits, clock, log, id } = this.#options
+    await beginControl(store, keys, limits)
+    this.#cost = { account: await loadCost(store, keys, clock.now()), at: clock.elapsed() }
+    for (const kind of ['executor', 'bridge', 'web']) await this.#register.forget(kind)
+    // Executors that somebody else started are already at work; ours of an earlier turn too.
+    this.#target = this.#fleet.living(snapshot).length
+    this.#history = emptyHistory
+    this.#took = true
+    this.#standby = false
+    log.info('leading', { id, job: this.#options.job.name, topic: this.#options.job.topic })
+  }
+
+  #decide(snapshot: Snapshot | null): Decision {
+    const now = this.#options.clock.now()
+    if (snapshot) this.#limits = limitsOf(snapshot.control, this.#limits)
+    const fleet = this.#view(snapshot)
+    this.#history = observe(this.#history, fleet, backlogOf(snapshot, now))
+    const decision = decide(this.#limits.policy, fleet, this.#history, now)
+    this.#history = remember(this.#history, decision)
+    this.#target = decision.to
+    const backlog = this.#history.moments.at(-1)
+    this.#quiet = this.#target === 0 && backlog?.known === true && backlog.backlog === 0
+    return decision
+  }
+
+  #view(snapshot: Snapshot | null): Fleet {
+    const living = snapshot ? this.#fleet.living(snapshot) : []
+    return {
+      target: this.#target,
+      running: living.filter(({ actor }) => actor?.state === 'running').length,
+      executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
+      ...this.#limits,
+    }
+  }
+
+  async #act(snapshot: Snapshot | null, reason: string): Promise<void> {
+    await this.#fleet.reconcile(snapshot, this.#target, reason)
+    for (const ward of [this.#bridge, this.#web]) {
+      await ward.tend()
+      const wanted = this.#took && (ward === this.#bridge || this.#options.web)
+      if (wanted && ward.members.size === 0 && ward.mayStart) ward.start()
+    }
+  }
+
+  /** Another leads: our children, if there are any, go in order. */
+  async #standBy(): Promise<void> {
+    if (!this.#standby) {
+      const { log } = this.#options
+      log.info('another supervisor leads; standing by', { leader: this.#leadership.holder })
+    }
+    this.#standby = true
+    this.#took = false
+    this.#target = 0
+    this.#quiet = true
+    await this.#retire('another supervisor leads')
+  }
+
+  async #tell(decision: Decision): Promise<void> {
+    const { store, keys, log, onDecision } = this.#options
+    log.info(decision.sentence, { reason: decision.reason })
+    onDecision?.(decision)
+    await this.#attempt('record a decision', () => recordDecision(store, keys, decision))
+  }
+
+  /** A kind that was given up is a decision too: the count can't be what it should. */
+  async #tellDegraded(decision: Decision): Promise<void> {
+    const failed = this.#wards().flatMap((ward) => ward.failed ?? [])
+    const degraded = failed.join('; ')
+    if (degraded === this.#degraded) return
+    this.#degraded = degraded
+    if (degraded === '') return
+    const { to, inputs, at } = decision
+    const sentence = `${to} executors wanted, but the job is degraded: ${degraded}`
+    await this.#tell({ at, from: to, to, reason: reasons.degraded, sentence, inputs })
+  }
+
+  async #count(snapshot: Snapshot): Promise<void> {
+    const { clock, store, keys, pricePerHour } = this.#options
+    const now = clock.elapsed()
+    const executors = snapshot.actors.filter(({ kind, alive }) => kind === 'executor' && alive)
+    if (!this.#cost) return
+    const { account, at } = this.#cost
+    const counted = addCost(account, now - at, executors.length, this.#limits.max)
+    this.#cost = { account: counted, at: now }
+    if (now - this.#savedAt < times.costMs) return
+    this.#savedAt = now
+    await saveCost(store, keys, counted, pricePerHour)
+  }
+
+  async #sweep(snapshot: Snapshot): Promise<void> {
+    const now = this.#options.clock.elapsed()
+    if (now - this.#sweptAt < times.sweepMs) return
+    this.#sweptAt = now
+    const isOurs = (id: string) =>
+      id === this.#options.id || this.#wards().some((ward) => ward.members.has(id))
+    await this.#register.sweep(snapshot, isOurs)
+  }
+
+  #pauseMs(): number {
+    const idle = this.#quiet && this.#fleet.ward.members.size === 0
+    const waits = this.#wards().flatMap(({ waitMs }) => (waitMs > 0 ? [waitMs + 1] : []))
+    return Math.min(idle ? times.idleTickMs : times.tickMs, ...waits)
+  }
+
+  async #measure(): Promise<Snapshot | null> {
+    const { store, keys } = this.#options
+    let snapshot: Snapshot | null = null
+    await this.#attempt('measure', async () => {
+      snapshot = await measure(store, keys)
+    })
+    return snapshot
+  }
+
+  /** Ends the children in order, a step at a time; true when none is left. */
+  async #retire(reason: string): Promise<boolean> {
+    await this.#fleet.drainOwn(reason)
+    for (const ward of this.#wards()) {
+      await ward.tend()
+      for (const member of ward.live()) await ward.retire(member, reason)
+      if (ward.members.size > 0) return false
+    }
+    return true
+  }
+
+  async #shutDown(): Promise<void> {
+    const { log, pulse, store, keys, pricePerHour } = this.#options
+    log.info('ending: executors, then bridge, then web')
+    while (!(await this.#retire('the supervisor ends'))) await pulse.pause(50)
+    for (const ward of this.#wards()) await ward.settled()
+    const cost = this.#cost
+    if (cost && this.#took) {
+      await this.#attempt('save the cost', () => saveCost(store, keys, cost.account, pricePerHour))
+    }
+    await this.#attempt('resign', () => this.#leadership.resign())
+  }
+
+  #wards(): Ward[] {
+    return [this.#fleet.ward, this.#bridge, this.#web]
+  }
+
+  /** Redis's outage delays a step, and no more; anything else is said, once, and not hidden. */
+  async #attempt(what: string, step: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await step()
+      this.#troubles.delete(what)
+      return true
+    } catch (error) {
+      if (!isOutage(error) && !this.#troubles.has(what)) {
+        this.#troubles.add(what)
+        this.#options.log.error(`could not ${what}`, { error: messageOf(error) })
+      }
+      return false
+    }
+  }
+}

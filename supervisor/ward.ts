@@ -1,0 +1,264 @@
+/**
+ * The children of one kind: their starts, their ends and how often they may die. Both the fleet of
+ * executors and the single bridge and web process are wards of the supervisor in this sense.
+ *
+ *   may start? → start → announce … exit → in order, or dead: bury, count the crash → wake the loop
+ *
+ * Guarantees: a child that ended out of order is buried as soon as Redis answers, so that its entries
+ * are free at once; one that is asked to end and does not is killed within a bounded time.
+ */
+import type { Clock } from '../actors/clock.ts'
+import { bounds } from '../actors/config.ts'
+import { messageOf } from '../actors/errors.ts'
+import type { Log } from '../actors/log.ts'
+import type { Actor } from '../actors/messages.ts'
+import { isOutage } from '../actors/redis.ts'
+import { accountOf, type Child, type Exit, exitReason, type Spawn } from './child.ts'
+import type { Register } from './register.ts'
+import { crashed, lived, mayStart, noCrashes, type RestartPolicy } from './restarts.ts'
+
+export interface WardOptions {
+  kind: Actor['kind']
+  spawn: Spawn
+  restarts: RestartPolicy
+  register: Register
+  clock: Clock
+  log: Log
+  /** Something changed: the main loop should look now. */
+  wake: () => void
+  /** How long a child that was asked to end has until SIGTERM, and as long again until SIGKILL. */
+  graceMs?: number
+}
+
+/** How far the end of a child has been pressed. */
+const stages = { live: 'live', asked: 'asked', terminated: 'terminated', killed: 'killed' } as const
+
+export interface Member {
+  child: Child
+  stage: (typeof stages)[keyof typeof stages]
+  /** When its stage began, by the monotonic clock. */
+  stageAt: number
+  /** Why we ended it; null where we did not. */
+  ending: string | null
+  /** Its end by our hand counts as a crash: it was stuck. */
+  stuck: boolean
+}
+
+/** A process that has not announced itself for this long, or has fallen silent so long, is stuck. */
+const stuckMs = { starting: 20_000, silent: 1_500 }
+
+export class Ward {
+  readonly members = new Map<string, Member>()
+  readonly #options: WardOptions
+  readonly #unburied = new Map<string, Actor>()
+  readonly #endings = new Set<Promise<void>>()
+  #restarts = noCrashes
+  #markedFailed = false
+
+  constructor(options: WardOptions) {
+    this.#options = options
+  }
+
+  /** Why this kind is given up for now; null where it is not. */
+  get failed(): string | null {
+    return this.#restarts.failed
+  }
+
+  get mayStart(): boolean {
+    return mayStart(this.#restarts, this.#options.clock.now())
+  }
+
+  /** When the next start is allowed, from now on; 0 where it is. */
+  get waitMs(): number {
+    return Math.max(0, this.#restarts.readyAt - this.#options.clock.now())
+  }
+
+  live(): Member[] {
+    return [...this.members.values()].filter(({ stage }) => stage === stages.live)
+  }
+
+  /** Starts one child; null where that failed, which counts as a crash. */
+  start(): Child | null {
+    const { spawn, kind, clock, log } = this.#options
+    let child: Child
+    try {
+      child = spawn(kind)
+    } catch (error) {
+      this.#countCrash({ uptimeMs: 0, reason: messageOf(error), refused: true })
+      return null
+    }
+    const member: Member = {
+      child,
+      stage: stages.live,
+      stageAt: clock.elapsed(),
+      ending: null,
+      stuck: false,
+    }
+    this.members.set(child.id, member)
+    log.info(`${kind} started`, { id: child.id, pid: child.pid })
+    this.#track(this.#announce(child))
+    this.#track(child.exited.then((exit) => this.#ended(member, exit)))
+    return child
+  }
+
+  /** Asks a child to end: by `ask` (its mailbox) where given and Redis answers, else by SIGTERM. */
+  async retire(member: Member, reason: string, ask?: () => Promise<void>): Promise<void> {
+    if (member.stage !== stages.live) return
+    member.ending = reason
+    if (!ask) return this.#press(member, stages.terminated)
+    this.#press(member, stages.asked)
+    try {
+      await ask()
+    } catch (error) {
+      if (!isOutage(error)) throw error
+      this.#press(member, stages.terminated)
+    }
+  }
+
+  /** What time does: presses on with those that do not end, forgives, kills what is stuck. */
+  async tend(): Promise<void> {
+    const { clock, restarts } = this.#options
+    const now = clock.elapsed()
+    const graceMs = this.#options.graceMs ?? bounds.drainGraceMs
+    for (const member of this.members.values()) {
+      const { stage, stageAt } = member
+      if (stage === stages.asked && now - stageAt > graceMs) this.#press(member, stages.terminated)
+      if (stage === stages.terminated && now - stageAt > graceMs) this.#press(member, stages.killed)
+      if (stage === stages.live) this.#killIfStuck(member)
+    }
+    const oldest = Math.min(...this.live().map(({ child }) => child.startedAt))
+    if (oldest < Infinity) this.#restarts = lived(restarts, this.#restarts, clock.now() - oldest)
+    await this.#bury()
+    await this.#markFailed()
+  }
+
+  kill(): void {
+    for (const member of this.members.values()) this.#press(member, stages.killed)
+  }
+
+  /** Resolves when every child has ended and its end is told; `tend` must go on meanwhile. */
+  async settled(): Promise<void> {
+    while (this.#endings.size > 0) await Promise.all(this.#endings)
+  }
+
+  #press(member: Member, stage: Member['stage']): void {
+    if (member.stage === stage) return
+    member.stage = stage
+    member.stageAt = this.#options.clock.elapsed()
+    if (stage === stages.terminated) member.child.signal('SIGTERM')
+    if (stage === stages.killed) {
+      // SIGTERM does not reach a stopped process; SIGKILL does.
+      member.child.signal('SIGKILL')
+      const { log, kind } = this.#options
+      log.warn(`${kind} killed`, { id: member.child.id, reason: member.ending })
+    }
+  }
+
+  #killIfStuck(member: Member): void {
+    const { register, clock } = this.#options
+    const { child } = member
+    const silent = register.silentFor(child.id) > stuckMs.silent
+    const mute = !register.isKnown(child.id) && clock.now() - child.startedAt > stuckMs.starting
+    if (!silent && !mute) return
+    member.ending = silent ? 'stuck: its heartbeats stopped' : 'stuck: it never announced itself'
+    member.stuck = true
+    this.#press(member, stages.killed)
+  }
+
+  async #announce(child: Child): Promise<void> {
+    try {
+      await this.#options.register.announce(accountOf(child))
+    } catch (error) {
+      if (!isOutage(error)) throw error
+    }
+  }
+
+  async #ended(member: Member, exit: Exit): Promise<void> {
+    const { clock, kind, log, wake } = this.#options
+    const { child } = member
+    this.members.delete(child.id)
+    const last = await this.#lastAccount(child)
+    const left = exit.code === 0 && last?.state !== 'failed' && (last?.state === 'stopped' || !last)
+    if (!left) {
+      const reason = member.ending && !member.stuck ? `${member.ending}; ${exitReason(exit)}` : null
+      const told = reason ?? (member.stuck ? member.ending! : exitReason(exit))
+      const at = clock.now()
+      const dead = { state: 'dead', at, reason: told } as const
+      this.#unburied.set(child.id, { ...(last ?? accountOf(child)), ...accountEnd(dead) })
+      log.warn(`${kind} died`, { id: child.id, reason: told })
+      const refused = exit.code !== null && exit.code > 0
+      const crash = { uptimeMs: at - child.startedAt, reason: told, refused }
+      if (member.stuck || !member.ending) this.#countCrash(crash)
+    } else {
+      log.info(`${kind} left`, { id: child.id, reason: last?.reason ?? member.ending })
+      // Nobody asked it to: one that leaves again and again must not be started without a pause.
+      const uptimeMs = clock.now() - child.startedAt
+      if (!member.ending) this.#countCrash({ uptimeMs, reason: 'left unasked', refused: false })
+    }
+    await this.#bury()
+    wake()
+  }
+
+  async #lastAccount(child: Child): Promise<Actor | null> {
+    try {
+      return await this.#options.register.read(child.id)
+    } catch (error) {
+      if (!isOutage(error)) throw error
+      return null
+    }
+  }
+
+  #countCrash(crash: { uptimeMs: number; reason: string; refused: boolean }): void {
+    const { clock, restarts, kind, log } = this.#options
+    const before = this.#restarts
+    const at = clock.now()
+    this.#restarts = crashed(restarts, before, { at, ...crash }, clock.random())
+    const { failed } = this.#restarts
+    if (failed !== null) log.error(`${kind} failed: ${failed}`)
+  }
+
+  async #bury(): Promise<void> {
+    for (const [id, account] of this.#unburied) {
+      try {
+        await this.#options.register.write(account)
+        this.#unburied.delete(id)
+      } catch (error) {
+        if (!isOutage(error)) throw error
+        return
+      }
+    }
+  }
+
+  /** Keeps the register's note of a kind that is given up, by which the status is degraded. */
+  async #markFailed(): Promise<void> {
+    const { register, kind, clock } = this.#options
+    const { failed } = this.#restarts
+    if ((failed !== null) === this.#markedFailed) return
+    const at = clock.now()
+    const nobody = { id: kind, kind, pid: 0, startedAt: at } as Child
+    const account = accountOf(nobody)
+    try {
+      if (failed === null) await register.forget(kind)
+      else await register.write({ ...account, state: 'failed', stoppedAt: at, reason: failed })
+      this.#markedFailed = failed !== null
+    } catch (error) {
+      if (!isOutage(error)) throw error
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked: Promise<void> = work
+      .catch((error: unknown) => {
+        this.#options.log.error('a child’s end could not be told', { error: messageOf(error) })
+      })
+      .finally(() => this.#endings.delete(tracked))
+    this.#endings.add(tracked)
+  }
+}
+
+const accountEnd = ({ state, at, reason }: { state: 'dead'; at: number; reason: string }) => ({
+  state,
+  at,
+  stoppedAt: at,
+  reason,
+})

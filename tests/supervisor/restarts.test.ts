@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import {
+  bridgeRestarts,
+  type Crash,
+  crashed,
+  executorRestarts,
+  lived,
+  mayStart,
+  noCrashes,
+  type Restarts,
+} from '../../supervisor/restarts.ts'
+
+const crash = (at: number, given: Partial<Crash> = {}): Crash => ({
+  at,
+  uptimeMs: 10,
+  reason: 'SIGKILL',
+  refused: false,
+  ...given,
+})
+
+/** Crashes again as soon as it may start, `times` times. */
+function loop(policy: typeof bridgeRestarts, times: number, given: Partial<Crash> = {}) {
+  let state: Restarts = noCrashes
+  const delays: number[] = []
+  let now = 1_000_000
+  for (let i = 0; i < times && state.failed === null; i++) {
+    state = crashed(policy, state, crash(now, given), 0.999)
+    delays.push(state.readyAt - now)
+    now = state.readyAt + 10
+  }
+  return { state, delays, now }
+}
+
+describe('restarts', () => {
+  test('the first within 100 ms, then doubling up to a cap', () => {
+    const { delays } = loop(executorRestarts, 6)
+    expect(delays.map((ms) => Math.round(ms / 100) * 100)).toEqual([
+      100, 200, 400, 800, 1_000, 1_000,
+    ])
+  })
+
+  test('one that had lived for a while starts at once again', () => {
+    const { state, now } = loop(executorRestarts, 5)
+    const next = crashed(executorRestarts, state, crash(now, { uptimeMs: 2_000 }), 0.5)
+    expect(next.readyAt - now).toBeLessThanOrEqual(100)
+  })
+
+  test('past the budget it is failed, and the reason says so and when it is tried again', () => {
+    const { state, delays, now } = loop(executorRestarts, 100)
+    expect(delays).toHaveLength(executorRestarts.crashesMax + 1)
+    expect(state.failed).toBe(
+      '31 crashes within 60 s, the last: SIGKILL; it is tried again every 60 s',
+    )
+    expect(mayStart(state, now - 11 - executorRestarts.pauseMs / 2)).toBe(false)
+    expect(mayStart(state, state.readyAt)).toBe(true)
+  })
+
+  test('crashes slower than the budget never fail', () => {
+    let state: Restarts = noCrashes
+    for (let at = 0; at < 3_600_000; at += 5_000) {
+      state = crashed(executorRestarts, state, crash(at, { uptimeMs: 4_900 }), 0.5)
+    }
+    expect(state.failed).toBeNull()
+  })
+
+  test('the same refusal three times needs no more tries; another reason counts anew', () => {
+    const refusal = { refused: true, reason: 'topic was created anew' }
+    const { state, delays } = loop(bridgeRestarts, 10, refusal)
+    expect(delays).toHaveLength(3)
+    expect(state.failed).toBe('topic was created anew; it is tried again every 60 s')
+    const twice = loop(bridgeRestarts, 2, refusal).state
+    const other = crashed(bridgeRestarts, twice, crash(0, { refused: true, reason: 'other' }), 0)
+    expect(other.failed).toBeNull()
+    expect(other.refusals).toBe(1)
+  })
+
+  test('failed: one more try after the pause; it dies → failed again, it lives → forgotten', () => {
+    const { state } = loop(bridgeRestarts, 10, { refused: true, reason: 'no' })
+    const again = crashed(bridgeRestarts, state, crash(state.readyAt + 100), 0.5)
+    expect(again.failed).toBe('it died again: SIGKILL; it is tried again every 60 s')
+    expect(again.readyAt - state.readyAt).toBeGreaterThanOrEqual(bridgeRestarts.pauseMs)
+    expect(lived(bridgeRestarts, state, 100)).toBe(state)
+    expect(lived(bridgeRestarts, state, 6_000)).toMatchObject({ failed: null, attempt: 0 })
+  })
+
+  test('for any crashes the wait is bounded and the memory too', () => {
+    const crashes = fc.array(
+      fc.record({
+        afterMs: fc.integer({ min: 0, max: 30_000 }),
+        uptimeMs: fc.integer({ min: 0, max: 20_000 }),
+        reason: fc.constantFrom('a', 'b'),
+        refused: fc.boolean(),
+      }),
+      { maxLength: 80 },
+    )
+    fc.assert(
+      fc.property(crashes, fc.double({ min: 0, max: 0.99, noNaN: true }), (list, random) => {
+        let state: Restarts = noCrashes
+        let at = 0
+        for (const { afterMs, ...rest } of list) {
+          at = Math.max(at, state.readyAt) + afterMs
+          state = crashed(bridgeRestarts, state, { at, ...rest }, random)
+          const wait = state.readyAt - at
+          expect(wait).toBeGreaterThanOrEqual(50)
+          expect(wait).toBeLessThanOrEqual(state.failed === null ? 1_000 : 60_000)
+          expect(state.crashes.length).toBeLessThanOrEqual(list.length)
+        }
+      }),
+    )
+  })
+})
