@@ -38,8 +38,8 @@ export interface FeedParts {
   tickMs?: number
 }
 
-/** Epoch ms, backlog in records (Kafka's lag included where it is known), living executors. */
-type HistoryPoint = [at: number, backlog: number, executors: number]
+/** Epoch ms, records in the stream, records in Kafka (null: not known), living executors. */
+type HistoryPoint = [at: number, backlog: number, kafkaLag: number | null, executors: number]
 
 interface Listener {
   isNew: boolean
@@ -235,7 +235,7 @@ export class Feed {
     const last = this.history.at(-1)
     // A newcomer's look comes between two others and adds no point of its own.
     if (last && at - last[0] < 500) return
-    this.history.push([at, backlog.records + (backlog.kafkaLag ?? 0), executors])
+    this.history.push([at, backlog.records, backlog.kafkaLag, executors])
     if (this.history.length > historyPoints) this.history.shift()
   }
 

@@ -91,13 +91,14 @@ function addFleet(add: Series, status: StatusReport, executors: readonly ActorRe
 }
 
 function addTimes(add: Series, status: StatusReport): void {
-  const seconds = (ms: number | null) => (ms === null ? null : ms / 1_000)
   const watermark = status.watermark === null ? null : Date.parse(status.watermark)
   add.gauge('watermark_timestamp_seconds', 'The watermark, in event time.', seconds(watermark))
   const { p50, p99 } = status.latencyMs
   add.gauge('latency_p50_seconds', 'Half of the records took less, Kafka to commit.', seconds(p50))
   add.gauge('latency_p99_seconds', '99 % of the records took less.', seconds(p99))
 }
+
+const seconds = (ms: number | null) => (ms === null ? null : ms / 1_000)
 
 function seriesIn(registry: Registry) {
   const registers = [registry]

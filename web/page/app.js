@@ -79,12 +79,12 @@ function showStatus(status) {
   )
   showTotals(totals)
   byId('empty').hidden = !(totals.appended === 0 && !backlog.kafkaLag)
-  charts.add(
-    Date.parse(status.at),
-    backlog.records + (backlog.kafkaLag ?? 0),
-    executors.count,
-    executors.max,
-  )
+  charts.add(Date.parse(status.at), {
+    backlog: backlog.records,
+    kafkaLag: backlog.kafkaLag,
+    executors: executors.count,
+    max: executors.max,
+  })
   showState()
 }
 
@@ -136,7 +136,7 @@ function showWatermark({ watermark, watermarkHeldBy }) {
   put('watermark', format.duration(age))
   put(
     'watermarkHeld',
-    watermarkHeldBy === null ? 'behind now' : `behind now, by partition ${watermarkHeldBy}`,
+    watermarkHeldBy === null ? 'behind now' : `behind, partition ${watermarkHeldBy}`,
   )
 }
 

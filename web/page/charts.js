@@ -1,5 +1,5 @@
 /**
- * Backlog and executors over time: points in, two charts that share their time axis. Executors are
+ * What waits and who works, over time: points in, two charts that share their time axis. Executors are
  * steps, because between two looks there is no half of one.
  */
 import uPlot from '/uplot.js'
@@ -7,6 +7,8 @@ import uPlot from '/uplot.js'
 const POINTS_MOST = 900
 /** A hole of more than this was not watched, and is not drawn over. */
 const GAP_MS = 5_000
+/** Less than two minutes would make a second look like a trend. */
+const SPAN_LEAST_S = 120
 
 export function createCharts({ backlog, executors }) {
   let points = []
@@ -15,15 +17,19 @@ export function createCharts({ backlog, executors }) {
 
   const draw = () => {
     const data = series(points)
-    charts[0]?.setData([data[0], data[1]])
-    charts[1]?.setData([data[0], data[2]])
+    charts[0]?.setData([data[0], data[1], data[2]])
+    charts[1]?.setData([data[0], data[3]])
   }
   const build = () => {
     for (const chart of charts) chart.destroy()
-    const range = () => [0, Math.max(1, executorsMax)]
+    const range = (_, __, most) => [0, Math.max(10, most * 1.1)]
     charts = [
-      chart(backlog, '--backlog', { range: (_, __, most) => [0, Math.max(10, most * 1.1)] }),
-      chart(executors, '--executors', { range, stepped: true }),
+      chart(backlog, { range, lines: [area('--backlog'), line('--lag')] }),
+      chart(executors, {
+        range: () => [0, executorsMax],
+        lines: [stepped('--executors')],
+        whole: true,
+      }),
     ]
     draw()
   }
@@ -44,10 +50,11 @@ export function createCharts({ backlog, executors }) {
       points = [...own, ...history].sort((a, b) => a[0] - b[0]).slice(-POINTS_MOST)
       draw()
     },
-    add(at, backlogRecords, executorCount, max) {
-      executorsMax = Math.max(executorCount, max ?? 0, ...points.map((point) => point[2]))
+    /** `kafkaLag` is null where it is not known, and drawn as a hole. */
+    add(at, { backlog: records, kafkaLag, executors: count, max }) {
+      executorsMax = Math.max(1, count, max ?? 0, ...points.map((point) => point[3]))
       if (points.length > 0 && at <= points.at(-1)[0]) return
-      points.push([at, backlogRecords, executorCount])
+      points.push([at, records, kafkaLag, count])
       if (points.length > POINTS_MOST) points.shift()
       draw()
     },
@@ -56,11 +63,11 @@ export function createCharts({ backlog, executors }) {
 
 /** Points as uPlot's columns, with a hole where nobody looked. */
 function series(points) {
-  const columns = [[], [], []]
+  const columns = [[], [], [], []]
   let last = null
-  for (const [at, backlog, executors] of points) {
-    if (last !== null && at - last > GAP_MS) push(columns, (last + 1) / 1_000, null, null)
-    push(columns, at / 1_000, backlog, executors)
+  for (const [at, ...values] of points) {
+    if (last !== null && at - last > GAP_MS) push(columns, (last + 1) / 1_000, null, null, null)
+    push(columns, at / 1_000, ...values)
     last = at
   }
   return columns
@@ -70,44 +77,49 @@ function push(columns, ...values) {
   values.forEach((value, index) => columns[index].push(value))
 }
 
-function chart(element, colorName, { range, stepped = false }) {
-  const style = getComputedStyle(document.documentElement)
-  const color = (name) => style.getPropertyValue(name).trim()
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+
+const line = (name) => ({ stroke: color(name), width: 2, points: { show: false } })
+const area = (name) => ({ ...line(name), fill: `${color(name)}22` })
+const stepped = (name) => ({ ...area(name), paths: uPlot.paths.stepped({ align: 1 }) })
+
+const compact = new Intl.NumberFormat('en-US', { notation: 'compact' })
+const times = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
+
+function chart(element, { range, lines, whole = false }) {
   const axis = {
     stroke: color('--muted'),
     font: '11px system-ui, sans-serif',
     grid: { stroke: color('--line'), width: 1 },
     ticks: { show: false },
   }
-  const line = {
-    stroke: color(colorName),
-    fill: `${color(colorName)}22`,
-    width: 2,
-    points: { show: false },
-    ...(stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
+  const timeAxis = {
+    ...axis,
+    size: 26,
+    space: 90,
+    values: (_, ticks) => ticks.map((at) => times.format(at * 1_000)),
   }
-  const compact = new Intl.NumberFormat('en-US', { notation: 'compact' })
-  const times = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
+  const valueAxis = {
+    ...axis,
+    size: 48,
+    space: 24,
+    incrs: whole ? [1, 2, 5, 10, 20] : [1, 2, 5].flatMap((n) => powers(n)).sort((a, b) => a - b),
+    values: (_, ticks) => ticks.map((value) => compact.format(value)),
+  }
   const options = {
     width: element.clientWidth,
     height: element.clientHeight,
     padding: [8, 12, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: 'time' }, y: false, points: { size: 6 } },
-    scales: { x: { time: true }, y: { range } },
-    axes: [
-      { ...axis, space: 90, values: (_, ticks) => ticks.map((at) => times.format(at * 1_000)) },
-      {
-        ...axis,
-        size: 48,
-        space: 24,
-        incrs: stepped ? [1, 2, 5, 10, 20] : [1, 2, 5].flatMap((n) => powers(n)),
-        values: (_, ticks) => ticks.map((value) => compact.format(value)),
-      },
-    ],
-    series: [{}, line],
+    scales: {
+      x: { time: true, range: (_, from, to) => [Math.min(from, to - SPAN_LEAST_S), to] },
+      y: { range },
+    },
+    axes: [timeAxis, valueAxis],
+    series: [{}, ...lines],
   }
-  return new uPlot(options, [[], []], element)
+  return new uPlot(options, [[], ...lines.map(() => [])], element)
 }
 
 const powers = (n) => Array.from({ length: 9 }, (_, exponent) => n * 10 ** exponent)

@@ -5,7 +5,8 @@
  */
 import * as format from '/format.js'
 
-const ROWS_MOST = 300
+/** All that the server follows (400 live, 200 closed). */
+const ROWS_MOST = 600
 const DECISIONS_MOST = 30
 
 /** A table body that follows a list of { key, cells }, a cell being text or { text, … }. */
