@@ -19,7 +19,7 @@ const UP_TIMEOUT_MS = 10 * 60_000
 const STOP_TIMEOUT_MS = 60_000
 
 export async function composeAnswers(): Promise<boolean> {
-  if (!Bun.which('docker')) return false
+  if (!Bun.which('docker', { PATH: process.env.PATH ?? '' })) return false
   for (const question of ['info', 'compose version']) {
     const command = ['docker', ...question.split(' ')]
     const result = await runSteps(command, { timeoutMs: ANSWER_TIMEOUT_MS }).catch(() => undefined)
@@ -40,7 +40,7 @@ export async function composeStop(names: ContainerName[], log: Progress): Promis
 }
 
 async function compose(args: string[], timeoutMs: number, log: Progress): Promise<void> {
-  const command = ['docker', 'compose', '--file', FILE, '--progress', 'plain', ...args]
+  const command = ['docker', 'compose', '--file', FILE, ...args]
   const result = await runSteps(command, {
     timeoutMs,
     // The file asks for it on behalf of the one service that is not started here.

@@ -2,7 +2,7 @@
  * Packages of Debian and its kin, for root only: the one way in which a program may get installed
  * system-wide, and only where the one that is needed lacks.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { RefusalError } from '../actors/errors.ts'
 import type { Progress } from './progress.ts'
 import { runSteps } from './run.ts'
@@ -25,8 +25,22 @@ export async function aptInstall(packages: string[], log: Progress): Promise<voi
     updated = true
   }
   log.step(`apt-get install ${packages.join(' ')}`)
-  await apt(['install', '--no-install-recommends', ...options, ...packages], log)
+  const install = ['install', '--no-install-recommends', ...options, ...packages]
+  await withoutServices(() => apt(install, log))
   log.line(`installed ${packages.join(', ')}`)
+}
+
+/** Packages of servers start these at once, on the port that is wanted for ours; this forbids it. */
+const POLICY = '/usr/sbin/policy-rc.d'
+
+async function withoutServices(work: () => Promise<void>): Promise<void> {
+  if (existsSync(POLICY)) return await work()
+  writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    await work()
+  } finally {
+    rmSync(POLICY, { force: true })
+  }
 }
 
 async function apt(args: string[], log: Progress): Promise<void> {

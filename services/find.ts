@@ -64,7 +64,7 @@ export async function findServices(options: FindOptions): Promise<FoundServices>
   const wanted = [kafkaSearch(options), redisSearch(options)] as const
   const found = await Promise.all(wanted.map((search) => lookAround(search, options)))
   const missing = wanted.filter((_, index) => !found[index])
-  const started = missing.length === 0 ? [] : await startMissing(missing, options)
+  const started = await startMissing(missing, options).finally(options.log.end)
   const [kafka, redis] = wanted.map(
     ({ name }) =>
       found.find((one) => one?.name === name) ?? started.find((one) => one.name === name),
@@ -163,6 +163,7 @@ async function untilAnswers(search: Search, port: number): Promise<void> {
 }
 
 async function startMissing(missing: Search[], options: FindOptions): Promise<Found[]> {
+  if (missing.length === 0) return []
   return (await inContainers(missing, options)) ?? (await asProcesses(missing, options))
 }
 

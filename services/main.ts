@@ -60,7 +60,8 @@ async function main(): Promise<number> {
   }
   if (verb === 'status') return await status(options)
   // Two at once would start two servers on one directory.
-  return await withLock(`${options.dir}.lock`, () => (verb === 'up' ? up : down)(options))
+  const work = verb === 'up' ? up : down
+  return await withLock(`${options.dir}.lock`, () => work(options)).finally(options.log.end)
 }
 
 async function up(options: FindOptions): Promise<number> {

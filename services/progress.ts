@@ -9,11 +9,17 @@ export interface Progress {
   line(text: string): void
   /** Where a long step is; on a terminal the next one takes its place. */
   step(text: string): void
+  /** Before somebody else writes: takes a live line away. */
+  end(): void
 }
 
 const PLAIN_STEP_EVERY_MS = 2_000
 
-export const silent: Progress = { line: () => undefined, step: () => undefined }
+export const silent: Progress = {
+  line: () => undefined,
+  step: () => undefined,
+  end: () => undefined,
+}
 
 export function createProgress(out: NodeJS.WriteStream = process.stderr): Progress {
   return out.isTTY ? live(out) : plain(out)
@@ -31,6 +37,10 @@ function live(out: NodeJS.WriteStream): Progress {
       out.write(`${clear()}${text.slice(0, Math.max(20, (out.columns ?? 80) - 1))}`)
       shown = true
     },
+    end() {
+      out.write(clear())
+      shown = false
+    },
   }
 }
 
@@ -44,5 +54,6 @@ function plain(out: NodeJS.WriteStream): Progress {
       last = at
       out.write(`${text}\n`)
     },
+    end: () => undefined,
   }
 }

@@ -45,6 +45,7 @@ export async function startServices(options: StartOptions = {}): Promise<Service
     startKafka({ ...options, dir, detached: false }, log),
     startRedis({ ...options, dir, detached: false }, log),
   ])
+  log.end()
   const started = [kafka, redis].flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   const stop = stopWithUs(started, () => {
     if (!options.dir) rmSync(dir, { recursive: true, force: true })

@@ -3,10 +3,11 @@
  * what it did not start.
  */
 import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { redisAnswers } from '../../services/answers.ts'
+import { canInstall } from '../../services/debian.ts'
 import { freePort, isListening } from '../../services/ports.ts'
 import { testServices } from '../support/services.ts'
 
@@ -147,6 +148,28 @@ test('a missing program is told with what to install', async () => {
   expect(up.lines).toEqual([
     'services: no Redis: install redis-server or valkey-server 7.0 or newer, start Docker, or set REDIS_URL',
   ])
+})
+
+test.if(canInstall())('as root on Debian a missing program is installed', async () => {
+  const { environment } = await testServices()
+  const programs = mkdtempSync(join(dir, 'apt-'))
+  const redis = Bun.which('redis-server') ?? Bun.which('valkey-server') ?? ''
+  // A stand-in that notes what it is called for, and "installs" the one that is there already.
+  const script = `#!/bin/sh\necho "$@" >> '${programs}/calls'\n[ "$1" = update ] || /bin/ln -s '${redis}' '${programs}/redis-server'\n`
+  writeFileSync(join(programs, 'apt-get'), script, { mode: 0o755 })
+  const place = ['--data', join(dir, 'installed'), '--redis-port', String(await freePort())]
+  const bare = { ...environment, PATH: programs }
+  try {
+    const up = await services(['up', ...place], bare)
+    expect(up.stderr).toContain('apt-get update\n')
+    expect(up.stderr).toContain('installed redis-server\n')
+    expect(up.code).toBe(0)
+    const calls = readFileSync(join(programs, 'calls'), 'utf8').trim().split('\n')
+    expect(calls[0]).toStartWith('update ')
+    expect(calls[1]).toMatch(/^install .* redis-server$/)
+  } finally {
+    await services(['down', ...place], bare)
+  }
 })
 
 test('a Redis that is too old counts as missing', async () => {

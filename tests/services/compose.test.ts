@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeEach, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { composeAnswers, composeStop, composeUp } from '../../services/compose.ts'
+import * as v from 'valibot'
+import { composeAnswers, composePorts, composeStop, composeUp } from '../../services/compose.ts'
 import { silent } from '../../services/progress.ts'
 import { rejection } from '../support/rejection.ts'
 
@@ -54,4 +55,27 @@ test("a failure has the engine's own line", async () => {
   expect((await rejection(composeUp(['kafka'], silent))).message).toContain(
     'docker compose up: Error response from daemon: no such image',
   )
+})
+
+const fileSchema = v.object({
+  services: v.record(
+    v.string(),
+    v.object({
+      image: v.optional(v.string()),
+      ports: v.array(v.string()),
+      healthcheck: v.object({ test: v.array(v.string()) }),
+    }),
+  ),
+})
+
+test('compose.yaml publishes the usual ports, to this machine only', async () => {
+  const file = Bun.file(join(import.meta.dir, '..', '..', 'compose.yaml'))
+  const { services } = v.parse(fileSchema, Bun.YAML.parse(await file.text()))
+  expect(Object.keys(services)).toEqual(['kafka', 'redis', 'millrace'])
+  for (const name of ['kafka', 'redis'] as const) {
+    const port = composePorts[name]
+    expect(services[name]?.ports).toEqual([`127.0.0.1:${port}:${port}`])
+    expect(services[name]?.image).toMatch(/:\d+\.\d+/)
+  }
+  expect(services.millrace?.ports).toEqual(['127.0.0.1:8080:8080'])
 })

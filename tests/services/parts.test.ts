@@ -69,7 +69,10 @@ test('on a terminal, progress is one live line that the result replaces', () => 
   log.step('fetched 1')
   log.step('fetched 2')
   log.line('done')
-  expect(text()).toBe('fetched 1\r\x1b[2Kfetched 2\r\x1b[2Kdone\n')
+  log.step('fetched 3')
+  log.end()
+  log.end()
+  expect(text()).toBe('fetched 1\r\x1b[2Kfetched 2\r\x1b[2Kdone\nfetched 3\r\x1b[2K')
 })
 
 test('lines of a stream, whatever its chunks', async () => {

@@ -126,7 +126,10 @@ test('a setting that the server refuses is told in its own words', async () => {
 
 for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
   test.if(process.platform === 'linux')(`they end with a starter that gets ${signal}`, async () => {
-    const starter = Bun.spawn([process.execPath, join(import.meta.dir, 'starter.ts')], {
+    const program = join(import.meta.dir, 'starter.ts')
+    // A starter that is killed can't remove a directory; this one goes with ours.
+    const dir = join(services.dir, `ended-by-${signal}`)
+    const starter = Bun.spawn([process.execPath, program, dir], {
       stdout: 'pipe',
       stderr: 'inherit',
     })

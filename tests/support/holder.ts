@@ -16,7 +16,10 @@ async function hold(testPid: number): Promise<void> {
   const tests = identify(testPid, '')
   const services = await startServices({ log: createProgress() })
   process.stdout.write(`${JSON.stringify(services.environment)}\n`)
-  while (tests && isStill(tests)) await systemClock.sleep(LOOK_EVERY_MS)
+  for (;;) {
+    if (!tests || !isStill(tests)) break
+    await systemClock.sleep(LOOK_EVERY_MS)
+  }
   await services.stop()
 }
 
