@@ -20,7 +20,7 @@ export const bounds = {
   fetchBytesMax: 4 * 1024 * 1024,
   fetchPartitionBytesMax: 1024 * 1024,
   /** A fetch waits this long at Kafka for the first record. */
-  fetchWaitMs: 500,
+  fetchWaitMs: 1_000,
   /** Work between two commits of an executor. */
   commitWorkMs: 50,
   /** What one commit may carry, so that it stays under 10 ms in Redis. */
@@ -48,7 +48,7 @@ export const bounds = {
   idleAfterMs: 30_000,
   /** An actor without a heartbeat for this long is dead, its entries another's. */
   leaseMs: 3_000,
-  heartbeatMs: 500,
+  heartbeatMs: 1_000,
   leaderLeaseMs: 3_000,
   /** A drain that takes longer than this is ended with SIGKILL. */
   drainGraceMs: 10_000,

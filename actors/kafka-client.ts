@@ -21,8 +21,20 @@ process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
 // kafkajs looks at its queue of requests by a timer that sets itself anew, with a delay in the past,
 // also while nothing waits: a thousand wake-ups a second in each process. Only a queue needs it.
 const { scheduleCheckPendingRequests } = RequestQueue.prototype
-RequestQueue.prototype.scheduleCheckPendingRequests = function schedule() {
+RequestQueue.prototype.scheduleCheckPendingRequests = function schedulePending() {
   if (this.pending.length > 0) scheduleCheckPendingRequests.call(this)
+}
+
+// Likewise its look for requests that took too long, ten times a second for each connection: with
+// timeouts of 30 s, once a second does.
+RequestQueue.prototype.scheduleRequestTimeoutCheck = function scheduleTimeouts() {
+  this.destroy()
+  this.requestTimeoutIntervalId = setInterval(() => {
+    for (const request of this.inflight.values()) {
+      if (Date.now() - request.sentAt > request.requestTimeout) request.timeoutRequest()
+    }
+    if (!this.isConnected()) this.destroy()
+  }, 1_000)
 }
 
 /** A client that gives up after about a second, so that the caller can say what is wrong. */

@@ -18,6 +18,11 @@ declare module 'kafkajs/src/protocol/error' {
 declare module 'kafkajs/src/network/requestQueue' {
   export default class RequestQueue {
     pending: unknown[]
+    inflight: Map<number, { sentAt: number; requestTimeout: number; timeoutRequest(): void }>
+    requestTimeoutIntervalId: ReturnType<typeof setInterval> | null
+    isConnected(): boolean
+    destroy(): void
+    scheduleRequestTimeoutCheck(): void
     scheduleCheckPendingRequests(): void
   }
 }

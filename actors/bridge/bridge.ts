@@ -347,13 +347,13 @@ export class Bridge {
 /** The consumer group under which Kafka's tools see a job. */
 export const groupIdOf = (job: Job): string => `millrace-${job.name}`
 
-/** How many entries one call takes: about a megabyte, so that Redis is held for a moment only. */
+/** How many entries one call takes: a quarter of a megabyte, so that Redis is held for a moment only. */
 function callLength(entries: PackedEntry[], first: number): number {
   let bytes = 0
   let count = 0
   while (first + count < entries.length && count < 64) {
     bytes += entries[first + count]!.payload.length
-    if (count > 0 && bytes > 4 * bounds.entryBytes) break
+    if (count > 0 && bytes > 2 * bounds.entryBytes) break
     count++
   }
   return count

@@ -34,8 +34,8 @@ Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_
 } as const
 
 /** Which of several bridges works; short, so that a killed one is replaced within 2 s. */
-const leaseMs = 1_200
-const renewMs = 300
+const leaseMs = 1_500
+const renewMs = 500
 
 await runMain('bridge', async () => {
   const { values, positionals } = parseFlags({ ...command, positionals: ['jobs/file.ts'] })
