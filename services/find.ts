@@ -64,7 +64,7 @@ export async function findServices(options: FindOptions): Promise<FoundServices>
   const wanted = [kafkaSearch(options), redisSearch(options)] as const
   const found = await Promise.all(wanted.map((search) => lookAround(search, options)))
   const missing = wanted.filter((_, index) => !found[index])
-  const started = await startMissing(missing, options).finally(options.log.end)
+  const started = await startMissing(missing, options).finally(() => options.log.end())
   const [kafka, redis] = wanted.map(
     ({ name }) =>
       found.find((one) => one?.name === name) ?? started.find((one) => one.name === name),

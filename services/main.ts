@@ -61,7 +61,7 @@ async function main(): Promise<number> {
   if (verb === 'status') return await status(options)
   // Two at once would start two servers on one directory.
   const work = verb === 'up' ? up : down
-  return await withLock(`${options.dir}.lock`, () => work(options)).finally(options.log.end)
+  return await withLock(`${options.dir}.lock`, () => work(options)).finally(() => options.log.end())
 }
 
 async function up(options: FindOptions): Promise<number> {
