@@ -83,7 +83,7 @@ const ofOneNode = {
   'share.coordinator.state.topic.replication.factor': '1',
   'share.coordinator.state.topic.min.isr': '1',
   'group.initial.rebalance.delay.ms': '0',
-  // After a kill -9 the node is only let in again when its last session is over.
+  // After a kill -9 the node is let in again only when its last registration has run out.
   'broker.session.timeout.ms': '5000',
   'broker.heartbeat.interval.ms': '1000',
   'log.cleaner.dedupe.buffer.size': String(16 * 1024 * 1024),

@@ -34,7 +34,7 @@ function live(out: NodeJS.WriteStream): Progress {
       shown = false
     },
     step(text) {
-      out.write(`${clear()}${text.slice(0, Math.max(20, (out.columns ?? 80) - 1))}`)
+      out.write(`${clear()}${text.slice(0, Math.max(20, (out.columns || 80) - 1))}`)
       shown = true
     },
     end() {

@@ -79,7 +79,7 @@ function spawnServer(plan: ServerPlan): Subprocess {
       stdin: 'ignore',
       stdout: log,
       stderr: log,
-      // A session of its own: Ctrl-C on the terminal must reach us first, who stop in order.
+      // A process group of its own: Ctrl-C on the terminal must reach us first, who stop in order.
       detached: true,
     })
     // What is waited for is named by the waiting code; a server alone keeps no program alive.
