@@ -60,6 +60,8 @@ interface Settings {
 }
 
 const root = join(import.meta.dir, '..')
+const signals = ['SIGINT', 'SIGTERM'] as const
+const leave = () => process.exit(0)
 
 await runMain('supervisor', async () => {
   const { values, positionals } = parseFlags({ ...command, positionals: ['jobs/file.ts'] })
@@ -93,7 +95,8 @@ await runMain('supervisor', async () => {
     pricePerHour: config.MILLRACE_PRICE_PER_EXECUTOR_HOUR,
     web: settings.web,
     onDecision: (decision) => {
-      if (!settings.quiet) terminal.decision(decision)
+      // On a terminal the log line is right there already.
+      if (!settings.quiet && !process.stderr.isTTY) terminal.decision(decision)
     },
   })
   onSecondSignal(() => supervisor.kill())
@@ -158,9 +161,6 @@ function commandOf(kind: Actor['kind'], id: string, file: string, settings: Sett
       return kind satisfies never
   }
 }
-
-const signals = ['SIGINT', 'SIGTERM'] as const
-const leave = () => process.exit(0)
 
 /** Waits for Redis, checks it and says who we are; a signal meanwhile simply ends the process. */
 async function begin(store: Store, config: Config, log: Log, life: Lifecycle): Promise<void> {

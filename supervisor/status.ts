@@ -83,7 +83,6 @@ export interface DecisionReport {
 }
 
 export interface StatusReader {
-  /** Rates need an earlier call of any kind, at least a second and at most ten before. */
   status(): Promise<StatusReport>
   executors(): Promise<{ executors: ActorReport[] }>
   /** The bridge, supervisors and web processes too. */
@@ -98,11 +97,16 @@ export interface StatusReader {
 const cacheMs = 225
 const rateSpanMs = { least: 1_000, most: 10_000 }
 
+/**
+ * Besides answering it takes a snapshot now and then by itself, so that somebody who asks once gets
+ * rates too; `sampleEveryMs` 0 leaves that out.
+ */
 export function createStatusReader(
   store: Store,
   keys: Keys,
   job: Pick<Job, 'name' | 'topic'>,
   clock: Clock,
+  { sampleEveryMs = 2_000 } = {},
 ): StatusReader {
   const history: Snapshot[] = []
   const taken = cached(clock, cacheMs, async () => {
@@ -110,6 +114,10 @@ export function createStatusReader(
     remember(history, snapshot)
     return snapshot
   })
+  if (sampleEveryMs > 0) {
+    // While Redis is away there is nothing to remember, and whoever asks is told.
+    setInterval(() => void taken().catch(() => {}), sampleEveryMs).unref()
+  }
   const last = cached(clock, cacheMs, () => readDecisions(store, keys, 1))
   return {
     async status() {
@@ -185,13 +193,17 @@ export function decisionReport(decision: Decision): DecisionReport {
 /** Stopped without a leader; degraded with what is wrong; paused by the operator; else running. */
 export function stateOf(snapshot: Snapshot): { state: JobState; reason: string | null } {
   if (!snapshot.leader) return { state: 'stopped', reason: 'no supervisor leads' }
-  const failed = snapshot.actors.find((actor) => actor.state === 'failed')
-  if (failed) {
-    const why = failed.reason ?? 'it gives no reason'
-    return { state: 'degraded', reason: `the ${failed.kind} failed: ${why}` }
-  }
+  const wrong = snapshot.actors.flatMap((actor) => complaintOf(actor) ?? [])
+  if (wrong.length > 0) return { state: 'degraded', reason: wrong.join('; ') }
   if (snapshot.control.paused === '1') return { state: 'paused', reason: null }
   return { state: 'running', reason: null }
+}
+
+/** A kind that was given up, or a bridge at work that says what keeps it from working. */
+function complaintOf({ kind, state, reason, alive }: Snapshot['actors'][number]): string | null {
+  if (state === 'failed') return `the ${kind} failed: ${reason ?? 'it gives no reason'}`
+  if (kind === 'bridge' && alive && state === 'running') return reason
+  return null
 }
 
 /** The partition that the watermark waits for; the same rule as actors/windows/advance.lua. */

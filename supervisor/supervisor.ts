@@ -86,7 +86,14 @@ export class Supervisor {
     const shared = { spawn, register: this.#register, clock, log, wake: () => pulse.wake() }
     const { graceMs } = times
     this.#fleet = new ExecutorFleet({ ...shared, restarts: executorRestarts })
-    this.#bridge = new Ward({ ...shared, kind: 'bridge', restarts: bridgeRestarts, graceMs })
+    this.#bridge = new Ward({
+      ...shared,
+      kind: 'bridge',
+      restarts: bridgeRestarts,
+      graceMs,
+      // The lease among bridges, so that the next one need not wait for its end.
+      release: (bridge) => store.call('resign', keys.base, ['bridge', bridge]),
+    })
     this.#web = new Ward({ ...shared, kind: 'web', restarts: webRestarts, graceMs })
   }
 

@@ -28,6 +28,8 @@ export interface WardOptions {
   wake: () => void
   /** How long a child that was asked to end has until SIGTERM, and as long again until SIGKILL. */
   graceMs?: number
+  /** What else its death sets free, as soon as Redis answers. */
+  release?: (id: string) => Promise<unknown>
 }
 
 /** How far the end of a child has been pressed. */
@@ -221,6 +223,7 @@ export class Ward {
     for (const [id, account] of this.#unburied) {
       try {
         await this.#options.register.write(account)
+        await this.#options.release?.(id)
         this.#unburied.delete(id)
       } catch (error) {
         if (!isOutage(error)) throw error
