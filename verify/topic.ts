@@ -40,8 +40,8 @@ export async function readTopic(reading: Reading): Promise<void> {
     groupId,
     allowAutoTopicCreation: false,
     maxWaitTimeInMs: 200,
-    maxBytesPerPartition: 2 * 1024 * 1024,
-    maxBytes: 8 * 1024 * 1024,
+    maxBytesPerPartition: 1024 * 1024,
+    maxBytes: 4 * 1024 * 1024,
   })
   try {
     await consumer.connect()
