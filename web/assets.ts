@@ -29,6 +29,7 @@ export function loadAssets(): Asset[] {
     asset('/format.js', page('format.js'), 'js'),
     asset('/tables.js', page('tables.js'), 'js'),
     asset('/style.css', page('style.css'), 'css'),
+    asset('/parts.css', page('parts.css'), 'css'),
     asset('/icon.svg', page('icon.svg'), 'svg'),
     asset('/uplot.js', uplot('uPlot.esm.js'), 'js'),
     asset('/uplot.css', uplot('uPlot.min.css'), 'css'),

@@ -190,9 +190,9 @@ describe('GET /readyz', () => {
   })
 })
 
-describe('control', () => {
-  const control = () => web.seeded.store.redis.hgetall(web.seeded.keys.control)
+const control = () => web.seeded.store.redis.hgetall(web.seeded.keys.control)
 
+describe('control', () => {
   test('writes what the supervisor goes by, and wakes it', async () => {
     expect(await web.json('/api/executors', post({ min: 1, max: 3 }))).toEqual({
       status: 200,

@@ -105,7 +105,7 @@ describe('with a token', () => {
   })
 
   test.each([
-    [{} as Record<string, string>, 401],
+    [{}, 401],
     [{ Authorization: 'Bearer wrong' }, 401],
     [{ Authorization: `Basic ${token}` }, 401],
     [{ Authorization: `Bearer ${token}x` }, 401],

@@ -61,11 +61,12 @@ describe('messages', () => {
 
   test('a port in use is one line and code 1', async () => {
     const taken = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('') })
-    const { code, stderr } = await outcome(['--port', String(taken.port)])
+    const port = String(taken.port)
+    const { code, stderr } = await outcome(['--port', port])
     await taken.stop(true)
     expect(code).toBe(1)
     expect(stderr.trim().split('\n')).toHaveLength(1)
-    expect(stderr).toContain(`port ${taken.port}`)
+    expect(stderr).toContain(`port ${port}`)
   })
 })
 

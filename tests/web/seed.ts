@@ -66,8 +66,8 @@ export async function seed(job: Job): Promise<Seeded> {
     waiting: append,
     async closeTo(watermark, groups) {
       await store.redis.hset(keys.clock, 'watermark', watermark)
-      if (groups !== undefined) return void (await advance(groups))
-      while (await advance(400));
+      let more = await advance(groups ?? 400)
+      while (more && groups === undefined) more = await advance(400)
     },
     async actor(account, leaseMs = 60_000) {
       const whole = { ...plainActor(), ...account }
