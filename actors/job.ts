@@ -87,7 +87,7 @@ export interface Job {
   /** One letter a slot of a group's cells, over all aggregates; see windows/aggregates.ts. */
   ops: string
   maxFutureSkewMs: number
-  work: ((record: unknown) => Promise<unknown> | unknown) | null
+  work: ((record: unknown) => unknown) | null
   concurrency: number
 }
 

@@ -20,9 +20,9 @@ process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
 
 // kafkajs looks at its queue of requests by a timer that sets itself anew, with a delay in the past,
 // also while nothing waits: a thousand wake-ups a second in each process. Only a queue needs it.
-const { scheduleCheckPendingRequests } = RequestQueue.prototype
+const look = RequestQueue.prototype.scheduleCheckPendingRequests
 RequestQueue.prototype.scheduleCheckPendingRequests = function schedulePending() {
-  if (this.pending.length > 0) scheduleCheckPendingRequests.call(this)
+  if (this.pending.length > 0) look.call(this)
 }
 
 // Likewise its look for requests that took too long, ten times a second for each connection: with

@@ -253,7 +253,7 @@ function decodePartition(raw: Buffer, start: number, offsets: Map<number, number
   const { batches, next } = splitBatches(raw.subarray(at, at + size), offset, aborted)
   const error = errorCode === 0 ? null : createErrorFromCode(errorCode).type
   return {
-    fetched: { partition, error, high: stable, logStart, batches, next } as FetchedPartition,
+    fetched: { partition, error, high: stable, logStart, batches, next },
     end: at + size,
   }
 }

@@ -66,6 +66,8 @@ export class Bridge {
   readonly #cost: Cost
   #waiting = { records: 0, bytes: 0 }
   #frontiers = new Map<number, number>()
+  /** We waited for the topic to be made: whatever it holds came after our start. */
+  #topicIsNew = false
   #committed = ''
 
   constructor(options: BridgeOptions) {
@@ -77,13 +79,14 @@ export class Bridge {
   async run(): Promise<void> {
     const { life, signal, clock, log } = this.#options
     if (life.state === 'starting') life.to('running')
+    let told = ''
     for (let failures = 0; !signal.aborted; ) {
       const started = clock.elapsed()
       try {
         await this.#session()
       } catch (error) {
-        if (error instanceof Stale) log.info(error.message)
-        else this.#endure(error, failures === 0)
+        if (!(error instanceof Stale)) this.#endure(error, failures === 0)
+        else if (error.message !== told) log.info((told = error.message))
         failures = clock.elapsed() - started > 10_000 ? 1 : failures + 1
         const backoff = { baseMs: 50, capMs: bounds.redisRetryCapMs }
         await clock.sleep(backoffDelayMs(backoff, failures, clock.random()), signal)
@@ -127,6 +130,7 @@ export class Bridge {
       return await kafka.connect()
     } catch (error) {
       if ((error as { type?: string }).type === 'UNKNOWN_TOPIC_OR_PARTITION') {
+        this.#topicIsNew = true
         this.#options.life.explain(`topic ${job.topic} does not exist yet`)
         await this.#options.clock.sleep(500, this.#options.signal)
         throw new Stale(`topic ${job.topic} does not exist yet; waiting for it`, { cause: error })
@@ -142,7 +146,7 @@ export class Bridge {
     const latest = await kafka.offsets('latest', topic.partitions)
     // A partition that was added to a topic we read already is new from its beginning.
     const known = await store.redis.hexists(keys.ledger, 'topicId')
-    const start = known || from === 'earliest' ? earliest : latest
+    const start = known || this.#topicIsNew || from === 'earliest' ? earliest : latest
     const reply = (await store.call('open', keys.base, [
       topic.id,
       jobShape(job),
@@ -198,9 +202,11 @@ export class Bridge {
         partitions.map((partition) => ({ partition, offset: positions.next.get(partition)! })),
         bounds.fetchWaitMs,
       )
+    const stopped = aborted(signal)
     let fetching = fetch()
     while (!signal.aborted) {
-      const fetched = await fetching
+      const fetched = await Promise.race([fetching, stopped])
+      if (!fetched) break
       const work = fetched.map((one) => this.#plan(one, positions))
       const overlap = this.#hasRoom()
       if (overlap && !signal.aborted) fetching = fetch()
@@ -342,6 +348,14 @@ export class Bridge {
       this.#committed = state
     }
   }
+}
+
+/** Resolves with null when the signal is aborted: nobody waits for a fetch that waits for records. */
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null)
+    signal.addEventListener('abort', () => resolve(null), { once: true })
+  })
 }
 
 /** The consumer group under which Kafka's tools see a job. */

@@ -270,7 +270,7 @@ export class Fold {
       if (i === groups.length - 1) return found as Group
       level = found as Map<unknown, unknown>
     }
-    return (pane.groups[0] as Group | undefined) ?? this.#newGroup(pane, row, source)
+    return pane.groups[0] ?? this.#newGroup(pane, row, source)
   }
 
   /** First record of a group in this fold: the group's values are checked once, here. */

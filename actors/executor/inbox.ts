@@ -54,7 +54,8 @@ export class Inbox {
 
   /** New entries and messages; waits up to `blockMs` for the first. */
   async read(count: number, blockMs: number): Promise<{ entries: Entry[]; messages: Message[] }> {
-    const { entries, mailbox } = this.#keys
+    const { entries } = this.#keys
+    const mailbox = this.#keys.mailbox(this.#me)
     const reply = (await this.#reader.redis.callBuffer(
       'XREADGROUP',
       'GROUP',
@@ -66,7 +67,7 @@ export class Inbox {
       blockMs,
       'STREAMS',
       entries,
-      mailbox(this.#me),
+      mailbox,
       '>',
       '>',
     )) as StreamReply

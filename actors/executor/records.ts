@@ -188,9 +188,10 @@ function unpack(codec: Exclude<(typeof codecs)[number], 'none'>, data: Buffer): 
 
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
 
+const block = (bytes: Buffer) => snappy().uncompressSync(bytes) as Buffer
+
 /** Java's clients frame snappy in blocks behind a magic of 16 bytes; librdkafka sends one block. */
 function unsnappy(data: Buffer): Buffer {
-  const block = (bytes: Buffer) => snappy().uncompressSync(bytes) as Buffer
   if (!data.subarray(0, 8).equals(xerialMagic)) return block(data)
   const blocks: Buffer[] = []
   for (let at = 16; at + 4 <= data.length; ) {

@@ -37,7 +37,7 @@ interface SchemaNode {
 
 /** The shortcut for a schema; null where it has a part that only valibot knows. */
 export function guardOf(schema: v.GenericSchema): Guard | null {
-  return guardOfNode(schema as unknown as SchemaNode)
+  return guardOfNode(schema)
 }
 
 function guardOfNode(node: SchemaNode): Guard | null {

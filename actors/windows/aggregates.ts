@@ -105,7 +105,7 @@ export function addToSum(cells: Float64Array, slot: number, scaled: number): voi
 export function mergeCells(ops: string, into: Float64Array, from: Float64Array): void {
   for (let slot = 0; slot < ops.length; slot++) {
     const value = from[slot]!
-    switch (ops[slot]) {
+    switch (ops.charAt(slot)) {
       case 'n':
         into[slot] = into[slot]! + value
         break
@@ -121,7 +121,7 @@ export function mergeCells(ops: string, into: Float64Array, from: Float64Array):
         if (value > into[slot]!) into[slot] = value
         break
       default:
-        throw new Error(`unknown slot ${ops[slot]} in ${ops}`)
+        throw new Error(`unknown slot ${ops.charAt(slot)} in ${ops}`)
     }
   }
 }
