@@ -94,11 +94,19 @@ export class RecordCursor {
     }
   }
 
+  /** The next batch's bytes; null at the payload's end, also where what is left is no batch. */
   #takeBatch(): Buffer | null {
     const at = this.#batchAt
-    if (at + HEADER_BYTES > this.#payload.length) return null
-    this.#batchAt = at + 12 + this.#payload.readInt32BE(at + 8)
-    return this.#payload.subarray(at, this.#batchAt)
+    const left = this.#payload.length - at
+    const size = left < HEADER_BYTES ? left : 12 + this.#payload.readInt32BE(at + 8)
+    if (size < HEADER_BYTES || size > left) {
+      this.#batchAt = this.#payload.length
+      if (left > 0 && this.#from < this.#to)
+        this.#refuse(this.#from, this.#to, 'the entry is cut off')
+      return null
+    }
+    this.#batchAt = at + size
+    return this.#payload.subarray(at, at + size)
   }
 
   #readHeader(batch: Buffer, from: number): void {
