@@ -1,0 +1,210 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { RecordCursor } from '../../../actors/executor/records.ts'
+import { type BatchRecord, type Codec, encodeBatch, sealed } from '../../support/batches.ts'
+
+const codecs: Codec[] = ['none', 'gzip', 'snappy', 'xerial', 'lz4', 'zstd']
+const T = 1_700_000_000_000
+
+type Step =
+  | { offset: number; timestamp: number; value: string | null }
+  | { corrupt: [number, number]; message: string }
+
+/** Everything that a cursor gives, in its order. */
+function walk(payload: Buffer, from: number, to: number): Step[] {
+  const cursor = new RecordCursor(payload, from, to)
+  const steps: Step[] = []
+  for (;;) {
+    const step = cursor.next()
+    if (step === 'end') return steps
+    if (step === 'corrupt') {
+      const { from, to, message } = cursor.corrupt!
+      steps.push({ corrupt: [from, to], message })
+    } else {
+      const { offset, timestamp, start, end, buffer } = cursor
+      const value = start < 0 ? null : buffer.toString('utf8', start, end)
+      steps.push({ offset, timestamp, value })
+    }
+    if (steps.length > 10_000) throw new Error('the cursor does not end')
+  }
+}
+
+const values = (steps: Step[]) => steps.map((step) => ('value' in step ? step.value : 'corrupt'))
+const offsets = (steps: Step[]) => steps.map((step) => ('offset' in step ? step.offset : -1))
+
+const records = (from: number, count: number): BatchRecord[] =>
+  Array.from({ length: count }, (_, i) => ({ offset: from + i, value: `v${from + i}` }))
+
+describe('a batch', () => {
+  test.each(codecs)('compressed with %s gives back its records', (codec) => {
+    const batch = encodeBatch(
+      [
+        { offset: 40, value: 'plain', timestamp: T },
+        { offset: 41, value: null, key: 'gone', timestamp: T - 5 },
+        { offset: 42, value: '', key: '', timestamp: T + 70_000 },
+        { offset: 43, value: 'é'.repeat(500), key: Buffer.alloc(300, 1), timestamp: 0 },
+        {
+          offset: 44,
+          value: '{}',
+          headers: [
+            ['trace', 'x'.repeat(200)],
+            ['none', null],
+          ],
+        },
+      ],
+      { codec },
+    )
+    expect(walk(batch, 40, 45)).toEqual([
+      { offset: 40, timestamp: T, value: 'plain' },
+      { offset: 41, timestamp: T - 5, value: null },
+      { offset: 42, timestamp: T + 70_000, value: '' },
+      { offset: 43, timestamp: 0, value: 'é'.repeat(500) },
+      { offset: 44, timestamp: T, value: '{}' },
+    ])
+  })
+
+  test('that the broker stamped has one time for all records', () => {
+    const given = [1, 2, 3].map((offset) => ({ offset, value: 'x', timestamp: T + offset }))
+    const steps = walk(encodeBatch(given, { appendTime: T + 99 }), 1, 4)
+    expect(steps.map((step) => ('timestamp' in step ? step.timestamp : 0))).toEqual([
+      T + 99,
+      T + 99,
+      T + 99,
+    ])
+  })
+
+  test('that compaction thinned out keeps its offsets', () => {
+    const kept = [3, 7, 8, 4_000].map((offset) => ({ offset, value: String(offset) }))
+    const batch = encodeBatch(kept, { from: 0, to: 5_000 })
+    expect(offsets(walk(batch, 0, 5_000))).toEqual([3, 7, 8, 4_000])
+    expect(offsets(walk(batch, 4, 8))).toEqual([7])
+  })
+
+  test('gives only records inside of the entry, wherever that begins and ends', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.constantFrom(...codecs)), {
+          minLength: 1,
+          maxLength: 5,
+        }),
+        fc.nat(3),
+        fc.nat(50),
+        fc.nat(50),
+        (shapes, gap, start, length) => {
+          let next = 0
+          const all: number[] = []
+          const payload = Buffer.concat(
+            shapes.map(([count, codec]) => {
+              const own = records(next, count)
+              all.push(...own.map(({ offset }) => offset))
+              next += count + gap
+              return encodeBatch(own, { codec })
+            }),
+          )
+          const inside = all.filter((offset) => offset >= start && offset < start + length)
+          expect(offsets(walk(payload, start, start + length))).toEqual(inside)
+        },
+      ),
+    )
+  })
+
+  test('with offsets and times far beyond 2³² is exact', () => {
+    const base = 2 ** 45
+    const batch = encodeBatch([
+      { offset: base, value: 'a', timestamp: 253_402_300_799_999 },
+      { offset: base + 70_000, value: 'b', timestamp: -62_135_596_800_000 },
+    ])
+    expect(walk(batch, base, base + 70_001)).toEqual([
+      { offset: base, timestamp: 253_402_300_799_999, value: 'a' },
+      { offset: base + 70_000, timestamp: -62_135_596_800_000, value: 'b' },
+    ])
+  })
+})
+
+describe('damage', () => {
+  test('of one byte is found, named once for its batch, and costs no other batch', () => {
+    const damaged = encodeBatch(records(10, 5))
+    damaged[damaged.length - 2]! ^= 1
+    const payload = Buffer.concat([
+      encodeBatch(records(0, 3)),
+      damaged,
+      encodeBatch(records(15, 2), { codec: 'lz4' }),
+    ])
+    const steps = walk(payload, 0, 17)
+    expect(values(steps)).toEqual(['v0', 'v1', 'v2', 'corrupt', 'v15', 'v16'])
+    expect(steps[3]).toEqual({
+      corrupt: [10, 15],
+      message: 'CRC-32C of the record batch does not match',
+    })
+  })
+
+  test('is told only for offsets that are the entry’s', () => {
+    const damaged = encodeBatch(records(10, 5))
+    damaged[70]! ^= 1
+    expect(walk(damaged, 12, 14)).toMatchObject([{ corrupt: [12, 14] }])
+  })
+
+  test.each(codecs.filter((codec) => codec !== 'none'))(
+    'behind a right CRC, in %s, is refused',
+    (codec) => {
+      const batch = encodeBatch(records(0, 50), { codec })
+      batch.fill(0xff, 61)
+      const steps = walk(sealed(batch), 0, 50)
+      expect(steps).toHaveLength(1)
+      expect(steps[0]).toMatchObject({ corrupt: [0, 50] })
+    },
+  )
+
+  test('of a record’s length leaves the records before it', () => {
+    const batch = encodeBatch(records(0, 4))
+    // Records of one length each: 10 bytes with their length byte.
+    const size = (batch.length - 61) / 4
+    batch[61 + 2 * size] = 0x7e
+    expect(values(walk(sealed(batch), 0, 4))).toEqual(['v0', 'v1', 'corrupt'])
+    expect(walk(sealed(batch), 0, 4)[2]).toMatchObject({ corrupt: [2, 4] })
+  })
+
+  test('of an unknown codec is named', () => {
+    const batch = encodeBatch(records(0, 2))
+    batch.writeInt16BE(5, 21)
+    expect(walk(sealed(batch), 0, 2)).toEqual([
+      { corrupt: [0, 2], message: 'compression 5 of the batch is not known' },
+    ])
+  })
+
+  test('by a cut is refused with all records that it took', () => {
+    const whole = Buffer.concat([encodeBatch(records(0, 2)), encodeBatch(records(2, 3))])
+    const first = encodeBatch(records(0, 2)).length
+    for (let length = first + 1; length < whole.length; length++) {
+      const steps = walk(whole.subarray(0, length), 0, 5)
+      expect(values(steps)).toEqual(['v0', 'v1', 'corrupt'])
+      expect(steps[2]).toMatchObject({ corrupt: [2, 5] })
+    }
+  })
+
+  // What lies in front of the CRC can't be checked by it: only the length has its own check.
+  test('of any kind behind a batch’s offset ends, and no offset comes twice', () => {
+    const given = Buffer.concat([encodeBatch(records(0, 5)), encodeBatch(records(5, 5))])
+    const size = given.length / 2
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 8, max: size - 1 }),
+        fc.boolean(),
+        fc.integer({ min: 1, max: 255 }),
+        (at, second, mask) => {
+          const bytes = Buffer.from(given)
+          bytes[second ? at + size : at]! ^= mask
+          const seen = walk(bytes, 0, 10).flatMap((step) => {
+            if ('offset' in step) return [step.offset]
+            const [from, to] = step.corrupt
+            expect(to).toBeGreaterThanOrEqual(from)
+            return Array.from({ length: to - from }, (_, i) => from + i)
+          })
+          expect(new Set(seen).size).toBe(seen.length)
+          expect(seen.every((offset) => offset >= 0 && offset < 10)).toBe(true)
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
+})
