@@ -42,7 +42,7 @@ export function guardOf(schema: v.GenericSchema): Guard | null {
 
 function guardOfNode(node: SchemaNode): Guard | null {
   if (!node.pipe) return guardOfType(node)
-  const guards = node.pipe.map((part, i) => (i === 0 ? guardOfType(part) : guardOfAction(part)))
+  const guards = node.pipe.map((part, i) => (i === 0 ? guardOfNode(part) : guardOfAction(part)))
   if (guards.some((guard) => guard === null)) return null
   const all = guards as Guard[]
   if (all.length === 2) {
@@ -99,18 +99,21 @@ function guardOfWrapper(node: SchemaNode): Guard | null {
 
 function guardOfLooseObject(node: SchemaNode): Guard | null {
   const names = Object.keys(node.entries ?? {})
+  // A field that every object has by its prototype: what counts as missing is valibot's to judge.
+  if (names.some((name) => name in Object.prototype)) return null
   const guards = names.map((name) => guardOfNode(node.entries![name]!))
   if (guards.some((guard) => guard === null)) return null
   const fields = guards as Guard[]
   const count = names.length
   return (input) => {
     if (typeof input !== 'object' || input === null || Array.isArray(input)) return false
-    // An own "__proto__" is dropped by valibot; it decides such records itself.
+    // Own fields of these three names are dropped by valibot; it decides such records itself.
     if (Object.hasOwn(input, '__proto__')) return false
     const record = input as Record<string, unknown>
+    if (record.constructor !== Object || record.prototype !== undefined) return false
     for (let i = 0; i < count; i++) {
       const value = record[names[i]!]
-      // A missing field and one that the prototype answers for are valibot's to judge.
+      // A missing field is valibot's to judge.
       if (value === undefined || !fields[i]!(value)) return false
     }
     return true
