@@ -35,6 +35,8 @@ export interface SpawnOptions {
   /** Takes a child's line of stderr. */
   output: (line: string) => void
   clock: Clock
+  /** Ours by default. */
+  environment?: Record<string, string | undefined>
 }
 
 const preload = join(import.meta.dir, 'preload.ts')
@@ -49,10 +51,12 @@ export const bunCommand = (script: string, args: string[]): string[] => [
 ]
 
 /** The environment goes to the child as it is; secrets are in it and never among the arguments. */
-export function spawner({ command, output, clock }: SpawnOptions): Spawn {
+export function spawner(options: SpawnOptions): Spawn {
+  const { command, output, clock, environment = process.env } = options
   return (kind) => {
     const id = newActorId(kind, clock)
     const child = Bun.spawn(command(kind, id), {
+      env: environment,
       stdin: 'ignore',
       stdout: 'inherit',
       stderr: 'pipe',

@@ -25,7 +25,13 @@ export class Leadership {
   #holder = ''
   #askedAt = Number.NEGATIVE_INFINITY
 
-  constructor(store: Store, keys: Keys, id: string, clock: Clock, leaseMs = bounds.leaderLeaseMs) {
+  constructor(
+    store: Store,
+    keys: Keys,
+    id: string,
+    clock: Clock,
+    leaseMs: number = bounds.leaderLeaseMs,
+  ) {
     this.#store = store
     this.#keys = keys
     this.#id = id

@@ -117,15 +117,21 @@ describe('scenarios', () => {
   })
 
   test('half the load goes back to half the executors, not in steps of one', () => {
-    const arrivals = (ms: number) => (ms < 20_000 ? 40 : 20)
-    const ticks = simulate({ arrivals, costMs: 70, untilMs: 50_000 })
+    const ticks = simulate({
+      arrivals: (ms) => (ms < 20_000 ? 40 : 20),
+      costMs: 70,
+      untilMs: 50_000,
+    })
     expect(at(ticks, 19)).toBe(4)
     expect(at(ticks, 50)).toBe(2)
   })
 
   test('no scale-in while a large backlog is worked off, though nothing arrives any more', () => {
-    const arrivals = (ms: number) => (ms < 1_000 ? 2_000 : 0)
-    const ticks = simulate({ arrivals, costMs: 70, untilMs: 70_000 })
+    const ticks = simulate({
+      arrivals: (ms) => (ms < 1_000 ? 2_000 : 0),
+      costMs: 70,
+      untilMs: 70_000,
+    })
     const drained = ticks.find((tick) => tick.at > 1_000 && tick.backlog === 0)!.at
     const first = changes(ticks).find(([, from, to]) => to < from)!
     expect(first[0] * 1_000).toBeGreaterThan(drained + scaling.idleTimeoutMs - 1_250)
@@ -151,9 +157,12 @@ describe('scenarios', () => {
   })
 
   test('a changed limit counts at the next tick; a pause is 0 and its end wakes one', () => {
-    const control = (ms: number) =>
-      ms < 20_000 ? {} : ms < 30_000 ? { max: 2 } : { paused: ms < 40_000 }
-    const ticks = simulate({ arrivals: () => 40, costMs: 70, untilMs: 60_000, control })
+    const ticks = simulate({
+      arrivals: () => 40,
+      costMs: 70,
+      untilMs: 60_000,
+      control: (ms) => (ms < 20_000 ? {} : ms < 30_000 ? { max: 2 } : { paused: ms < 40_000 }),
+    })
     expect([at(ticks, 19), at(ticks, 20), at(ticks, 30), at(ticks, 39.75)]).toEqual([4, 2, 0, 0])
     expect(at(ticks, 40)).toBe(1)
     expect(at(ticks, 50)).toBe(4)

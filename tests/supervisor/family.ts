@@ -1,0 +1,101 @@
+/** A supervisor's parts over a real Redis, with stand-in children, for one test. */
+import { join } from 'node:path'
+import { systemClock } from '../../actors/clock.ts'
+import { readConfig } from '../../actors/config.ts'
+import { type Keys, keysOf } from '../../actors/keys.ts'
+import { createLog } from '../../actors/log.ts'
+import { measure, type Snapshot } from '../../actors/measure.ts'
+import { openStore, type Store, untilReady } from '../../actors/redis.ts'
+import { spawner } from '../../supervisor/child.ts'
+import { ExecutorFleet } from '../../supervisor/fleet.ts'
+import { Register } from '../../supervisor/register.ts'
+import type { RestartPolicy } from '../../supervisor/restarts.ts'
+import { uniqueName } from '../support/namespace.ts'
+import { testServices } from '../support/services.ts'
+import { until } from '../support/until.ts'
+
+export type Mode = 'good' | 'deaf' | 'refuses' | 'mute'
+
+export interface Family {
+  job: string
+  keys: Keys
+  store: Store
+  register: Register
+  fleet: ExecutorFleet
+  wakes: () => number
+  snapshot: () => Promise<Snapshot>
+  /** One look towards the target. */
+  look: (target: number) => Promise<Snapshot>
+  /** Looks until the condition holds of a snapshot. */
+  lookUntil: (what: string, target: number, holds: (now: Snapshot) => boolean) => Promise<Snapshot>
+  close: () => Promise<void>
+}
+
+export const quiet = createLog('test', 'error', () => {})
+
+export async function openJob(label: string): Promise<{ job: string; keys: Keys; store: Store }> {
+  const job = uniqueName(label)
+  const { environment } = await testServices()
+  const store = openStore(readConfig(environment), quiet)
+  await untilReady(store)
+  return { job, keys: keysOf(job), store }
+}
+
+export async function createFamily(
+  label: string,
+  mode: Mode,
+  restarts: RestartPolicy,
+  graceMs = 300,
+): Promise<Family> {
+  const { job, keys, store } = await openJob(label)
+  const { environment } = await testServices()
+  const clock = systemClock
+  const register = new Register(store, keys, clock)
+  let woken = 0
+  const standin = join(import.meta.dir, 'standin.ts')
+  const fleet = new ExecutorFleet({
+    spawn: spawner({
+      command: (_, id) => [process.execPath, standin, mode, job, '--id', id],
+      output: () => {},
+      clock,
+      environment: { ...process.env, ...environment },
+    }),
+    restarts,
+    register,
+    clock,
+    log: quiet,
+    wake: () => void woken++,
+    graceMs,
+  })
+  const snapshot = () => measure(store, keys)
+  const look = async (target: number) => {
+    const now = await snapshot()
+    register.observe(now)
+    await fleet.reconcile(now, target, 'test')
+    return now
+  }
+  return {
+    job,
+    keys,
+    store,
+    register,
+    fleet,
+    wakes: () => woken,
+    snapshot,
+    look,
+    async lookUntil(what, target, holds) {
+      return until(what, async () => {
+        const now = await look(target)
+        return holds(now) ? now : null
+      })
+    },
+    async close() {
+      fleet.ward.kill()
+      await fleet.ward.settled()
+      await store.close()
+    },
+  }
+}
+
+export const inState = (snapshot: Snapshot, state: string) =>
+  snapshot.actors.filter((actor) => actor.state === state)

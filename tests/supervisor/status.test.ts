@@ -1,0 +1,207 @@
+import { describe, expect, test } from 'bun:test'
+import type { PartitionState, Snapshot } from '../../actors/measure.ts'
+import { delayBucket } from '../../actors/messages.ts'
+import { backlogOf, kafkaLagOf } from '../../supervisor/backlog.ts'
+import { limitsOf } from '../../supervisor/control.ts'
+import { addCost, costReport } from '../../supervisor/cost.ts'
+import { forgotten } from '../../supervisor/register.ts'
+import { latencyOf, stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
+
+type Known = Snapshot['actors'][number]
+const now = Date.parse('2026-01-01T00:00:00Z')
+
+const partition = (given: Partial<PartitionState> = {}): PartitionState => ({
+  partition: 0,
+  start: 0,
+  next: 100,
+  frontier: 100,
+  high: 100,
+  maxEventTime: now - 1_000,
+  seenAt: now,
+  dataAt: now,
+  ...given,
+})
+
+const totals: Snapshot['totals'] = {
+  appended: 100,
+  committed: 90,
+  counted: 80,
+  filtered: 4,
+  late: 3,
+  rejected: 3,
+  partly: 0,
+  waiting: 10,
+  waitingBytes: 1_000,
+  entriesAppended: 20,
+  entriesCommitted: 18,
+  busyUs: 1_000_000,
+}
+
+const actor = (given: Partial<Known> = {}): Known => ({
+  id: 'executor-1',
+  kind: 'executor',
+  pid: 1,
+  host: 'here',
+  state: 'running',
+  startedAt: now - 10_000,
+  at: now,
+  stoppedAt: null,
+  reason: null,
+  rssBytes: 1,
+  records: 0,
+  entries: 0,
+  busyMs: 0,
+  busy: 0.5,
+  recordsPerSecond: 10,
+  delays: [],
+  alive: true,
+  ...given,
+})
+
+const snapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
+  at: now,
+  totals,
+  partitions: [partition()],
+  entries: 2,
+  pending: 1,
+  orphaned: 0,
+  watermark: now - 60_000,
+  closedTo: null,
+  control: { min: '0', max: '4', policy: 'backlog' },
+  actors: [actor(), actor({ id: 'bridge-1', kind: 'bridge' })],
+  leader: 'supervisor-1',
+  ...given,
+})
+
+describe('measure', () => {
+  test('backlog is appended − committed; Kafka holds the rest', () => {
+    const partitions = [partition({ high: 150 }), partition({ partition: 1, high: 90 })]
+    expect(backlogOf(snapshot({ partitions }), now)).toMatchObject({
+      known: true,
+      waiting: 10,
+      kafkaLag: 50,
+      arrived: 150,
+      undelivered: 1,
+    })
+  })
+
+  test('what is not known is unknown, never zero', () => {
+    expect(backlogOf(null, now)).toEqual({ known: false, at: now })
+    const broken = snapshot({ totals: { ...totals, committed: Number.NaN } })
+    expect(backlogOf(broken, now)).toEqual({ known: false, at: now })
+    expect(kafkaLagOf([], now)).toBeNull()
+    expect(kafkaLagOf([partition(), partition({ seenAt: now - 6_000 })], now)).toBeNull()
+  })
+})
+
+describe('status', () => {
+  const job = { name: 'students', topic: 'logs' }
+
+  test('the whole report', () => {
+    const before = snapshot({
+      at: now - 2_000,
+      totals: { ...totals, appended: 60, committed: 70 },
+    })
+    expect(statusOf(job, snapshot(), [before], null)).toEqual({
+      job: 'students',
+      topic: 'logs',
+      state: 'running',
+      reason: null,
+      at: '2026-01-01T00:00:00.000Z',
+      watermark: '2025-12-31T23:59:00.000Z',
+      watermarkHeldBy: 0,
+      backlog: { records: 10, entries: 2, pending: 1, undelivered: 1, kafkaLag: 0 },
+      executors: { count: 1, min: 0, max: 4, policy: 'backlog' },
+      rates: { inPerSecond: 20, outPerSecond: 10 },
+      latencyMs: { p50: null, p99: null },
+      totals: {
+        appended: 100,
+        committed: 90,
+        counted: 80,
+        filtered: 4,
+        late: 3,
+        rejected: 3,
+        unaccounted: 0,
+      },
+      lastDecision: null,
+    })
+  })
+
+  test('rates are null without an earlier snapshot between one and ten seconds old', () => {
+    const unknown = { inPerSecond: null, outPerSecond: null }
+    expect(statusOf(job, snapshot(), [], null).rates).toEqual(unknown)
+    expect(statusOf(job, snapshot(), [snapshot({ at: now - 500 })], null).rates).toEqual(unknown)
+    expect(statusOf(job, snapshot(), [snapshot({ at: now - 20_000 })], null).rates).toEqual(unknown)
+  })
+
+  test('state: stopped before degraded before paused before running', () => {
+    const failed = actor({ id: 'bridge', kind: 'bridge', state: 'failed', reason: 'the topic' })
+    const paused = { paused: '1' }
+    const actors = [failed]
+    expect(stateOf(snapshot({ leader: '', actors, control: paused })).state).toBe('stopped')
+    expect(stateOf(snapshot({ actors, control: paused }))).toEqual({
+      state: 'degraded',
+      reason: 'the bridge failed: the topic',
+    })
+    const complaint = actor({ kind: 'bridge', reason: 'Kafka does not answer' })
+    expect(stateOf(snapshot({ actors: [complaint] })).reason).toBe('Kafka does not answer')
+    expect(stateOf(snapshot({ control: paused })).state).toBe('paused')
+    expect(stateOf(snapshot()).state).toBe('running')
+  })
+
+  test('an unread partition holds the watermark, then the slowest; idle ones do not', () => {
+    const slow = partition({ partition: 1, maxEventTime: now - 9_000 })
+    const unread = partition({ partition: 2, maxEventTime: null })
+    const idle = partition({ partition: 3, maxEventTime: 0, dataAt: now - 31_000 })
+    expect(watermarkHolder([partition(), slow, unread, idle], now)).toBe(2)
+    expect(watermarkHolder([partition(), slow, idle], now)).toBe(1)
+    expect(watermarkHolder([idle], now)).toBeNull()
+  })
+
+  test('latency: quantiles of all executors’ histograms together', () => {
+    const fast = Array.from({ length: 105 }, (_, k) => (k === delayBucket(16) ? 99 : 0))
+    const slow = Array.from({ length: 105 }, (_, k) => (k === delayBucket(1_024) ? 2 : 0))
+    expect(latencyOf([{ delays: fast }, { delays: slow }])).toEqual({ p50: 16, p99: 1_024 })
+    expect(latencyOf([{ delays: [] }])).toEqual({ p50: null, p99: null })
+  })
+})
+
+describe('what is kept', () => {
+  test('the newest 20 of the dead for 10 minutes; the living and the failed always', () => {
+    const dead = (id: string, ago: number) =>
+      actor({ id, alive: false, state: 'dead', stoppedAt: now - ago })
+    const many = Array.from({ length: 25 }, (_, i) => dead(`d${i}`, i * 1_000))
+    const failed = actor({ id: 'executor', alive: false, state: 'failed', stoppedAt: 0 })
+    expect(forgotten([actor(), failed, ...many], now)).toEqual(['d20', 'd21', 'd22', 'd23', 'd24'])
+    expect(forgotten([dead('old', 11 * 60_000)], now)).toEqual(['old'])
+  })
+
+  test('cost: executors × time against max × time; gaps are not counted', () => {
+    let account = { since: now, elapsedMs: 0, usedMs: 0, staticMs: 0 }
+    account = addCost(account, 1_000, 1, 4)
+    account = addCost(account, 1_000, 3, 4)
+    expect(addCost(account, 60_000, 4, 4)).toBe(account)
+    expect(costReport(account, 0.05)).toEqual({
+      since: '2026-01-01T00:00:00.000Z',
+      elapsedSeconds: 2,
+      executorSeconds: 4,
+      staticExecutorSeconds: 8,
+      savedShare: 0.5,
+      pricePerExecutorHour: 0.05,
+      money: { used: 0.000056, static: 0.000111, saved: 0.000056 },
+    })
+    expect(costReport(null, null).savedShare).toBeNull()
+  })
+
+  test('limits: what makes no sense keeps what was', () => {
+    const was = { min: 0, max: 4, paused: false, policy: 'backlog' } as const
+    expect(limitsOf({}, was)).toEqual(was)
+    expect(limitsOf({ min: '-1', max: 'x', policy: 'y' }, was)).toEqual(was)
+    expect(limitsOf({ min: '3', max: '2', paused: '1', policy: 'spark' }, was)).toEqual({
+      min: 2,
+      max: 2,
+      paused: true,
+      policy: 'spark',
+    })
+  })
+})

@@ -1,0 +1,122 @@
+import { afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { systemClock } from '../../actors/clock.ts'
+import students from '../../jobs/students.ts'
+import type { Actor } from '../../actors/messages.ts'
+import type { Child, Exit } from '../../supervisor/child.ts'
+import { readDecisions } from '../../supervisor/decisions.ts'
+import { listen, Pulse } from '../../supervisor/pulse.ts'
+import { Supervisor } from '../../supervisor/supervisor.ts'
+import { testServices } from '../support/services.ts'
+import { until } from '../support/until.ts'
+import { openJob, quiet } from './family.ts'
+
+beforeAll(testServices, 120_000)
+
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+/** Children that are no processes: they end when they are signalled. */
+function pretendedChildren() {
+  const started: Actor['kind'][] = []
+  const spawn = (kind: Actor['kind']): Child => {
+    started.push(kind)
+    const { promise, resolve } = Promise.withResolvers<Exit>()
+    const id = `${kind}-${started.length}`
+    const signal = () => resolve({ code: null, signal: 'SIGTERM', lastLine: '' })
+    return { id, kind, pid: 0, startedAt: systemClock.now(), exited: promise, signal }
+  }
+  return { started, spawn }
+}
+
+async function create(label: string, given = new Set<'min' | 'max' | 'policy'>(), max = 4) {
+  const { store, keys } = await openJob(label)
+  const { started, spawn } = pretendedChildren()
+  const pulse = new Pulse(systemClock)
+  const make = (id: string) =>
+    new Supervisor({
+      id,
+      job: students,
+      keys,
+      store,
+      clock: systemClock,
+      log: quiet,
+      pulse,
+      spawn,
+      limits: { min: 0, max, policy: 'backlog', given },
+      pricePerHour: 0.05,
+      web: false,
+    })
+  closing.push(() => store.close())
+  return { store, keys, pulse, started, make }
+}
+
+/** A record in the stream, as the bridge's append leaves it. */
+const append = (store: Awaited<ReturnType<typeof openJob>>['store'], base: string) =>
+  store.call('append', base, [0, 0, 1, 1, 0, 1, 1, 'payload'])
+
+async function withLedger(label: string) {
+  const all = await create(label)
+  await all.store.call('open', all.keys.base, ['topic', 'shape', 0, 0, 0])
+  return all
+}
+
+describe('supervisor', () => {
+  test('takes over, writes the limits, starts the bridge; a record starts an executor', async () => {
+    const { store, keys, started, make } = await withLedger('supervisor-wake')
+    const supervisor = make('one')
+    await supervisor.look()
+    await supervisor.look()
+    expect(await store.redis.hgetall(keys.control)).toEqual({
+      min: '0',
+      max: '4',
+      policy: 'backlog',
+    })
+    expect(started).toEqual(['bridge'])
+    await append(store, keys.base)
+    await supervisor.look()
+    expect(started).toEqual(['bridge', 'executor'])
+    expect(await readDecisions(store, keys, 10)).toMatchObject([{ from: 0, to: 1, reason: 'wake' }])
+    supervisor.kill()
+  })
+
+  test('a limit in Redis outlives a start without flags; a flag replaces it', async () => {
+    const { store, keys, make } = await create('supervisor-limits', new Set(['max'] as const), 2)
+    await store.redis.hset(keys.control, { min: '1', max: '3' })
+    await make('one').look()
+    expect(await store.redis.hgetall(keys.control)).toMatchObject({ min: '1', max: '2' })
+  })
+
+  test('a second one starts nothing while another leads', async () => {
+    const { started, make } = await withLedger('supervisor-second')
+    const first = make('first')
+    await first.look()
+    await first.look()
+    const second = make('second')
+    await second.look()
+    await second.look()
+    expect(started).toEqual(['bridge'])
+    first.kill()
+  })
+
+  test('the first record ends the pause at once', async () => {
+    const { store, keys, pulse } = await withLedger('supervisor-pulse')
+    const mailbox = await openJob('supervisor-mailbox')
+    const ended = new AbortController()
+    const listening = listen(mailbox.store, keys, pulse, systemClock, ended.signal)
+    closing.push(async () => {
+      ended.abort()
+      await mailbox.store.close()
+      await listening
+    })
+    await until('the reader', async () =>
+      /cmd=xread/.test(String(await store.redis.client('LIST'))),
+    )
+    const begun = systemClock.elapsed()
+    const pause = pulse.pause(10_000)
+    await append(store, keys.base)
+    await pause
+    expect(systemClock.elapsed() - begun).toBeLessThan(500)
+  })
+})
