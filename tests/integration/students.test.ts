@@ -6,6 +6,7 @@ import { expect, test } from 'bun:test'
 import { systemClock } from '../../actors/clock.ts'
 import { until } from '../support/until.ts'
 import { type Pipeline, scale, withPipeline } from './pipeline.ts'
+import { student } from './student.ts'
 
 const RECORDS = 20_000 * scale
 
@@ -80,7 +81,7 @@ test('from 0 executors one record is committed within a fraction of a second', a
     try {
       for (let record = 0; record <= TRIES; record++) {
         const before = await committed()
-        await producer.send({ topic: pipeline.topic.name, messages: [{ value: studentNow() }] })
+        await producer.send({ topic: pipeline.topic.name, messages: [{ value: student() }] })
         const acknowledgedAt = systemClock.elapsed()
         await until('the commit', async () => (await committed()) > before, { everyMs: 1 })
         // The first one warms up: programs that were never run are read from the disk.
@@ -107,18 +108,4 @@ async function toNobody(pipeline: Pipeline): Promise<void> {
   await until('the pipeline to run', async () => (await pipeline.status()).state === 'running')
   // The next record must not meet the look that the resumption caused.
   await systemClock.sleep(500)
-}
-
-function studentNow(): string {
-  return JSON.stringify({
-    timestamp: systemClock.now() / 1_000,
-    student_id: 'CS-2023417',
-    student_name: 'Ada',
-    course: 'Linear Algebra',
-    activity: 'coding',
-    tool_used: 'Git',
-    lines_of_code: 12,
-    last_error: null,
-    cpu_usage_pct: 50,
-  })
 }
