@@ -3,7 +3,7 @@
  * only, in a group of its own that goes when the reading is done. Each partition is read from the
  * first offset that is asked for to the last; only offsets within the ranges are handed on.
  */
-import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs'
+import { ConfigResourceTypes, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
 import { RefusalError } from '../actors/errors.ts'
 import { kafkaMessage } from '../actors/kafka-client.ts'
 import type { TopicRecord } from './recount.ts'
@@ -91,6 +91,23 @@ export async function topicOffsets(kafka: Kafka, topic: string): Promise<Partiti
       low: Number(low),
       high: Number(high),
     }))
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** Whether Kafka may remove records out of the middle; false where the broker won't say. */
+export async function isCompacted(kafka: Kafka, topic: string): Promise<boolean> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const query = { type: ConfigResourceTypes.TOPIC, name: topic, configNames: ['cleanup.policy'] }
+    const answer = await admin.describeConfigs({ resources: [query], includeSynonyms: false })
+    const entries = answer.resources.flatMap(({ configEntries }) => configEntries)
+    return entries.some(({ configValue }) => configValue.includes('compact'))
+  } catch {
+    // Describing may be forbidden; only a note depends on it.
+    return false
   } finally {
     await admin.disconnect()
   }

@@ -22,7 +22,7 @@ import {
   type Totals,
 } from './pipeline.ts'
 import { type Counts, Recount } from './recount.ts'
-import { readTopic } from './topic.ts'
+import { isCompacted, readTopic } from './topic.ts'
 
 export interface Verification {
   job: Job
@@ -63,6 +63,10 @@ const WINDOWS_AT_ONCE = 64
 /** How often reading the open windows is tried while windows are being closed. */
 const STEADY_TRIES = 50
 
+const COMPACTED =
+  'the topic is compacted: records that Kafka removed since they were processed can not be ' +
+  'recomputed, and show as duplicated'
+
 /** @throws RefusalError where the topic does not hold what was processed */
 export async function verify(verification: Verification): Promise<Report> {
   const { job, store, keys } = verification
@@ -76,6 +80,7 @@ export async function verify(verification: Verification): Promise<Report> {
   differences.add(compareCounts(recount.counts, state.totals))
   differences.add(recount.contradictions.map(wrong))
   noteVerdicts(state, recount, notes)
+  if (await isCompacted(verification.kafka, job.topic)) notes.push(COMPACTED)
   const windows = await compareWindows(verification, state, recount, differences, notes)
   return reportOf(state, recount, differences, windows, notes)
 }
@@ -171,29 +176,44 @@ async function compareClosed(
 ): Promise<void> {
   const ends = await readClosedEnds(store, keys, state)
   differences.add(ends.flatMap((window) => closedOddly(state, window)))
-  const oldest = Math.min(...ends.map(({ start }) => start))
   const found = new Set(ends.map(({ start }) => start))
   const wanted = recount.expected
     .windows()
     .filter((start) => isClosed(state, start + job.windowSizeMs))
-  const cut = isTrimmed(state.closed)
-  const kept = wanted.filter((start) => !cut || found.has(start) || start > oldest)
+  const kept = isTrimmed(state.closed) ? keptOf(wanted, found) : wanted
   compared.trimmed = wanted.length - kept.length
   const starts = [...new Set([...kept, ...found])].sort((a, b) => a - b)
+  compared.closed = starts.length
   for (let i = 0; i < starts.length; i += WINDOWS_AT_ONCE) {
     const some = starts.slice(i, i + WINDOWS_AT_ONCE)
     const query = { from: some[0]!, to: some.at(-1)! + 1 }
+    // Windows that closed since the instant are in the answer as well.
     const rows = (await readClosedWindows(store, keys, job, query)).filter(({ start }) =>
       found.has(start),
     )
-    const byStart = Map.groupBy(rows, ({ start }) => start)
-    for (const start of some) {
-      const windowRows = byStart.get(start) ?? []
-      differences.add(compareWindow(job, start, recount.expected.rows(start), windowRows))
-      compared.rows += windowRows.length
-    }
+    compareRows(job, some, rows, recount, differences)
+    compared.rows += rows.length
   }
-  compared.closed = starts.length
+}
+
+/** Of the windows that must be closed, those that the cut stream can still hold. */
+function keptOf(wanted: number[], found: Set<number>): number[] {
+  const oldest = Math.min(...found)
+  return wanted.filter((start) => start >= oldest)
+}
+
+function compareRows(
+  job: Job,
+  starts: Iterable<number>,
+  rows: WindowRow[],
+  recount: Recount,
+  differences: Differences,
+): void {
+  const byStart = Map.groupBy(rows, ({ start }) => start)
+  for (const start of starts) {
+    const found = byStart.get(start) ?? []
+    differences.add(compareWindow(job, start, recount.expected.rows(start), found))
+  }
 }
 
 /** Closed at the instant, and not just being closed. */
@@ -218,16 +238,13 @@ function compareOpen(
   differences: Differences,
   compared: Compared,
 ): void {
-  const found = Map.groupBy(open, ({ start }) => start)
   const wanted = recount.expected
     .windows()
     .filter((start) => state.closedTo === null || start + job.windowSizeMs > state.closedTo)
-  for (const start of new Set([...wanted, ...found.keys()])) {
-    const rows = found.get(start) ?? []
-    differences.add(compareWindow(job, start, recount.expected.rows(start), rows))
-    compared.open++
-    compared.rows += rows.length
-  }
+  const starts = new Set([...wanted, ...open.map(({ start }) => start)])
+  compareRows(job, starts, open, recount, differences)
+  compared.open = starts.size
+  compared.rows += open.length
 }
 
 function reportOf(
