@@ -116,7 +116,7 @@ describe.skipIf(!program)('the page', () => {
       await shows('#appended', '1,239')
       await shows('#committed', '5')
       await shows('#unaccounted', '0')
-      await shows('#decisions', /0 → 1.*something waits and nothing runs: one executor/s)
+      await shows('#decisions', /something waits and nothing runs: one executor.*wake/s)
       await shows('#executorsTable tbody', /executor-7.*running.*4711.*50 %/s)
       await shows('#executorsTable tbody', /executor-6.*dead.*<b onclick/s)
       await shows('#windowsTable thead', /who.*state.*total.*mean.*events/s)

@@ -72,7 +72,7 @@ function showStatus(status) {
   put('executors', format.number(executors.count))
   put('limits', limitsText(executors))
   put('outPerSecond', format.rate(rates.outPerSecond))
-  put('latency', format.duration(latencyMs.p50))
+  put('latency', format.shortDuration(latencyMs.p50))
   put(
     'latencyTail',
     latencyMs.p99 === null ? 'Kafka to commit' : `p99 ${format.duration(latencyMs.p99)}`,
@@ -133,7 +133,7 @@ function freshnessText(isStale, ageMs) {
 
 function showWatermark({ watermark, watermarkHeldBy }) {
   const age = watermark === null ? null : serverNow() - Date.parse(watermark)
-  put('watermark', format.duration(age))
+  put('watermark', format.shortDuration(age))
   put(
     'watermarkHeld',
     watermarkHeldBy === null ? 'behind now' : `behind, partition ${watermarkHeldBy}`,

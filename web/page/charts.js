@@ -22,9 +22,8 @@ export function createCharts({ backlog, executors }) {
   }
   const build = () => {
     for (const chart of charts) chart.destroy()
-    const range = (_, __, most) => [0, Math.max(10, most * 1.1)]
     charts = [
-      chart(backlog, { range, lines: [area('--backlog'), line('--lag')] }),
+      chart(backlog, { range: recordsRange, lines: [area('--backlog'), line('--lag')] }),
       chart(executors, {
         range: () => [0, executorsMax],
         lines: [stepped('--executors')],
@@ -121,5 +120,8 @@ function chart(element, { range, lines, whole = false }) {
   }
   return new uPlot(options, [[], ...lines.map(() => [])], element)
 }
+
+/** A handful of records is no mountain. */
+const recordsRange = (_, __, most) => [0, Math.max(10, most * 1.1)]
 
 const powers = (n) => Array.from({ length: 9 }, (_, exponent) => n * 10 ** exponent)

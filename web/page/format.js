@@ -39,6 +39,13 @@ export function duration(ms) {
   return `${Math.floor(minutes / 1_440)} d ${Math.floor((minutes % 1_440) / 60)} h`
 }
 
+/** For tight places: 3m 20s, 2h 5m. */
+export const shortDuration = (ms) =>
+  duration(ms)
+    .replace(/(\d+) min/, '$1m')
+    .replace(/(\d+) ([hd])/, '$1$2')
+    .replace(/m (\d+) s/, 'm $1s')
+
 /** Local time of day; with its date where that is not today. */
 export function clockTime(iso) {
   const date = new Date(iso)

@@ -106,13 +106,13 @@ export function createDecisions(list, none) {
   }
 }
 
-function decisionItem({ at, from, to, sentence }) {
+function decisionItem({ at, from, to, reason, sentence }) {
   const item = document.createElement('li')
   const time = part('time', format.clockTime(at))
   time.dateTime = at
-  const change = part('span', `${from} → ${to}`)
+  const change = part('span', reason)
   change.className = `change ${to > from ? 'up' : to < from ? 'down' : ''}`
-  item.append(time, change, part('span', sentence))
+  item.append(time, part('span', sentence), change)
   return item
 }
 
