@@ -75,6 +75,8 @@ const flag = (name: string) =>
     v.transform((text) => text === '1' || text === 'true'),
   )
 
+const isRedisUrl = (text: string): boolean => /^rediss?:\/\/\S+$/.test(text) && URL.canParse(text)
+
 const environmentSchema = v.object({
   KAFKA_BROKERS: v.pipe(
     v.optional(v.string(), '127.0.0.1:9092'),
@@ -97,7 +99,7 @@ const environmentSchema = v.object({
   KAFKA_SASL_PASSWORD: v.optional(v.string()),
   REDIS_URL: v.pipe(
     v.optional(v.string(), 'redis://127.0.0.1:6379'),
-    v.regex(/^rediss?:\/\/\S+$/, 'REDIS_URL must be redis://host:port or rediss://host:port'),
+    v.check(isRedisUrl, 'REDIS_URL must be redis://host:port or rediss://host:port'),
   ),
   HOST: v.optional(v.string(), '127.0.0.1'),
   PORT: v.optional(wholeNumber('PORT', 0, 65_535), '8080'),

@@ -119,6 +119,9 @@ export function defineJob<const Schema extends v.GenericSchema>(
   declaration: JobDeclaration<Schema>,
 ): Job {
   const given = declaration as unknown as Record<string, unknown>
+  if (!given || typeof given !== 'object') {
+    throw new JobError(`a job must be an object with ${fields.join(', ')}`)
+  }
   const unknown = Object.keys(given).find((field) => !fields.includes(field))
   if (unknown)
     throw new JobError(`unknown field ${JSON.stringify(unknown)}; a job has ${fields.join(', ')}`)
@@ -149,8 +152,10 @@ export function defineJob<const Schema extends v.GenericSchema>(
 export function durationMs(field: string, duration: Duration, atLeastMs: number): number {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(String(duration))
   const unit = match && Object.hasOwn(unitMs, match[2]!) ? unitMs[match[2] as DurationUnit] : null
-  const ms =
+  const exact =
     typeof duration === 'number' ? duration : match && unit ? Number(match[1]) * unit : Number.NaN
+  // '1.005 s' is 1004.9999999999999 in doubles.
+  const ms = Math.abs(exact - Math.round(exact)) < 1e-6 ? Math.round(exact) : exact
   if (!Number.isSafeInteger(ms) || ms < atLeastMs) {
     throw new JobError(
       `${field} must be a duration of at least ${atLeastMs} ms, such as '10 s' or '1 minute', not ${JSON.stringify(duration)}`,
@@ -210,8 +215,8 @@ function functionOf<Fn>(field: string, value: unknown, optional: boolean): Fn | 
 function groupsOf(groupBy: unknown): Job['groups'] {
   if (Array.isArray(groupBy)) {
     const names = groupBy as unknown[]
-    const bad = names.find((name) => typeof name !== 'string' || name === '')
-    if (bad !== undefined || new Set(names).size !== names.length) {
+    const bad = names.some((name) => typeof name !== 'string' || name === '')
+    if (bad || new Set(names).size !== names.length) {
       throw new JobError('groupBy must be a list of different field names')
     }
     return (names as string[]).map((name) => ({
@@ -232,11 +237,17 @@ function aggregatesOf(aggregates: unknown): Job['aggregates'] {
   const entries = Object.entries((aggregates ?? {}) as Record<string, Aggregate<unknown>>)
   if (entries.length === 0) throw new JobError('aggregates must name at least one aggregate')
   for (const [name, aggregate] of entries) {
-    if (typeof aggregate?.kind !== 'string') {
+    if (!isAggregate(aggregate)) {
       throw new JobError(`aggregates.${name} must be count(), sum(), avg(), min() or max()`)
     }
   }
   return entries.map(([name, aggregate]) => ({ name, aggregate }))
+}
+
+function isAggregate(aggregate: Aggregate<unknown> | undefined): boolean {
+  const { kind, of } = aggregate ?? {}
+  if (kind === 'count') return true
+  return ['sum', 'avg', 'min', 'max'].includes(String(kind)) && typeof of === 'function'
 }
 
 function concurrencyOf(concurrency: number | undefined): number {

@@ -46,7 +46,7 @@ export function jobShape(job: Job): string {
 /** Bun reports syntax errors as an aggregate with positions. */
 function loadMessage(error: unknown): string {
   const first = error instanceof AggregateError ? (error.errors[0] as unknown) : error
-  const position = (first as { position?: { line: number; column: number } | null }).position
+  const position = (first as { position?: { line: number; column: number } } | null)?.position
   const where = position ? ` (line ${position.line}, column ${position.column})` : ''
   return `${messageOf(first)}${where}`
 }
