@@ -23,6 +23,8 @@ const schemas: Record<string, v.GenericSchema> = {
     c: v.null(),
     d: v.optional(v.string()),
   }),
+  words: v.looseObject({ a: v.picklist(['x', '"\\\u2028', '__proto__']), b: v.literal(true) }),
+  impossible: v.looseObject({ a: v.nullable(v.picklist([])) }),
   limits: v.looseObject({
     a: v.pipe(v.string(), v.minLength(1), v.maxLength(2)),
     b: v.pipe(v.number(), v.safeInteger(), v.maxValue(10), v.minValue(-10)),
@@ -105,14 +107,14 @@ describe('the shortcut', () => {
     )
   })
 
-  test.each(['students', 'nested', 'choices', 'limits', 'plain', 'number'])(
+  test.each(['students', 'nested', 'words', 'limits', 'plain', 'number'])(
     'for %s exists, and says yes',
     (name) => {
       const guard = guardOf(schemas[name]!)!
       const good: Record<string, unknown> = {
         students: { timestamp: 1, course: 'os', lines: 0, error: null, more: [1] },
         nested: { a: { b: { c: true }, d: {} }, e: 'x' },
-        choices: { a: 1, b: 0, c: null, d: '' },
+        words: { a: '"\\\u2028', b: true },
         limits: { a: 'ab', b: -10 },
         plain: '',
         number: Infinity,
