@@ -1,0 +1,100 @@
+/**
+ * CPU time and memory of processes and their descendants, from /proc. A process that ends between
+ * two samples keeps what was last seen of it.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** USER_HZ is 100 on every Linux that Bun runs on. */
+const MICROS_PER_TICK = 10_000
+const PAGE_BYTES = 4_096
+
+interface Seen {
+  name: string
+  ticks: number
+}
+
+export class Usage {
+  /** The most memory that all actors together had resident; servers are not counted. */
+  peakBytes = 0
+  readonly #servers: Record<string, number>
+  readonly #ticksBefore: Record<string, number> = {}
+  readonly #seen = new Map<number, Seen>()
+  #root: { name: string; pid: number } | null = null
+
+  /** Servers that ran before: what they used until now is left out. */
+  constructor(servers: Record<string, number | null | undefined>) {
+    this.#servers = {}
+    for (const [name, pid] of Object.entries(servers)) {
+      if (!pid) continue
+      this.#servers[name] = pid
+      this.#ticksBefore[name] = readStat(pid)?.ticks ?? 0
+    }
+  }
+
+  follow(name: string, pid: number): void {
+    this.#root = { name, pid }
+  }
+
+  sample(): void {
+    const stats = readdirSync('/proc')
+      .filter((entry) => /^\d+$/.test(entry))
+      .flatMap((entry) => readStat(Number(entry)) ?? [])
+    if (!this.#root) return
+    const family = new Set([this.#root.pid])
+    // Parents come before their children only mostly; a few passes reach everyone.
+    for (let pass = 0; pass < 3; pass++) {
+      for (const { pid, parent } of stats) if (family.has(parent)) family.add(pid)
+    }
+    let bytes = 0
+    for (const { pid, ticks, rssBytes } of stats) {
+      if (!family.has(pid)) continue
+      bytes += rssBytes
+      const known = this.#seen.get(pid)
+      this.#seen.set(pid, { name: known?.name ?? roleOf(pid, this.#root), ticks })
+    }
+    this.peakBytes = Math.max(this.peakBytes, bytes)
+  }
+
+  /** Microseconds of CPU for each of `count` records, by role. */
+  microsPer(count: number): Record<string, number> {
+    this.sample()
+    const ticks: Record<string, number> = {}
+    for (const { name, ticks: used } of this.#seen.values()) ticks[name] = (ticks[name] ?? 0) + used
+    for (const [name, pid] of Object.entries(this.#servers)) {
+      ticks[name] = (readStat(pid)?.ticks ?? 0) - this.#ticksBefore[name]!
+    }
+    return Object.fromEntries(
+      Object.entries(ticks).map(([name, used]) => [name, (used * MICROS_PER_TICK) / count]),
+    )
+  }
+}
+
+function roleOf(pid: number, root: { name: string; pid: number }): string {
+  if (pid === root.pid) return root.name
+  const command = read(`/proc/${pid}/cmdline`) ?? ''
+  return /(bridge|executor|web)\/main\.ts/.exec(command)?.[1] ?? 'other'
+}
+
+function readStat(pid: number) {
+  const text = read(`/proc/${pid}/stat`)
+  if (!text) return null
+  // The name in parentheses may hold spaces; the fields after it do not.
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number)
+  return {
+    pid,
+    parent: fields[1]!,
+    ticks: fields[11]! + fields[12]!,
+    rssBytes: fields[21]! * PAGE_BYTES,
+  }
+}
+
+function read(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return null
+  }
+}
