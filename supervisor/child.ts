@@ -75,11 +75,12 @@ export function spawner(options: SpawnOptions): Spawn {
   }
 }
 
-/** "killed by SIGKILL", or what it said last. */
-export function exitReason({ code, signal, lastLine }: Exit): string {
+/** "killed by SIGKILL", or what it said last; commands put their own name in front of that. */
+export function exitReason(kind: string, { code, signal, lastLine }: Exit): string {
   if (signal) return `killed by ${signal}`
   if (code === 0) return 'ended without taking its leave'
-  return lastLine ? `exit code ${code}: ${lastLine.slice(0, 300)}` : `exit code ${code}`
+  const said = lastLine.startsWith(`${kind}: `) ? lastLine.slice(kind.length + 2) : lastLine
+  return said ? `${said.slice(0, 300)} (exit code ${code})` : `exit code ${code}`
 }
 
 /** The first account of a child, until it speaks for itself; `end` makes it the last one. */
@@ -116,7 +117,8 @@ async function passLines(
   let last = ''
   const pass = (line: string) => {
     if (line.trim() === '') return
-    last = line
+    // Bun ends an uncaught error with its stack and its version; what it says comes before.
+    if (!/^(\s+at |Bun v\d)/.test(line)) last = line
     output(line)
   }
   for await (const chunk of stream) {

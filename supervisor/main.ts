@@ -90,6 +90,7 @@ await runMain('supervisor', async () => {
       command: (kind, id) => commandOf(kind, id, file, settings),
       output: childOutput(process.stderr.isTTY, level),
       clock,
+      environment: settings.quiet ? { ...process.env, LOG_LEVEL: level } : process.env,
     }),
     limits: settings.limits,
     pricePerHour: config.MILLRACE_PRICE_PER_EXECUTOR_HOUR,
@@ -179,13 +180,17 @@ async function begin(store: Store, config: Config, log: Log, life: Lifecycle): P
   for (const name of signals) process.off(name, leave)
 }
 
-/** The first signal drains (Lifecycle listens to it); the second one kills what is left. */
+/**
+ * The first signal drains (Lifecycle listens to it); a later one kills what is left. One Ctrl-C can
+ * come twice at once: from the terminal and, passed on, from `bun run`.
+ */
 function onSecondSignal(kill: () => void): void {
-  let count = 0
+  let firstAt = Infinity
   for (const name of signals) {
     process.on(name, () => {
-      count++
-      if (count < 2) return
+      const now = systemClock.elapsed()
+      firstAt = Math.min(firstAt, now)
+      if (now - firstAt < 500) return
       kill()
       process.exit(130)
     })

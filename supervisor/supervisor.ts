@@ -217,13 +217,15 @@ export class Supervisor {
 
   /** A kind that was given up is a decision too: the count can't be what it should. */
   async #tellDegraded(decision: Decision): Promise<void> {
-    const failed = this.#wards().flatMap((ward) => ward.failed ?? [])
+    const failed = this.#wards().flatMap(({ kind, failed }) =>
+      failed === null ? [] : [`the ${kind} failed: ${failed}`],
+    )
     const degraded = failed.join('; ')
     if (degraded === this.#degraded) return
     this.#degraded = degraded
     if (degraded === '') return
     const { to, inputs, at } = decision
-    const sentence = `${to} executors wanted, but the job is degraded: ${degraded}`
+    const sentence = `the job is degraded: ${degraded}`
     await this.#tell({ at, from: to, to, reason: reasons.degraded, sentence, inputs })
   }
 

@@ -66,6 +66,10 @@ export class Ward {
     return this.#restarts.failed
   }
 
+  get kind(): Actor['kind'] {
+    return this.#options.kind
+  }
+
   get mayStart(): boolean {
     return mayStart(this.#restarts, this.#options.clock.now())
   }
@@ -182,8 +186,9 @@ export class Ward {
     const last = await this.#lastAccount(child)
     const left = exit.code === 0 && last?.state !== 'failed' && (last?.state === 'stopped' || !last)
     if (!left) {
-      const reason = member.ending && !member.stuck ? `${member.ending}; ${exitReason(exit)}` : null
-      const told = reason ?? (member.stuck ? member.ending! : exitReason(exit))
+      const reason =
+        member.ending && !member.stuck ? `${member.ending}; ${exitReason(kind, exit)}` : null
+      const told = reason ?? (member.stuck ? member.ending! : exitReason(kind, exit))
       const at = clock.now()
       const dead = { state: 'dead', at, reason: told } as const
       this.#unburied.set(child.id, { ...(last ?? accountOf(child)), ...accountEnd(dead) })

@@ -95,7 +95,7 @@ describe('fleet', () => {
     )
     expect(inState(now, 'failed')[0]).toMatchObject({ id: 'executor', kind: 'executor' })
     expect(fleet.ward.failed).toBe(
-      'exit code 1: standin: the topic is another one; it is tried again every 60 s',
+      'the topic is another one (exit code 1); it is tried again every 60 s',
     )
     expect(inState(now, 'dead')).toHaveLength(3)
     expect(fleet.ward.mayStart).toBe(false)

@@ -12,7 +12,7 @@ import { openStore, untilReady } from '../../actors/redis.ts'
 
 const [mode = 'good', job = '', , id] = process.argv.slice(2)
 if (mode === 'refuses') {
-  process.stderr.write('standin: the topic is another one\n')
+  process.stderr.write('executor: the topic is another one\n')
   process.exit(1)
 }
 const clock = systemClock
