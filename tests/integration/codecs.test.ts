@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import kafkajs, { type Message } from 'kafkajs'
+import { compressSync } from 'snappy'
 import { type Compression, compressionType } from '../../actors/producer/compression.ts'
 import type { TestTopic } from '../support/topic.ts'
 import { until } from '../support/until.ts'
@@ -24,7 +25,7 @@ async function countsByCourse(pipeline: Pipeline): Promise<Record<string, number
     // Each record is in two windows.
     counts.set(course, (counts.get(course) ?? 0) + values.events! / 2)
   }
-  return Object.fromEntries([...counts].sort())
+  return Object.fromEntries(counts)
 }
 
 async function expectVerified(pipeline: Pipeline): Promise<void> {
@@ -52,7 +53,7 @@ test('every codec of Kafka, by kafkajs and by librdkafka', async () => {
     await sendCompressed(pipeline.topic, 'snappy', students('xerial'), xerial)
     expected.xerial = RECORDS
     await pipeline.drained()
-    expect(await countsByCourse(pipeline)).toEqual(sorted(expected))
+    expect(await countsByCourse(pipeline)).toEqual(expected)
     await expectVerified(pipeline)
   })
 }, 60_000)
@@ -104,7 +105,7 @@ test('aborted transactions never count, and nothing waits behind their markers',
     const { partitions } = await pipeline.drained()
     const counts = await countsByCourse(pipeline)
     const plain = { committed: RECORDS, plain: RECORDS, 'committed in gzip': RECORDS }
-    expect(counts).toEqual(sorted({ ...plain, open: 1, behind: 1 }))
+    expect(counts).toEqual({ ...plain, open: 1, behind: 1 })
     // The last thing in both partitions is the marker of an abort.
     expect(partitions.map(({ next }) => BigInt(next))).toEqual(await pipeline.topic.ends())
     await expectVerified(pipeline)
@@ -121,9 +122,8 @@ test('a compacted topic: gaps between offsets and at the end are no loss', async
   }
   const topic = { partitions: 1, config }
   await withPipeline({ label: 'compacted', job: 'students.ts', topic }, async (pipeline) => {
-    const keyed = (course: string, count: number): Message[] =>
-      Array.from({ length: count }, (_, i) => ({ key: `${i % 10}`, value: student({ course }) }))
-    await sendMessages(pipeline.topic, keyed('compacted', 200))
+    const messages = Array.from({ length: 200 }, (_, i) => ({ key: `${i % 10}`, value: student() }))
+    await sendMessages(pipeline.topic, messages)
     // Only segments that are not written to any more are compacted.
     await until('compaction', () => compacted(pipeline.topic), { timeoutMs: 40_000, everyMs: 500 })
     await pipeline.begin()
@@ -201,8 +201,7 @@ async function sendCompressed(
 
 /** The framing of xerial's snappy-java: magic, version, compatible version, blocks of 32 KB. */
 function xerial(records: Buffer): Buffer {
-  const { compressSync } = require('snappy') as typeof import('snappy')
-  const header = Buffer.from('82534e4150505900' + '00000001' + '00000001', 'hex')
+  const header = Buffer.from('82534e41505059000000000100000001', 'hex')
   const parts: Buffer[] = [header]
   for (let at = 0; at < records.length; at += 32 * 1024) {
     const block = compressSync(records.subarray(at, at + 32 * 1024))
@@ -229,6 +228,3 @@ async function sendByKcat(
   const [told] = await Promise.all([new Response(child.stderr).text(), child.exited])
   if (child.exitCode !== 0) throw new Error(`kcat: ${told}`)
 }
-
-const sorted = (counts: Record<string, number>): Record<string, number> =>
-  Object.fromEntries(Object.entries(counts).sort())

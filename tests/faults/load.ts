@@ -1,0 +1,55 @@
+/**
+ * Load for a pipeline that something happens to: a topic filled at once, or records at a pace.
+ */
+import { expect } from 'bun:test'
+import type { Subprocess } from 'bun'
+import { fillTopic } from '../../bench/fill.ts'
+import type { Pipeline } from '../integration/pipeline.ts'
+
+/** The shipped job's records, over 10 minutes of event time. */
+export async function fill(pipeline: Pipeline, count: number, seed = 1): Promise<void> {
+  const { name, kafkaBrokers } = pipeline.topic
+  const config = { KAFKA_BROKERS: kafkaBrokers.split(',') }
+  const filled = await fillTopic({ config, topic: name, count, seed, spanMs: 600_000 })
+  expect(filled.records).toBe(count)
+}
+
+/** A producer that goes on until it is ended. */
+export function produce(pipeline: Pipeline, rate: number): { end(): Promise<void> } {
+  const command = ['actors/producer/main.ts', '--topic', pipeline.topic.name, '--seed', '5']
+  const child: Subprocess = pipeline.spawn([...command, '--rate', String(rate)])
+  return {
+    async end() {
+      child.kill('SIGTERM')
+      const code = await child.exited
+      if (code !== 0) throw new Error(`the producer ended with ${child.signalCode ?? code}`)
+    },
+  }
+}
+
+/** The recomputation finds nothing lost, nothing twice, nothing wrong; everything is done. */
+export async function expectExact(pipeline: Pipeline, records?: number): Promise<void> {
+  await pipeline.drained()
+  const report = await pipeline.verify()
+  const { lost, duplicated, wrong, unaccounted, differences } = report
+  expect({ lost, duplicated, wrong, unaccounted, named: differences.named }).toEqual({
+    lost: 0,
+    duplicated: 0,
+    wrong: 0,
+    unaccounted: 0,
+    named: [],
+  })
+  if (records !== undefined) expect(report.records).toBe(records)
+  expect(await pipeline.store.redis.xlen(pipeline.keys.entries)).toBe(0)
+}
+
+/** Mulberry32: small, quick, and the same everywhere. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
