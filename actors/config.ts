@@ -9,6 +9,9 @@ import { UsageError } from './errors.ts'
 export const bounds = {
   /** Payload bytes that one stream entry aims at; a single larger record batch still goes whole. */
   entryBytes: 128 * 1024,
+  /** A payload over this lies beside the stream; one that was not appended expires. */
+  inlineBytesMax: 4 * 1024,
+  payloadExpiryMs: 60_000,
   /** Records of one stream entry at the most. */
   entryRecordsMax: 16_384,
   /** Work that one entry should hold, so that executors share a backlog of costly records. */

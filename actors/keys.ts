@@ -7,6 +7,8 @@ export interface Keys {
   base: string
   /** Stream of entries between bridge and executors, read by the group `executors`. */
   entries: string
+  /** String: the payload of a large entry, beside the stream. */
+  payload(partition: number, from: number, to: number): string
   /** Hash: per partition where the bridge, the finished prefix and the watermark stand. */
   ledger: string
   /** Hash: entries finished before those in front of them. */
@@ -54,6 +56,7 @@ export function keysOf(job: string, shard = 0): Keys {
   return {
     base,
     entries: `${base}:entries`,
+    payload: (partition, from, to) => `${base}:payload:${partition}:${from}:${to}`,
     ledger: `${base}:ledger`,
     finished: `${base}:finished`,
     progress: `${base}:progress`,

@@ -34,9 +34,12 @@ register('open', function(keys, args)
 end, { 'allow-oom' })
 
 -- append: entries of one partition in and its ledger forward, if the ledger still says `expected`.
--- args: partition, expected, next, high watermark, then for each entry: from, to, records, payload.
+-- args: partition, expected, next, high watermark, then for each entry: from, to, records, payload,
+--       '' for one that was set under its key before. Lua hashes every byte of what it is given, so
+--       large payloads stay outside; from here on they no longer expire.
 --       Without entries only the ledger moves, over offsets that hold no record for us.
 -- reply: {1, records waiting, bytes waiting, busy µs, records committed} | {0, what the ledger says}
+--        | {2, key} a payload that was to be there is not
 -- Not allow-oom: when memory is out, only what frees memory may go on.
 register('append', function(keys, args)
   local base = keys[1]
@@ -47,13 +50,23 @@ register('append', function(keys, args)
   if current ~= expected then
     return { 0, current or '' }
   end
+  for i = 5, #args, 4 do
+    local aside = payloadKey(base, p, args[i], args[i + 1])
+    if args[i + 3] == '' and redis.call('EXISTS', aside) == 0 then return { 2, aside } end
+  end
   local time = int(now())
   local records, bytes, entries = 0, 0, 0
   for i = 5, #args, 4 do
+    local size = #args[i + 3]
+    if size == 0 then
+      local aside = payloadKey(base, p, args[i], args[i + 1])
+      redis.call('PERSIST', aside)
+      size = redis.call('STRLEN', aside)
+    end
     redis.call('XADD', key(base, 'entries'), '*', 'p', p, 'from', args[i], 'to', args[i + 1],
-      'n', args[i + 2], 'b', #args[i + 3], 'd', args[i + 3])
+      'n', args[i + 2], 'b', size, 'd', args[i + 3])
     records = records + tonumber(args[i + 2])
-    bytes = bytes + #args[i + 3]
+    bytes = bytes + size
     entries = entries + 1
   end
   redis.call('HSET', ledger, p .. ':next', next, p .. ':high', args[4], p .. ':seenAt', time)

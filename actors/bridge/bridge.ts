@@ -202,10 +202,9 @@ export class Bridge {
         partitions.map((partition) => ({ partition, offset: positions.next.get(partition)! })),
         bounds.fetchWaitMs,
       )
-    const stopped = aborted(signal)
     let fetching = fetch()
     while (!signal.aborted) {
-      const fetched = await Promise.race([fetching, stopped])
+      const fetched = await unlessAborted(fetching, signal)
       if (!fetched) break
       const work = fetched.map((one) => this.#plan(one, positions))
       const overlap = this.#hasRoom()
@@ -261,14 +260,28 @@ export class Bridge {
     entries: PackedEntry[],
   ): Promise<void> {
     const { store, keys, clock } = this.#options
-    const args = entries.flatMap(({ from, to, records, payload }) => [from, to, records, payload])
-    const reply = (await store.call('append', keys.base, [
-      partition,
-      expected,
-      next,
-      high,
-      ...args,
-    ])) as [number, ...(number | string)[]]
+    // Sent together: Redis takes commands of one connection in their order.
+    const asides = entries.filter(isLarge).map(({ from, to, payload }) =>
+      // Only where there is none: one that waits under this key already must not begin to expire.
+      store.redis.set(
+        keys.payload(partition, from, to),
+        payload,
+        'PX',
+        bounds.payloadExpiryMs,
+        'NX',
+      ),
+    )
+    const args = entries.flatMap((entry) => [
+      entry.from,
+      entry.to,
+      entry.records,
+      isLarge(entry) ? '' : entry.payload,
+    ])
+    const appended = store.call('append', keys.base, [partition, expected, next, high, ...args])
+    await Promise.all([...asides, appended])
+    const reply = (await appended) as [number, ...(number | string)[]]
+    if (reply[0] === 2)
+      throw new Stale(`a payload of partition ${partition} expired; reading again`)
     if (reply[0] === 1) {
       const [, records, bytes, busyUs, committed] = reply.map(Number)
       this.#waiting = { records: records!, bytes: bytes! }
@@ -350,16 +363,23 @@ export class Bridge {
   }
 }
 
-/** Resolves with null when the signal is aborted: nobody waits for a fetch that waits for records. */
-function aborted(signal: AbortSignal): Promise<null> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(null)
-    signal.addEventListener('abort', () => resolve(null), { once: true })
+/**
+ * A promise's value, or null as soon as the signal is aborted: nobody waits for a fetch that waits for
+ * records. Not Promise.race with one promise for all: that would keep every fetch's records for ever.
+ */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    const stop = () => resolve(null)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
 }
 
 /** The consumer group under which Kafka's tools see a job. */
 export const groupIdOf = (job: Job): string => `millrace-${job.name}`
+
+const isLarge = ({ payload }: PackedEntry) => payload.length > bounds.inlineBytesMax
 
 /** How many entries one call takes: a quarter of a megabyte, so that Redis is held for a moment only. */
 function callLength(entries: PackedEntry[], first: number): number {

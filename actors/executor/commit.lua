@@ -133,6 +133,7 @@ local function writeSlice(base, slice, totals)
   local entries = key(base, 'entries')
   redis.call('XACK', entries, GROUP, slice.id)
   redis.call('XDEL', entries, slice.id)
+  redis.call('UNLINK', payloadKey(base, slice.partition, slice.entryFrom, slice.entryTo))
   for _, name in ipairs({ 'progress', 'crashes', 'suspects' }) do
     redis.call('HDEL', key(base, name), slice.id)
   end

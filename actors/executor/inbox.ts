@@ -74,7 +74,7 @@ export class Inbox {
     const read: { entries: Entry[]; messages: Message[] } = { entries: [], messages: [] }
     for (const [stream, items] of reply ?? []) {
       if (stream.toString() === entries) {
-        read.entries.push(...items.map(([id, fields]) => entryOf(id, fields)))
+        read.entries = await this.#filled(items.map(([id, fields]) => entryOf(id, fields)))
       } else {
         read.messages.push(...(await this.#takeMessages(items)))
       }
@@ -104,7 +104,9 @@ export class Inbox {
       this.#keys.progress,
       ...entries.map(({ id }) => id),
     )
-    return entries.map((entry, i) => ({ ...entry, cursor: cursorOf(entry, progress[i] ?? '') }))
+    return this.#filled(
+      entries.map((entry, i) => ({ ...entry, cursor: cursorOf(entry, progress[i] ?? '') })),
+    )
   }
 
   /** Takes over entries that no living executor holds. */
@@ -113,7 +115,7 @@ export class Inbox {
       this.#me,
       bounds.readAheadEntriesMax,
     ])) as [Buffer, Buffer[], Buffer, number, Buffer][]
-    return reply.map(([id, fields, progress, crashes, suspect]) => {
+    const entries = reply.map(([id, fields, progress, crashes, suspect]) => {
       const entry = entryOf(id, fields)
       return {
         ...entry,
@@ -122,6 +124,40 @@ export class Inbox {
         suspect: suspectOf(suspect.toString()),
       }
     })
+    return this.#filled(entries)
+  }
+
+  /**
+   * Fetches the payloads that lie beside the stream. One that is gone went with its entry, which
+   * another executor has finished meanwhile.
+   */
+  async #filled(entries: Entry[]): Promise<Entry[]> {
+    const large = entries.filter(({ payload }) => payload.length === 0)
+    if (large.length === 0) return entries
+    const names = large.map(({ partition, from, to }) => this.#keys.payload(partition, from, to))
+    const payloads = await this.#writer.redis.mgetBuffer(...names)
+    for (const [i, entry] of large.entries()) {
+      const payload = payloads[i]
+      if (payload) entry.payload = payload
+      else await this.#assertGone(entry)
+    }
+    return entries.filter(({ payload }) => payload.length > 0)
+  }
+
+  /** An entry that is still ours but has no payload would stay for ever: that must not pass. */
+  async #assertGone(entry: Entry): Promise<void> {
+    const { entries } = this.#keys
+    const pending = await this.#writer.redis.xpending(
+      entries,
+      GROUP,
+      entry.id,
+      entry.id,
+      1,
+      this.#me,
+    )
+    if (pending.length > 0) {
+      throw new Error(`entry ${entry.id} (offset ${entry.from} on) has lost its payload in Redis`)
+    }
   }
 
   /** Wakes our own blocked read, so that it ends without its connection being cut. */

@@ -8,6 +8,11 @@ local function key(base, name)
   return base .. ':' .. name
 end
 
+-- Where the payload of a large entry lies.
+local function payloadKey(base, partition, from, to)
+  return base .. ':payload:' .. partition .. ':' .. from .. ':' .. to
+end
+
 local function int(value)
   return string.format('%.0f', value)
 end
