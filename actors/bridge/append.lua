@@ -14,7 +14,8 @@ register('open', function(keys, args)
   if shape and shape ~= args[2] then
     return { 'shape', shape }
   end
-  redis.call('HSET', ledger, 'topicId', args[1], 'shape', args[2])
+  -- A broker that tells no id (any more) does not take back the one that is known.
+  redis.call('HSET', ledger, 'topicId', args[1] ~= '' and args[1] or topicId or '', 'shape', args[2])
   redis.pcall('XGROUP', 'CREATE', key(base, 'entries'), GROUP, '0', 'MKSTREAM')
   local reply = { 'ok' }
   local time = int(now())
