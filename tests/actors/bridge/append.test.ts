@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { Shard } from '../../support/shard.ts'
+
+let it: Shard
+beforeEach(async () => {
+  it = await Shard.open('append')
+})
+afterEach(() => it.end())
+
+const fields = async (...names: string[]) => {
+  const ledger = await it.ledger()
+  return names.map((name) => ledger[name])
+}
+
+describe('open', () => {
+  test('keeps what the ledger has and registers what is new', async () => {
+    expect(await it.call('open', 'id', 'shape', 0, 5, 9)).toEqual(['ok', '0', '5'])
+    await it.append(0, 5, [{ from: 5, to: 8 }])
+    expect(await it.call('open', 'id', 'shape', 0, 0, 20, 1, 3, 3)).toEqual([
+      'ok',
+      '0',
+      '8',
+      '1',
+      '3',
+    ])
+    expect(await fields('0:start', '0:next', '0:frontier', '0:high', '1:start')).toEqual([
+      ...['5', '8', '5', '20', '3'],
+    ])
+  })
+
+  test('says whose the ledger is, and changes nothing', async () => {
+    await it.call('open', 'id', 'shape', 0, 5, 9)
+    const before = await it.everything()
+    expect(await it.call('open', 'other', 'shape', 0, 0, 0)).toEqual(['topic', 'id'])
+    expect(await it.call('open', 'id', 'other', 0, 0, 0)).toEqual(['shape', 'shape'])
+    expect(await it.everything()).toBe(before)
+  })
+
+  test('takes an identity that an older broker did not tell', async () => {
+    await it.call('open', '', 'shape', 0, 0, 0)
+    expect(await it.call('open', 'id', 'shape')).toEqual(['ok'])
+    expect(await it.call('open', 'other', 'shape')).toEqual(['topic', 'id'])
+    // A broker that was rolled back tells none: what is known stays.
+    expect(await it.call('open', '', 'shape')).toEqual(['ok'])
+    expect(await it.call('open', 'other', 'shape')).toEqual(['topic', 'id'])
+  })
+})
+
+describe('append', () => {
+  test('adds entries and moves the ledger in one', async () => {
+    await it.register(10)
+    const entries = [
+      { from: 10, to: 13, payload: 'abc' },
+      { from: 13, to: 20, records: 2, payload: Buffer.from([0, 255, 13, 10]) },
+    ]
+    expect(await it.append(0, 10, entries, { next: 20, high: 31 })).toEqual([1, 5, 7, 0, 0])
+    expect(await fields('0:next', '0:high', '0:frontier')).toEqual(['20', '31', '10'])
+    expect(await it.measure()).toMatchObject({
+      entries: 2,
+      totals: { appended: 5, waiting: 5, waitingBytes: 7, entriesAppended: 2, committed: 0 },
+    })
+    const [, second] = await it.redis.xrangeBuffer(it.keys.entries, '-', '+')
+    const at = second![1].findIndex((field) => field.toString() === 'd')
+    expect(second![1][at + 1]).toEqual(Buffer.from([0, 255, 13, 10]))
+  })
+
+  test('with another idea of the ledger changes nothing and learns what it says', async () => {
+    await it.register(10)
+    await it.append(0, 10, [{ from: 10, to: 15 }])
+    const before = await it.everything()
+    // Behind, ahead, as a number that only looks the same, and for a partition that is not there.
+    expect(await it.append(0, 10, [{ from: 10, to: 15 }])).toEqual([0, '15'])
+    expect(await it.append(0, 16, [{ from: 16, to: 17 }])).toEqual([0, '15'])
+    expect(await it.append(7, 15, [{ from: 15, to: 16 }])).toEqual([0, ''])
+    expect(await it.everything()).toBe(before)
+  })
+
+  test('whose reply was lost is known by asking again', async () => {
+    await it.register(0)
+    await it.append(0, 0, [{ from: 0, to: 5 }])
+    // The bridge does not know; the ledger does, and the next session begins there.
+    expect(await it.append(0, 0, [{ from: 0, to: 5 }])).toEqual([0, '5'])
+    expect(await it.call('open', 'topic-id', 'shape', 0, 0, 9)).toEqual(['ok', '0', '5'])
+    expect(await it.measure()).toMatchObject({ entries: 1, totals: { appended: 5 } })
+  })
+
+  test('by two bridges at once counts each offset once', async () => {
+    await it.register(0)
+    // Each believes that it works, and goes on from what the ledger says when it is told off.
+    const bridge = async () => {
+      for (let expected = 0; expected < 100; ) {
+        const reply = await it.append(0, expected, [{ from: expected, to: expected + 1 }])
+        expected = reply[0] === 1 ? expected + 1 : Number(reply[1])
+      }
+    }
+    await Promise.all([bridge(), bridge(), bridge()])
+    const entries = await it.read('e1')
+    expect(entries.map(({ from }) => from)).toEqual(Array.from({ length: 100 }, (_, i) => i))
+    expect((await it.measure()).totals.appended).toBe(100)
+  })
+
+  test('after Redis came back older is taken from where the ledger is', async () => {
+    await it.register(0)
+    await it.append(0, 0, [{ from: 0, to: 5 }])
+    // The bridge is at 9, the ledger was rolled back to 5: not one offset in between may be lost.
+    expect(await it.append(0, 9, [{ from: 9, to: 12 }])).toEqual([0, '5'])
+  })
+
+  test('wakes whoever leads when the first records come, and only then', async () => {
+    const wakes = () => it.redis.xlen(it.keys.mailbox('supervisor'))
+    await it.register(0, 0)
+    await it.append(0, 0, [], { next: 3 })
+    expect(await wakes()).toBe(0)
+    await it.append(0, 3, [{ from: 3, to: 5 }])
+    await it.append(1, 0, [{ from: 0, to: 5 }])
+    expect(await wakes()).toBe(1)
+  })
+})
+
+describe('append without entries', () => {
+  test('moves the frontier over offsets that hold nothing for us', async () => {
+    await it.register(0)
+    expect((await it.append(0, 0, [], { next: 7, high: 9 }))[0]).toBe(1)
+    expect(await fields('0:next', '0:frontier', '0:high', '0:max')).toEqual([
+      '7',
+      '7',
+      '9',
+      undefined,
+    ])
+    expect(await it.append(0, 0, [], { next: 7 })).toEqual([0, '7'])
+  })
+
+  test('waits with the frontier for the entries in front', async () => {
+    await it.register(0)
+    await it.append(0, 0, [{ from: 0, to: 4 }])
+    await it.append(0, 4, [], { next: 9 })
+    await it.append(0, 9, [{ from: 9, to: 10 }])
+    expect(await fields('0:next', '0:frontier')).toEqual(['10', '0'])
+    const [first] = await it.read('e1', 1)
+    await it.commit({ slices: [{ entry: first!, max: 1_000 }] })
+    expect(await fields('0:frontier', '0:max')).toEqual(['9', '1000'])
+  })
+
+  test('does not make a partition look alive', async () => {
+    await it.register(0)
+    await it.redis.hset(it.keys.ledger, '0:dataAt', 1)
+    await it.append(0, 0, [], { next: 7 })
+    expect(await fields('0:dataAt')).toEqual(['1'])
+    await it.append(0, 7, [{ from: 7, to: 8 }])
+    expect(Number((await fields('0:dataAt'))[0])).toBeGreaterThan(1)
+  })
+})
+
+test('seen tells the high watermarks and learns the frontiers', async () => {
+  await it.register(0, 50)
+  expect(await it.call('seen', 0, 40, 1, 90)).toEqual(['0', '0', '1', '50'])
+  expect(await fields('0:high', '1:high')).toEqual(['40', '90'])
+})
