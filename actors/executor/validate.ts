@@ -139,8 +139,8 @@ function literalSource(at: string, literal: unknown): string | null {
   return plain ? `${at} === ${JSON.stringify(literal)}` : null
 }
 
-const all = (parts: (string | null)[]) => joined(parts, ' && ')
-const any = (parts: (string | null)[]) => joined(parts, ' || ')
+const all = (parts: (string | null)[]) => joined(['true', ...parts], ' && ')
+const any = (parts: (string | null)[]) => joined(['false', ...parts], ' || ')
 
 function joined(parts: (string | null)[], operator: string): string | null {
   return parts.includes(null) ? null : `(${parts.join(operator)})`
