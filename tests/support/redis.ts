@@ -11,13 +11,12 @@ import { testServices } from './services.ts'
 
 export const silentLog = createLog('test', 'error', () => undefined, false)
 
-export async function testRedisUrl(): Promise<string> {
-  return process.env.MILLRACE_TEST_REDIS ?? (await testServices()).redisUrl
-}
+/** Asked for while files load, because a first start takes longer than a test's hooks may. */
+export const testRedisUrl = process.env.MILLRACE_TEST_REDIS ?? (await testServices()).redisUrl
 
 /** A connection that answers; without `url` to the Redis that the tests share. */
 export async function connect(options: StoreOptions = {}, url?: string): Promise<Store> {
-  const config = readConfig({ REDIS_URL: url ?? (await testRedisUrl()) })
+  const config = readConfig({ REDIS_URL: url ?? testRedisUrl })
   const store = openStore(config, silentLog, options)
   await untilReady(store)
   return store
