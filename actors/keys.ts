@@ -15,9 +15,11 @@ export interface Keys {
   finished: string
   /** Hash: how far partly committed entries are. */
   progress: string
-  /** Hash: entry → how often an executor died with it; entry → the record it had in hand. */
+  /** Hash: entry → how often an executor died with it; entry → the records in hand at that. */
   crashes: string
   suspects: string
+  /** Hash: executor → the record that it has in hand. */
+  hand: string
   /** Hash of counters. */
   totals: string
   /** Hash: watermark, closedTo, the window that is being closed. */
@@ -62,6 +64,7 @@ export function keysOf(job: string, shard = 0): Keys {
     progress: `${base}:progress`,
     crashes: `${base}:crashes`,
     suspects: `${base}:suspects`,
+    hand: `${base}:hand`,
     totals: `${base}:totals`,
     clock: `${base}:clock`,
     panes: `${base}:panes`,

@@ -11,7 +11,7 @@
 import { backoffDelayMs } from '../backoff.ts'
 import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
-import { messageOf, RefusalError } from '../errors.ts'
+import { RefusalError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import type { FetchedPartition, RawKafka } from '../kafka.ts'
 import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
@@ -21,6 +21,7 @@ import { jobShape } from '../load.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { Cost } from './cost.ts'
+import { Frontiers } from './frontiers.ts'
 import { pack, type PackedEntry } from './pack.ts'
 
 export interface BridgeOptions {
@@ -65,14 +66,14 @@ export class Bridge {
   readonly #options: BridgeOptions
   readonly #cost: Cost
   #waiting = { records: 0, bytes: 0 }
-  #frontiers = new Map<number, number>()
+  readonly #frontiers: Frontiers
   /** We waited for the topic to be made: whatever it holds came after our start. */
   #topicIsNew = false
-  #committed = ''
 
   constructor(options: BridgeOptions) {
     this.#options = options
     this.#cost = new Cost(options.job.work !== null)
+    this.#frontiers = new Frontiers(options)
   }
 
   /** Runs until it is asked to end; rejects where going on would lose or repeat records. */
@@ -317,24 +318,16 @@ export class Bridge {
     }
   }
 
-  /**
-   * Beside the pumps: tells Redis the high watermarks, Kafka the finished frontiers, and looks
-   * whether this is still the topic that the session began with.
-   */
+  /** Beside the pumps: exchanges ends, and looks whether this is still the topic we began with. */
   async #watch(
     topic: { id: string; partitions: number[] },
     positions: Positions,
     signal: AbortSignal,
   ): Promise<void> {
-    const { store, keys, clock, kafka, job } = this.#options
+    const { clock, kafka, job } = this.#options
     let checkedAt = clock.elapsed()
     while (!signal.aborted) {
-      const highs = [...positions.high].flat()
-      const reply = (await store.call('seen', keys.base, highs)) as string[]
-      for (let i = 0; i < reply.length; i += 2) {
-        this.#frontiers.set(Number(reply[i]), Number(reply[i + 1]))
-      }
-      await this.#commitFrontiers()
+      await this.#frontiers.exchange(positions.high)
       if (clock.elapsed() - checkedAt > topicCheckMs) {
         checkedAt = clock.elapsed()
         const now = await kafka.topic()
@@ -345,21 +338,8 @@ export class Bridge {
       }
       await clock.sleep(bounds.heartbeatMs, signal)
     }
-  }
-
-  /** Kafka's own tools show the group's lag by these; nothing of ours reads them. */
-  async #commitFrontiers(): Promise<void> {
-    const { kafka, job, log } = this.#options
-    const state = JSON.stringify([...this.#frontiers])
-    if (state === this.#committed) return
-    try {
-      await kafka.commitOffsets(groupIdOf(job), this.#frontiers)
-      this.#committed = state
-    } catch (error) {
-      if (isKafkaOutage(error)) throw error
-      log.warn('Kafka did not take the group offsets', { error: messageOf(error) })
-      this.#committed = state
-    }
+    // What was finished since, for who looks with Kafka's tools after we are gone.
+    await this.#frontiers.exchange(positions.high)
   }
 }
 
@@ -375,9 +355,6 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T |
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
 }
-
-/** The consumer group under which Kafka's tools see a job. */
-export const groupIdOf = (job: Job): string => `millrace-${job.name}`
 
 const isLarge = ({ payload }: PackedEntry) => payload.length > bounds.inlineBytesMax
 

@@ -26,7 +26,7 @@ export interface Slice {
 export interface FoldContext {
   job: Job
   clock: Clock
-  /** Notes the record in hand before the job's code sees it; see `suspects` in docs/redis.md. */
+  /** Notes the record in hand before the job's code sees it; see `hand` in docs/redis.md. */
   mark: (entry: Entry, offset: number) => Promise<void>
 }
 
@@ -190,7 +190,7 @@ export class Batch {
   }
 
   #isPoison(entry: Entry, offset: number): boolean {
-    return entry.suspect?.offset === offset && entry.suspect.deaths >= DEATHS_OF_POISON
+    return (entry.suspects.get(offset) ?? 0) >= DEATHS_OF_POISON
   }
 
   #rejectCorrupt(slice: Slice, cursor: RecordCursor): void {

@@ -1,21 +1,27 @@
--- How many executors died with an entry, and the record that was in hand: `offset|deaths`.
-local function suspicion(base, id, died)
+-- How many executors died with an entry, and its suspects: `offset|deaths`, …, one for each record
+-- that was in hand at a death. Others stay in the list: a second guilty record must not clear the first.
+local function suspicion(base, id, offset, died)
   local crashes, suspects = key(base, 'crashes'), key(base, 'suspects')
-  local suspect = redis.call('HGET', suspects, id) or ''
+  local known = redis.call('HGET', suspects, id) or ''
   if not died then
-    return tonumber(redis.call('HGET', crashes, id) or '0'), suspect
+    return tonumber(redis.call('HGET', crashes, id) or '0'), known
   end
-  local offset, deaths = string.match(suspect, '^(%d+)|(%d+)$')
   if offset then
-    suspect = offset .. '|' .. int(tonumber(deaths) + 1)
-    redis.call('HSET', suspects, id, suspect)
+    local list, deaths = {}, 1
+    for other, count in string.gmatch(known, '(%d+)|(%d+)') do
+      if other == offset then deaths = tonumber(count) + 1
+      else list[#list + 1] = other .. '|' .. count end
+    end
+    table.insert(list, 1, offset .. '|' .. int(deaths))
+    known = table.concat(list, ',')
+    redis.call('HSET', suspects, id, known)
   end
-  return redis.call('HINCRBY', crashes, id, 1), suspect
+  return redis.call('HINCRBY', crashes, id, 1), known
 end
 
 -- claim: gives the caller entries that no living executor holds.
 -- args: me, entries at the most
--- reply: for each entry {id, fields, progress or '', executors that died with it, suspect or ''}
+-- reply: for each entry {id, fields, progress or '', executors that died with it, suspects or ''}
 register('claim', function(keys, args)
   local base = keys[1]
   local entries = key(base, 'entries')
@@ -27,14 +33,17 @@ register('claim', function(keys, args)
     local lease = tonumber(redis.call('ZSCORE', key(base, 'leases'), consumer.name) or '')
     if consumer.name ~= me and (not lease or lease < time) and #reply < wanted then
       local died = redis.call('SISMEMBER', key(base, 'left'), consumer.name) == 0
+      -- An executor has one record in hand, so that only one of its entries is suspected.
+      local hand = redis.call('HGET', key(base, 'hand'), consumer.name) or ''
+      local suspected, offset = string.match(hand, '^(.*)|(%d+)$')
       local pending = redis.call('XPENDING', entries, GROUP, '-', '+', wanted - #reply, consumer.name)
       for _, item in ipairs(pending) do
         local id = item[1]
         local claimed = redis.call('XCLAIM', entries, GROUP, me, 0, id)
         if claimed[1] then
-          local crashes, suspect = suspicion(base, id, died)
+          local crashes, suspects = suspicion(base, id, suspected == id and offset, died)
           reply[#reply + 1] = { id, claimed[1][2], redis.call('HGET', key(base, 'progress'), id) or '',
-            crashes, suspect }
+            crashes, suspects }
         end
       end
       if consumer.pending <= #pending then
@@ -43,6 +52,7 @@ register('claim', function(keys, args)
         if #rest == 0 then
           redis.call('XGROUP', 'DELCONSUMER', entries, GROUP, consumer.name)
           redis.call('SREM', key(base, 'left'), consumer.name)
+          redis.call('HDEL', key(base, 'hand'), consumer.name)
         end
       end
     end

@@ -249,12 +249,11 @@ export class Executor {
   }
 
   async #mark(entry: Entry, offset: number): Promise<void> {
-    if (entry.suspect?.offset === offset) return
-    const { writer, keys } = this.#options
-    const marked = writer.redis.hset(keys.suspects, entry.id, `${offset}|0`)
+    const { writer, keys, life } = this.#options
+    const mark = () => writer.redis.hset(keys.hand, life.id, `${entry.id}|${offset}`)
     // Only where an executor died already is the mark worth waiting for.
-    if (entry.crashes > 0) await this.#throughOutages(() => marked.catch(() => 0))
-    else marked.catch(() => {})
+    if (entry.crashes > 0) await this.#throughOutages(mark)
+    else mark().catch(() => {})
   }
 
   #startDraining(): void {

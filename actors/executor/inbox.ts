@@ -22,8 +22,8 @@ export interface Entry {
   cursor: number
   /** How often an executor died with it. */
   crashes: number
-  /** The record that was in hand at the last death, and at how many deaths; null for none. */
-  suspect: { offset: number; deaths: number } | null
+  /** Records that were in hand at those deaths: offset → at how many. */
+  suspects: ReadonlyMap<number, number>
 }
 
 type StreamReply = [Buffer, [Buffer, Buffer[]][]][] | null
@@ -115,13 +115,13 @@ export class Inbox {
       this.#me,
       bounds.readAheadEntriesMax,
     ])) as [Buffer, Buffer[], Buffer, number, Buffer][]
-    const entries = reply.map(([id, fields, progress, crashes, suspect]) => {
+    const entries = reply.map(([id, fields, progress, crashes, suspects]) => {
       const entry = entryOf(id, fields)
       return {
         ...entry,
         cursor: cursorOf(entry, progress.toString()),
         crashes,
-        suspect: suspectOf(suspect.toString()),
+        suspects: suspectsOf(suspects.toString()),
       }
     })
     return this.#filled(entries)
@@ -193,15 +193,17 @@ function entryOf(id: Buffer, fields: Buffer[]): Entry {
     payload: of.get('d') ?? Buffer.alloc(0),
     cursor: number('from'),
     crashes: 0,
-    suspect: null,
+    suspects: noSuspects,
   }
 }
 
 const cursorOf = (entry: Entry, progress: string): number =>
   progress === '' ? entry.from : Number(progress.split('|')[0])
 
-function suspectOf(text: string): Entry['suspect'] {
-  if (text === '') return null
-  const [offset, deaths] = text.split('|').map(Number)
-  return { offset: offset!, deaths: deaths ?? 0 }
+const noSuspects: Entry['suspects'] = new Map()
+
+/** `offset|deaths`, separated by commas. */
+function suspectsOf(text: string): Entry['suspects'] {
+  if (text === '') return noSuspects
+  return new Map(text.split(',').map((one) => one.split('|').map(Number) as [number, number]))
 }

@@ -14,6 +14,7 @@ register('leave', function(keys, args)
   redis.call('HSET', key(base, 'actors'), id, args[2])
   redis.call('ZREM', key(base, 'leases'), id)
   redis.call('DEL', key(base, 'mailbox:' .. id))
+  redis.call('HDEL', key(base, 'hand'), id)
   if redis.call('EXISTS', entries) == 0 then return 1 end
   local pending = redis.call('XPENDING', entries, GROUP, '-', '+', 1, id)
   if #pending == 0 then
