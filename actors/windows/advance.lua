@@ -31,16 +31,25 @@ local function watermarkOf(base, delay, idleAfter)
   return nil, ''
 end
 
--- End of the earliest window after closedTo that has a pane, and all panes' starts.
+-- End of the earliest window after closedTo that has a pane, and how many panes it took to find it.
+-- Mostly that is the very next window, which a look at its own panes tells; only over a gap, or at
+-- the beginning, all of them are looked through.
 local function earliestEnd(base, size, slide, closedTo)
+  local panes = key(base, 'panes')
+  if closedTo then
+    for pane = closedTo + slide - size, closedTo, slide do
+      if redis.call('HEXISTS', panes, int(pane)) == 1 then return closedTo + slide, 0 end
+    end
+  end
   local earliest
-  for _, text in ipairs(redis.call('HKEYS', key(base, 'panes'))) do
+  local all = redis.call('HKEYS', panes)
+  for _, text in ipairs(all) do
     local pane = tonumber(text)
     local first = pane + slide
     if closedTo and first <= closedTo then first = closedTo + slide end
     if first <= pane + size and (not earliest or first < earliest) then earliest = first end
   end
-  return earliest
+  return earliest, #all
 end
 
 local function dropPane(base, pane)
@@ -49,21 +58,29 @@ local function dropPane(base, pane)
 end
 
 -- Rows of one HSCAN step over a pane of the window that is being closed: each group once, merged
--- over the window's panes. `emitted` keeps groups from coming twice, from two panes or from HSCAN.
-local function closeStep(base, shape, pane, cursor, rows)
-  local format = cellFormat(shape.ops)
+-- over the window's panes. `emitted` keeps groups from coming twice, from two panes or from HSCAN, so
+-- a group that comes here first is in no pane before this one. A step that takes too long ends in
+-- the middle and is scanned again. Replies: cursor, the budget's rest, whether the pane is through.
+local function closeStep(base, shape, pane, cursor, rows, budget)
   local page = redis.call('HSCAN', key(base, 'pane:' .. int(pane)), cursor, 'COUNT', '200')
+  local format = cellFormat(shape.ops)
+  local known = 0
   for i = 1, #page[2], 2 do
+    if budget <= 0 then return cursor, budget, false end
     local group, cells = page[2][i], page[2][i + 1]
     if redis.call('SADD', key(base, 'emitted'), group) == 1 then
-      for other = shape.closing - shape.size, shape.closing - shape.slide, shape.slide do
-        local more = other ~= pane and redis.call('HGET', key(base, 'pane:' .. int(other)), group)
+      budget = budget - 1
+      for other = pane + shape.slide, shape.closing - shape.slide, shape.slide do
+        local more = redis.call('HGET', key(base, 'pane:' .. int(other)), group)
         if more then cells = merge(shape.ops, format, cells, more) end
+        budget = budget - 0.25
       end
       rows[#rows + 1] = struct.pack('<I4', #group) .. group .. cells
+    else
+      known = known + 1
     end
   end
-  return page[1], #page[2] / 2
+  return page[1], budget - 1 - known / 4, page[1] == '0'
 end
 
 -- Emits the rows of the window that is being closed, until it is done or the budget is used.
@@ -73,10 +90,9 @@ local function closeSome(base, shape, budget)
   shape.closing = tonumber(state[1])
   local pane, cursor, rows = tonumber(state[2]), state[3], {}
   while pane < shape.closing and budget > 0 do
-    local groups
-    cursor, groups = closeStep(base, shape, pane, cursor, rows)
-    budget = budget - groups - 1
-    if cursor == '0' then pane = pane + shape.slide end
+    local through
+    cursor, budget, through = closeStep(base, shape, pane, cursor, rows, budget)
+    if through then pane = pane + shape.slide end
   end
   local last = pane >= shape.closing
   redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', shape.closedKept, '*',
@@ -111,13 +127,14 @@ register('advance', function(keys, args)
   if held[3] then budget = closeSome(base, shape, budget) end
   local limit = watermark and math.floor(watermark / shape.slide) * shape.slide
   while limit and budget > 0 and (not closedTo or closedTo < limit) do
-    local earliest = earliestEnd(base, shape.size, shape.slide, closedTo)
+    local earliest, looks = earliestEnd(base, shape.size, shape.slide, closedTo)
+    budget = budget - looks / 50
     closedTo = earliest and math.min(earliest, limit) or limit
     redis.call('HSET', clock, 'closedTo', int(closedTo))
     if earliest and earliest <= limit then
       redis.call('HSET', clock, 'closing', int(closedTo), 'closingPane', int(closedTo - shape.size),
         'closingCursor', '0')
-      budget = closeSome(base, shape, budget)
+      budget = closeSome(base, shape, math.max(budget, 1))
     end
   end
   local more = redis.call('HEXISTS', clock, 'closing') == 1 or (limit and closedTo < limit)
