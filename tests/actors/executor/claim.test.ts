@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GROUP } from '../../../actors/keys.ts'
 import { Shard } from '../../support/shard.ts'
+import { until } from '../../support/until.ts'
 
 let it: Shard
 beforeEach(async () => {
@@ -90,8 +91,11 @@ describe('a claim', () => {
   test('of an executor whose lease ran out by itself needs nobody to say so', async () => {
     await it.beat('stopped', 1)
     await hold('stopped', 1)
-    // The lease is 1 ms of Redis's own clock.
-    const claimed = await it.claim('me')
+    // The lease is 1 ms of Redis's own clock, which may not have passed yet.
+    const claimed = await until('the lease to end', async () => {
+      const entries = await it.claim('me')
+      return entries.length > 0 ? entries : null
+    })
     expect(claimed).toMatchObject([{ crashes: 1 }])
   })
 
@@ -104,22 +108,39 @@ describe('a claim', () => {
 })
 
 describe('suspicion', () => {
+  const inHand = (executor: string, entry: string, offset: number) =>
+    it.redis.hset(it.keys.hand, executor, `${entry}|${offset}`)
+
   test('counts the deaths of each entry, and those with the same record in hand', async () => {
     const [held] = await hold('dead-1', 1)
-    await it.redis.hset(it.keys.suspects, held!.id, '0|0')
+    await inHand('dead-1', held!.id, 0)
     expect(await it.claim('dead-2')).toMatchObject([{ crashes: 1, suspect: '0|1' }])
-    // The next one notes no other record: it died with the same in hand.
+    await inHand('dead-2', held!.id, 0)
     expect(await it.claim('dead-3')).toMatchObject([{ crashes: 2, suspect: '0|2' }])
-    await it.redis.hset(it.keys.suspects, held!.id, '7|0')
-    expect(await it.claim('me')).toMatchObject([{ crashes: 3, suspect: '7|1' }])
+    // A second one does not clear the first.
+    await inHand('dead-3', held!.id, 7)
+    expect(await it.claim('dead-4')).toMatchObject([{ crashes: 3, suspect: '7|1,0|2' }])
+    // It died before it had a record in hand.
+    expect(await it.claim('me')).toMatchObject([{ crashes: 4, suspect: '7|1,0|2' }])
     await it.commit({ me: 'me', slices: [{ entry: held! }] })
-    expect(await it.redis.exists(it.keys.crashes, it.keys.suspects)).toBe(0)
+    expect(await it.redis.exists(it.keys.crashes, it.keys.suspects, it.keys.hand)).toBe(0)
+  })
+
+  test('falls on the entry that was in hand, and on no other of the same executor', async () => {
+    const [first, second] = await hold('dead', 2)
+    await inHand('dead', second!.id, 1)
+    const claimed = await it.claim('me')
+    expect(claimed.map(({ id, suspect }) => [id, suspect])).toEqual([
+      [first!.id, ''],
+      [second!.id, '1|1'],
+    ])
   })
 
   test('is kept, not raised, where its holder left in order', async () => {
     const [held] = await hold('dead', 1)
-    await it.redis.hset(it.keys.suspects, held!.id, '0|0')
+    await inHand('dead', held!.id, 0)
     await it.claim('gone')
+    await inHand('gone', held!.id, 0)
     await it.call('leave', 'gone', '{}')
     expect(await it.claim('me')).toMatchObject([{ crashes: 1, suspect: '0|1' }])
   })

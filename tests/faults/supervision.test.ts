@@ -1,0 +1,208 @@
+/**
+ * Who leads, who leaves, who is taken for dead: faults of single processes, each by itself.
+ */
+import { expect, test } from 'bun:test'
+import { GROUP } from '../../actors/keys.ts'
+import { killQuietly, type Pipeline, withPipeline } from '../integration/pipeline.ts'
+import { student } from '../integration/student.ts'
+import { until } from '../support/until.ts'
+import { expectExact, fill } from './load.ts'
+import { watch } from './monitor.ts'
+
+const RECORDS = 30_000
+const EXECUTORS_MAX = 3
+const spin = { MILLRACE_TEST_SPIN_US: '100' }
+const options = { job: 'students.ts', topic: { partitions: 4 }, environment: spin }
+
+test('two supervisors: one leads, the other takes over when it is killed', async () => {
+  await withPipeline({ ...options, label: 'two' }, async (pipeline) => {
+    await fill(pipeline, RECORDS)
+    const args = ['--from', 'earliest', '--max', String(EXECUTORS_MAX)]
+    await pipeline.begin(args)
+    const monitor = watch(pipeline, { executorsMax: EXECUTORS_MAX })
+    const [first] = pipeline.supervisors
+    await pipeline.start(args)
+    const [, second] = pipeline.supervisors
+    await until('both to be there', async () => (await pipeline.alive('supervisor')).length === 2)
+    await until('executors at work', async () => (await pipeline.alive('executor')).length > 0)
+    expect(await leadingPid(pipeline)).toBe(first!.process.pid)
+    expect(childrenOf(pipeline, 'executor')).toBeLessThanOrEqual(EXECUTORS_MAX)
+
+    first!.process.kill('SIGKILL')
+    await first!.process.exited
+    await until(
+      'the second to lead',
+      async () => (await leadingPid(pipeline)) === second!.process.pid,
+      { timeoutMs: 6_000 },
+    )
+    await expectExact(pipeline, RECORDS)
+    await monitor.end()
+  })
+}, 60_000)
+
+test('bridge, executors and web leave by themselves when their supervisor is killed', async () => {
+  await withPipeline({ ...options, label: 'orphans' }, async (pipeline) => {
+    await fill(pipeline, RECORDS)
+    await pipeline.begin()
+    await until('executors at work', async () => (await pipeline.alive('executor')).length > 1)
+    const { process: supervisor } = pipeline.supervisors[0]!
+    supervisor.kill('SIGKILL')
+    await supervisor.exited
+    await until('everybody to leave', async () => {
+      const { actors } = await pipeline.snapshot()
+      const left = actors.filter(({ alive, kind }) => alive && kind !== 'supervisor')
+      return left.length === 0 && pipeline.processes().length === 0
+    })
+    // In order: what they had in hand is committed or handed back, and nobody is suspected.
+    expect(await pipeline.store.redis.hlen(pipeline.keys.crashes)).toBe(0)
+    const { actors } = await pipeline.snapshot()
+    const orphans = actors.filter(({ kind }) => kind === 'executor')
+    expect(orphans.map(({ state }) => state)).toEqual(orphans.map(() => 'stopped'))
+    await pipeline.begin()
+    await expectExact(pipeline, RECORDS)
+  })
+}, 60_000)
+
+test('an executor that was stopped past its lease and wakes up is refused', async () => {
+  await withPipeline({ ...options, label: 'zombie' }, async (pipeline) => {
+    await fill(pipeline, RECORDS)
+    // Nobody supervises, so that nobody kills what does not answer.
+    const bridge = pipeline.spawn(['actors/bridge/main.ts', pipeline.jobFile, '--from', 'earliest'])
+    const started = () => pipeline.spawn(['actors/executor/main.ts', pipeline.jobFile])
+    const zombie = started()
+    try {
+      await until('the zombie to be stopped with entries in hand', () =>
+        stopWithEntries(pipeline, zombie.pid),
+      )
+      const healthy = started()
+      await pipeline.drained()
+      const { committed } = (await pipeline.snapshot()).totals
+      expect(committed).toBe(RECORDS)
+      zombie.kill('SIGCONT')
+      await until(
+        'the zombie to notice',
+        () => pipeline.logLines(/taken over by another/).length > 0,
+      )
+      // It is welcome again: with the other one gone the next records are its own.
+      healthy.kill('SIGTERM')
+      expect(await healthy.exited).toBe(0)
+      await pipeline.topic.produce(Array.from({ length: 100 }, () => student()))
+      await expectExact(pipeline, RECORDS + 100)
+    } finally {
+      zombie.kill('SIGCONT')
+      for (const left of [zombie, bridge]) left.kill('SIGTERM')
+      expect(await Promise.all([zombie.exited, bridge.exited])).toEqual([0, 0])
+    }
+  })
+}, 60_000)
+
+test('a supervisor that is stopped loses the lead, and does no harm when it wakes up', async () => {
+  await withPipeline({ ...options, label: 'sleeper' }, async (pipeline) => {
+    await fill(pipeline, RECORDS)
+    const args = ['--from', 'earliest', '--max', String(EXECUTORS_MAX)]
+    const { process: sleeper } = await pipeline.begin(args)
+    await pipeline.start(args)
+    const second = pipeline.supervisors[1]!.process
+    await until('executors at work', async () => (await pipeline.alive('executor')).length > 0)
+    sleeper.kill('SIGSTOP')
+    await until('the second to lead', async () => (await leadingPid(pipeline)) === second.pid)
+    sleeper.kill('SIGCONT')
+    await expectExact(pipeline, RECORDS)
+    const atWork = async () => {
+      const { actors } = await pipeline.snapshot()
+      return actors.filter(
+        ({ kind, alive, state }) => kind === 'bridge' && alive && state !== 'stopped',
+      )
+    }
+    await until('one bridge to be left', async () => (await atWork()).length === 1)
+    expect(await leadingPid(pipeline)).toBe(second.pid)
+    await until(
+      'at most so many executors',
+      () => childrenOf(pipeline, 'executor') <= EXECUTORS_MAX,
+    )
+  })
+}, 60_000)
+
+test('paused: no executor works; resumed: it goes on', async () => {
+  await withPipeline({ ...options, label: 'paused' }, async (pipeline) => {
+    await fill(pipeline, RECORDS)
+    await pipeline.begin()
+    await until('executors at work', async () => (await pipeline.alive('executor')).length > 0)
+    await pipeline.post('/api/pause')
+    await until('no executor', async () => (await pipeline.alive('executor')).length === 0)
+    const { state, backlog, totals } = await pipeline.status()
+    expect(state).toBe('paused')
+    expect(backlog.pending).toBe(0)
+    expect(totals.committed).toBeLessThan(RECORDS)
+    await pipeline.post('/api/resume')
+    await expectExact(pipeline, RECORDS)
+    expect((await pipeline.status()).state).toBe('running')
+  })
+}, 60_000)
+
+/** Two side by side in one batch, one alone; partition by turns. */
+const POISONED = [700, 702, 1_501]
+
+for (const concurrency of [1, 8]) {
+  test(`records that kill who works on them: only they are rejected (${concurrency} at once)`, async () => {
+    const environment = { MILLRACE_TEST_CONCURRENCY: String(concurrency) }
+    const poison = { label: 'poison', job: 'poison.ts', topic: { partitions: 2 }, environment }
+    await withPipeline(poison, async (pipeline) => {
+      const records = Array.from({ length: 2_000 }, (_, i) =>
+        student(POISONED.includes(i) ? { poison: true } : {}),
+      )
+      await pipeline.topic.produce(records)
+      await pipeline.begin()
+      await expectExact(pipeline, records.length)
+      const { totals } = await pipeline.status()
+      expect(totals.rejected).toBe(POISONED.length)
+      const rejects = await pipeline.rejects()
+      expect(rejects.map(({ reason }) => reason)).toEqual(POISONED.map(() => 'poison'))
+      const values = rejects.map(({ value }) => (JSON.parse(value) as { poison: boolean }).poison)
+      expect(values).toEqual(POISONED.map(() => true))
+      expect((await pipeline.status()).state).toBe('running')
+    })
+  }, 60_000)
+}
+
+test('a topic that was deleted and made again stops the job loudly', async () => {
+  const topic = { partitions: 2 }
+  await withPipeline({ label: 'recreated', job: 'students.ts', topic }, async (pipeline) => {
+    await pipeline.topic.produce(Array.from({ length: 200 }, () => student()))
+    await pipeline.begin()
+    await pipeline.drained()
+    await pipeline.topic.recreate()
+    await pipeline.topic.produce(Array.from({ length: 300 }, () => student()))
+    const degraded = async () => {
+      const status = await pipeline.status()
+      return status.state === 'degraded' ? status : null
+    }
+    const status = await until('the job to be degraded', degraded, { timeoutMs: 30_000 })
+    expect(status.reason).toContain('deleted and made again')
+    expect(status.totals.committed).toBe(200)
+    const { decisions } = await pipeline.get<{ decisions: { sentence: string; reason: string }[] }>(
+      '/api/decisions?limit=5',
+    )
+    expect(decisions.map(({ reason }) => reason)).toContain('degraded')
+  })
+}, 60_000)
+
+async function leadingPid(pipeline: Pipeline): Promise<number | undefined> {
+  const { leader, actors } = await pipeline.snapshot()
+  return actors.find(({ id }) => id === leader)?.pid
+}
+
+const childrenOf = (pipeline: Pipeline, kind: string): number =>
+  pipeline.processes().filter(({ command }) => command.includes(`actors/${kind}/main.ts`)).length
+
+/** Stops it where Redis says that it holds entries; else it goes on and is caught later. */
+async function stopWithEntries(pipeline: Pipeline, pid: number): Promise<boolean> {
+  const actor = (await pipeline.alive('executor')).find((one) => one.pid === pid)
+  if (!actor) return false
+  killQuietly(pid, 'SIGSTOP')
+  const { redis } = pipeline.store
+  const pending = await redis.xpending(pipeline.keys.entries, GROUP, '-', '+', 10, actor.id)
+  if (pending.length > 0) return true
+  killQuietly(pid, 'SIGCONT')
+  return false
+}
