@@ -299,7 +299,8 @@ export class Pipeline {
   }
 
   async lastWords(): Promise<string> {
-    const lines = this.logLines(/./).slice(-40)
+    // Without the tables of windows and decisions.
+    const lines = this.logLines(/^\{|error/i).slice(-40)
     const state = await Promise.race([
       this.snapshot().then(
         (snapshot) => Bun.inspect(snapshot),
