@@ -28,6 +28,7 @@ export type FunctionName =
   | 'commit'
   | 'advance'
   | 'beat'
+  | 'enter'
   | 'leave'
   | 'bury'
   | 'lead'

@@ -83,12 +83,12 @@ export class Batch {
     return slice
   }
 
-  /** The same slices but for those of lost entries, folded by another verdict. */
-  async again(verdict: Verdict, lost: ReadonlySet<string>): Promise<Batch> {
+  /** The same slices but for those of entries that are gone, folded by another verdict. */
+  async again(verdict: Verdict, gone: WeakSet<Entry>): Promise<Batch> {
     const batch = new Batch(this.#context, verdict)
     batch.busyMs = this.busyMs
     for (const { entry, from, to, done } of this.slices) {
-      if (lost.has(entry.id)) continue
+      if (gone.has(entry)) continue
       const slice = batch.#begin(entry, from)
       const cursor = new RecordCursor(entry.payload, from, to)
       if (this.#context.job.work) await batch.#workThrough(slice, cursor, false, () => false)

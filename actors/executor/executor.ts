@@ -46,12 +46,20 @@ export class Executor {
   readonly #queue: Held[] = []
   /** Ids of entries from their arrival until their commit is through. */
   readonly #held = new Set<string>()
+  /** Entries that are not ours any more as we hold them; what was folded of them is void. */
+  readonly #gone = new WeakSet<Entry>()
   readonly #full = new Map<number, Set<string>>()
   #closedTo: number | null = null
   #arrival = signal()
   #space = signal()
   #committing: Promise<void> = Promise.resolve()
+  #failure: { error: unknown } | null = null
+  #readEnded = false
   #drainDeadline = Infinity
+  /** When we last compared what Redis counts as ours with what we hold. */
+  #comparedAt = -Infinity
+  /** Records of the entry that came last: what the next one will be like. */
+  #recordsPerEntry = 1
 
   constructor(options: ExecutorOptions) {
     const { reader, writer, keys, life, job, clock } = options
@@ -77,21 +85,33 @@ export class Executor {
   }
 
   async #readLoop(): Promise<void> {
-    await this.#throughOutages(async () => this.#accept(await this.#inbox.claim()))
+    if (!this.#draining) {
+      await this.#throughOutages(async () => this.#accept(await this.#inbox.claim()))
+    }
     while (!this.#draining) {
-      const room = this.#room()
-      if (room === 0) {
-        await this.#space.next()
-        continue
-      }
       try {
-        await this.#read(room)
+        await this.#compare()
+        const room = this.#room()
+        if (room > 0) await this.#read(room)
+        else await this.#space.next()
       } catch (error) {
         if (!isOutage(error) && !isGone(error)) throw error
         await this.#recover()
       }
     }
+    this.#readEnded = true
     this.#arrival.fire()
+  }
+
+  /**
+   * Takes in entries that Redis counts as ours and that never reached us, or whose part was
+   * committed by a call that we know no reply of: nobody else would ever take them.
+   */
+  async #compare(): Promise<void> {
+    const now = this.#options.clock.elapsed()
+    if (now - this.#comparedAt < bounds.readBlockMs) return
+    this.#comparedAt = now
+    this.#accept(await this.#inbox.own(this.#held))
   }
 
   async #read(room: number): Promise<void> {
@@ -110,7 +130,7 @@ export class Executor {
     await this.#options.clock.sleep(50, this.#options.life.draining)
     await this.#throughOutages(async () => {
       await this.#inbox.open()
-      this.#accept(await this.#inbox.own())
+      this.#accept(await this.#inbox.own(this.#held))
     })
   }
 
@@ -119,9 +139,8 @@ export class Executor {
     const costMs = this.#options.stats.costMs
     const bytes = this.#queue.reduce((sum, { entry }) => sum + entry.bytes, 0)
     if (bytes >= bounds.readAheadBytesMax) return 0
-    const first = this.#queue[0]?.entry
     if (costMs === null) return this.#queue.length === 0 ? 1 : 0
-    const perEntryMs = costMs * Math.max(first?.announced ?? 1, 1)
+    const perEntryMs = costMs * this.#recordsPerEntry
     const wanted = Math.floor(bounds.readAheadMs / perEntryMs)
     const target = Math.min(Math.max(wanted, 1), bounds.readAheadEntriesMax)
     return Math.max(target - this.#queue.length, 0)
@@ -131,6 +150,7 @@ export class Executor {
     for (const entry of entries) {
       if (this.#held.has(entry.id)) continue
       this.#held.add(entry.id)
+      this.#recordsPerEntry = Math.max(entry.announced, 1)
       const cursor = new RecordCursor(entry.payload, entry.cursor, entry.to)
       this.#queue.push({ entry, cursor })
     }
@@ -140,24 +160,32 @@ export class Executor {
   async #workLoop(): Promise<void> {
     let batch = this.#newBatch()
     for (;;) {
+      if (this.#failure) throw this.#failure.error
       const held = this.#queue[0]
       if (held && !this.#overdue) {
         const slice = await batch.take(held.entry, held.cursor, () => this.#overdue)
-        if (slice.done) this.#queue.shift()
-        if (slice.done) this.#space.fire()
+        if (slice.done) this.#finish(held)
       }
       const idle = this.#queue.length === 0 || this.#overdue
       if (batch.full || (idle && batch.slices.length > 0)) {
         await this.#submit(batch)
         batch = this.#newBatch()
       } else if (idle) {
-        if (this.#draining) break
+        // Until reading has ended, a last read may still bring entries.
+        if (this.#draining && this.#readEnded) break
         await this.#arrival.next()
       }
       // Folding keeps the thread; reads and commits move on only when it is given back.
       await new Promise((resolve) => setImmediate(resolve))
     }
     await this.#committing
+  }
+
+  /** An entry was folded to its end. It may have been dropped from the queue meanwhile. */
+  #finish(held: Held): void {
+    const place = this.#queue.indexOf(held)
+    if (place >= 0) this.#queue.splice(place, 1)
+    this.#space.fire()
   }
 
   /** Draining takes too long: what is left is handed back as it is. */
@@ -173,14 +201,19 @@ export class Executor {
   async #submit(batch: Batch): Promise<void> {
     await this.#committing
     this.#committing = this.#commit(batch)
-    // A failure is thrown where it is awaited; until then it must not count as unhandled.
-    this.#committing.catch(() => {})
+    // Thrown by the work loop, which may be waiting for entries that never come.
+    this.#committing.catch((error: unknown) => {
+      this.#failure = { error }
+      this.#arrival.fire()
+    })
   }
 
   async #commit(first: Batch): Promise<void> {
     const { writer, keys, life, job, clock } = this.#options
-    let batch: Batch = first
-    const lost = new Set<string>()
+    const again = (batch: Batch) =>
+      batch.again({ closedTo: this.#closedTo, full: this.#full }, this.#gone)
+    const stale = first.slices.some(({ entry }) => this.#gone.has(entry))
+    let batch: Batch = stale ? await again(first) : first
     while (batch.slices.length > 0) {
       const args = commitArguments(batch, life.id, job)
       const reply = await this.#throughOutages(() => writer.call('commit', keys.base, args))
@@ -190,8 +223,7 @@ export class Executor {
           this.#settle(batch)
           return
         case 'lost':
-          for (const id of details) lost.add(id)
-          this.#drop(lost)
+          this.#drop(batch, new Set(details))
           break
         case 'closed':
           this.#closedTo = Number(details[0])
@@ -200,6 +232,8 @@ export class Executor {
           this.#addFull(Number(details[0]), details.slice(1))
           break
         case 'closing':
+          // Whoever closes windows may be gone for good.
+          if (this.#overdue) return
           await clock.sleep(5)
           continue
         case 'shape':
@@ -209,7 +243,7 @@ export class Executor {
         default:
           return
       }
-      batch = await batch.again({ closedTo: this.#closedTo, full: this.#full }, lost)
+      batch = await again(batch)
     }
   }
 
@@ -227,12 +261,22 @@ export class Executor {
     stats.committed(batch.fold.records, entries)
   }
 
-  /** Entries that are not ours any more: another executor has them, or they are done. */
-  #drop(lost: ReadonlySet<string>): void {
-    const kept = this.#queue.filter(({ entry }) => !lost.has(entry.id))
+  /**
+   * Entries that are not ours any more, or are further than we knew: another executor has them, or
+   * the reply to a commit of ours was lost. What is still ours comes back by the next comparison.
+   */
+  #drop(batch: Batch, lost: ReadonlySet<string>): void {
+    for (const { entry } of batch.slices) {
+      if (!lost.has(entry.id)) continue
+      this.#gone.add(entry)
+      this.#held.delete(entry.id)
+    }
+    const kept = this.#queue.filter(({ entry }) => !this.#gone.has(entry))
     this.#queue.splice(0, this.#queue.length, ...kept)
-    for (const id of lost) this.#held.delete(id)
-    this.#options.log.warn('entries were taken over by another executor', { entries: lost.size })
+    this.#options.log.warn('entries were taken over, or are further than known', {
+      entries: lost.size,
+    })
+    this.#comparedAt = -Infinity
     this.#space.fire()
   }
 

@@ -26,6 +26,9 @@ export interface Entry {
   suspects: ReadonlyMap<number, number>
 }
 
+/** An executor holds far fewer entries. */
+const OWN_MAX = 1_000
+
 type StreamReply = [Buffer, [Buffer, Buffer[]][]][] | null
 
 export class Inbox {
@@ -43,13 +46,7 @@ export class Inbox {
 
   /** Makes the mailbox's group and the entries' group where they are missing. */
   async open(): Promise<void> {
-    for (const stream of [this.#keys.entries, this.#keys.mailbox(this.#me)]) {
-      try {
-        await this.#writer.redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM')
-      } catch (error) {
-        if (!/BUSYGROUP/.test((error as Error).message)) throw error
-      }
-    }
+    await this.#writer.call('enter', this.#keys.base, [this.#me])
   }
 
   /** New entries and messages; waits up to `blockMs` for the first. */
@@ -82,30 +79,33 @@ export class Inbox {
     return read
   }
 
-  /** Entries that Redis counts as ours: after an outage some may never have reached us. */
-  async own(): Promise<Entry[]> {
-    const reply = (await this.#writer.redis.callBuffer(
-      'XREADGROUP',
-      'GROUP',
-      GROUP,
-      this.#me,
-      'COUNT',
-      1_000,
-      'STREAMS',
-      this.#keys.entries,
-      '0',
+  /** Entries that Redis counts as ours and that we do not hold: they never reached us. */
+  async own(held: ReadonlySet<string>): Promise<Entry[]> {
+    const { entries, progress, crashes, suspects } = this.#keys
+    const { redis } = this.#writer
+    const pending = await redis.xpending(entries, GROUP, '-', '+', OWN_MAX, this.#me)
+    const missed = new Set((pending as [string][]).map(([id]) => id).filter((id) => !held.has(id)))
+    if (missed.size === 0) return []
+    const reply = (await redis.callBuffer(
+      ...(['XREADGROUP', 'GROUP', GROUP, this.#me, 'COUNT', OWN_MAX] as const),
+      ...(['STREAMS', entries, '0'] as const),
     )) as StreamReply
-    const entries = (reply?.[0]?.[1] ?? [])
+    const found = (reply?.[0]?.[1] ?? [])
       // An entry that was deleted while pending has no fields.
-      .filter(([, fields]) => fields?.length > 0)
+      .filter(([id, fields]) => fields?.length > 0 && missed.has(id.toString()))
       .map(([id, fields]) => entryOf(id, fields))
-    if (entries.length === 0) return []
-    const progress = await this.#writer.redis.hmget(
-      this.#keys.progress,
-      ...entries.map(({ id }) => id),
+    if (found.length === 0) return []
+    const ids = found.map(({ id }) => id)
+    const [parts, deaths, marks] = await Promise.all(
+      [progress, crashes, suspects].map((key) => redis.hmget(key, ...ids)),
     )
     return this.#filled(
-      entries.map((entry, i) => ({ ...entry, cursor: cursorOf(entry, progress[i] ?? '') })),
+      found.map((entry, i) => ({
+        ...entry,
+        cursor: cursorOf(entry, parts![i] ?? ''),
+        crashes: Number(deaths![i] ?? 0),
+        suspects: suspectsOf(marks![i] ?? ''),
+      })),
     )
   }
 

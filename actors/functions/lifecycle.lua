@@ -6,6 +6,17 @@ register('beat', function(keys, args)
   return 1
 end, { 'allow-oom' })
 
+-- enter: makes the groups that an executor reads by, where they are missing. It has to be a
+-- function: when memory is out, XGROUP CREATE by itself is refused, and executors free memory.
+-- args: id
+register('enter', function(keys, args)
+  for _, name in ipairs({ 'entries', 'mailbox:' .. args[1] }) do
+    local made = redis.pcall('XGROUP', 'CREATE', key(keys[1], name), GROUP, '0', 'MKSTREAM')
+    if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
+  end
+  return 1
+end, { 'allow-oom' })
+
 -- leave: an actor ends in order; entries that it still holds go to others without suspicion.
 -- args: id, its last account of itself
 register('leave', function(keys, args)

@@ -350,7 +350,9 @@ test('any records in any order, closed at any moments, come out as the windows t
         }
       }
       const rows = await it.closedRows()
-      const found = rows.map(({ start, group, slots }) => [`${start}|${group}`, slots[0]] as const)
+      const found = rows.map(
+        ({ start, group, slots }) => [`${start}|${group}`, slots[0]!] as [string, number],
+      )
       expect(found).toHaveLength(expected.size)
       expect(new Map(found)).toEqual(expected)
       const starts = rows.map(({ start }) => start)
