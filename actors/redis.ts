@@ -29,6 +29,7 @@ export type FunctionName =
   | 'advance'
   | 'beat'
   | 'enter'
+  | 'mark'
   | 'leave'
   | 'bury'
   | 'lead'

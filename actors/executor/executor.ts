@@ -294,7 +294,7 @@ export class Executor {
 
   async #mark(entry: Entry, offset: number): Promise<void> {
     const { writer, keys, life } = this.#options
-    const mark = () => writer.redis.hset(keys.hand, life.id, `${entry.id}|${offset}`)
+    const mark = () => writer.call('mark', keys.base, [life.id, entry.id, offset])
     // Only where an executor died already is the mark worth waiting for.
     if (entry.crashes > 0) await this.#throughOutages(mark)
     else mark().catch(() => {})

@@ -17,6 +17,12 @@ register('enter', function(keys, args)
   return 1
 end, { 'allow-oom' })
 
+-- mark: the record that an executor has in hand. A function, so that it works when memory is out.
+-- args: id, entry, offset
+register('mark', function(keys, args)
+  return redis.call('HSET', key(keys[1], 'hand'), args[1], args[2] .. '|' .. args[3])
+end, { 'allow-oom' })
+
 -- leave: an actor ends in order; entries that it still holds go to others without suspicion.
 -- args: id, its last account of itself
 register('leave', function(keys, args)

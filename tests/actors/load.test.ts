@@ -144,7 +144,7 @@ describe('the commands', () => {
     [[], { REDIS_URL: 'redis://:canary@host:99999' }, /^executor: REDIS_URL must be [^\n]*\n$/],
     [['nowhere.ts'], {}, /^executor: job file nowhere.ts does not exist\n$/],
   ])('say what is wrong with %p %p', (args, env, said) => {
-    const { exitCode, stderr } = run('actors/executor/main.ts', args, env as Record<string, string>)
+    const { exitCode, stderr } = run('actors/executor/main.ts', args, env)
     expect(stderr.toString()).toMatch(said)
     expect(stderr.toString()).not.toContain('canary')
     expect(exitCode).toBe(2)

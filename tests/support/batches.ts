@@ -126,7 +126,7 @@ function compress(codec: Codec, body: Buffer): Buffer {
     case 'gzip':
       return gzipSync(body)
     case 'snappy':
-      return compressSync(body) as Buffer
+      return compressSync(body)
     case 'xerial':
       return xerial(body)
     case 'lz4':
@@ -143,7 +143,7 @@ function xerial(body: Buffer): Buffer {
   const head = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
   const blocks: Buffer[] = [head]
   for (let at = 0; at < body.length; at += 100) {
-    const block = compressSync(body.subarray(at, at + 100)) as Buffer
+    const block = compressSync(body.subarray(at, at + 100))
     const length = Buffer.alloc(4)
     length.writeInt32BE(block.length)
     blocks.push(length, block)

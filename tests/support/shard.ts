@@ -166,13 +166,29 @@ export class Shard {
     const panes = Object.entries(args.panes ?? {})
     return (await this.call(
       'commit',
-      ...[args.me ?? 'e1', ops, windowSizeMs, windowSlideMs, args.closedTo ?? ''],
-      ...[args.groupsMax ?? 100_000, args.rejectsKept ?? 1_000, 1_000, 'records'],
-      ...[counted, filtered, late, rejected, args.partly ?? 0, args.busyUs ?? 0],
-      ...[slices.length, ...slices.flat()],
-      ...[panes.length, ...panes.flatMap(([start, groups]) => [start, ...groupsOf(groups)])],
-      ...[(args.rejects ?? []).length, ...(args.rejects ?? []).flat()],
-      ...[(args.verdicts ?? []).length, ...(args.verdicts ?? []).flat()],
+      args.me ?? 'e1',
+      ops,
+      windowSizeMs,
+      windowSlideMs,
+      args.closedTo ?? '',
+      args.groupsMax ?? 100_000,
+      args.rejectsKept ?? 1_000,
+      1_000,
+      'records',
+      counted,
+      filtered,
+      late,
+      rejected,
+      args.partly ?? 0,
+      args.busyUs ?? 0,
+      slices.length,
+      ...slices.flat(),
+      panes.length,
+      ...panes.flatMap(([start, groups]) => [start, ...groupsOf(groups)]),
+      (args.rejects ?? []).length,
+      ...(args.rejects ?? []).flat(),
+      (args.verdicts ?? []).length,
+      ...(args.verdicts ?? []).flat(),
     )) as string[]
   }
 
@@ -182,7 +198,13 @@ export class Shard {
     const { delay = 0, idleAfter = 30_000, budget = 400, closedKept = 10_000 } = args
     const reply = await this.call(
       'advance',
-      ...[ops, windowSizeMs, windowSlideMs, delay, idleAfter, budget, closedKept],
+      ops,
+      windowSizeMs,
+      windowSlideMs,
+      delay,
+      idleAfter,
+      budget,
+      closedKept,
     )
     const [watermark, closedTo, more, holder] = reply as [string, string, number, string]
     const number = (text: string) => (text === '' ? null : Number(text))
@@ -257,8 +279,17 @@ function sliceOf(slice: SliceArgs): (string | number)[] {
   const records = slice.records ?? to - from
   const done = slice.done ?? to === entry.to
   return [
-    ...[entry.id, entry.partition, entry.from, entry.to, entry.records, entry.bytes],
-    ...[from, to, slice.max ?? '', records, done ? 1 : 0],
+    entry.id,
+    entry.partition,
+    entry.from,
+    entry.to,
+    entry.records,
+    entry.bytes,
+    from,
+    to,
+    slice.max ?? '',
+    records,
+    done ? 1 : 0,
   ]
 }
 

@@ -24,7 +24,11 @@ describe('open', () => {
       '3',
     ])
     expect(await fields('0:start', '0:next', '0:frontier', '0:high', '1:start')).toEqual([
-      ...['5', '8', '5', '20', '3'],
+      '5',
+      '8',
+      '5',
+      '20',
+      '3',
     ])
   })
 

@@ -43,14 +43,32 @@ describe('a commit', () => {
       entries: 0,
       pending: 0,
       totals: {
-        ...{ appended: 5, committed: 5, counted: 3, filtered: 1, rejected: 1, late: 0 },
-        ...{ waiting: 0, waitingBytes: 0, entriesCommitted: 1, busyUs: 1_234 },
+        appended: 5,
+        committed: 5,
+        counted: 3,
+        filtered: 1,
+        rejected: 1,
+        late: 0,
+        waiting: 0,
+        waitingBytes: 0,
+        entriesCommitted: 1,
+        busyUs: 1_234,
       },
     })
     const [reject] = await it.redis.xrangeBuffer(it.keys.rejects, '-', '+')
     expect(reject![1].map((field) => field.toString('latin1'))).toEqual([
-      ...['topic', 'records', 'p', '0', 'o', '2', 'reason', 'json', 'message', 'no'],
-      ...['value', '\u00ff\u0000'],
+      'topic',
+      'records',
+      'p',
+      '0',
+      'o',
+      '2',
+      'reason',
+      'json',
+      'message',
+      'no',
+      'value',
+      'ÿ\0',
     ])
     const [verdict] = await it.redis.xrange(it.keys.verdicts, '-', '+')
     expect(verdict![1]).toEqual([

@@ -381,7 +381,9 @@ describe('what can’t go on', () => {
     const ended = await until('the end', () => Promise.race([executor.ended, Bun.sleep(10)]), {
       timeoutMs: 3_000,
     })
-    expect(String(ended)).toMatch(/the open windows of job .* were made with other aggregates/)
+    expect((ended as Error).message).toMatch(
+      /the open windows of job .* were made with other aggregates/,
+    )
   })
 
   test('because nobody goes on closing a window does not keep it from draining', async () => {

@@ -329,7 +329,9 @@ describe('windows that are closed', () => {
     expect(counters(folded)).toEqual({ counted: 3, filtered: 0, late: 1, rejected: 0, partly: 2 })
     expect(folded.rejects).toMatchObject([
       {
-        ...{ partition: 3, offset: 0, reason: 'late' },
+        partition: 3,
+        offset: 0,
+        reason: 'late',
         message:
           'event time 1970-01-01T00:00:14.999Z: its windows closed up to 1970-01-01T00:00:20.000Z',
       },

@@ -45,8 +45,21 @@ const leaves = fc.oneof(
   fc.double({ noNaN: true }),
 )
 const names = fc.constantFrom(
-  ...['a', 'b', 'c', 'd', 'e', 'timestamp', 'course', 'lines', 'error', 'other'],
-  ...['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'],
+  'a',
+  'b',
+  'c',
+  'd',
+  'e',
+  'timestamp',
+  'course',
+  'lines',
+  'error',
+  'other',
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'hasOwnProperty',
 )
 /** An object as JSON.parse would make it: `__proto__` is a field like any other. */
 const objectOf = (values: fc.Arbitrary<unknown>) =>
@@ -66,11 +79,16 @@ const json = fc.oneof(
 const nearly = fc.oneof(
   objectOf(leaves).map((more) => ({
     ...(more as object),
-    ...{ timestamp: 1.5, course: 'os', lines: 3, error: null },
+    timestamp: 1.5,
+    course: 'os',
+    lines: 3,
+    error: null,
   })),
   fc.tuple(objectOf(leaves), leaves, leaves, leaves).map(([more, a, b, c]) => ({
     ...(more as object),
-    ...{ a, b, c },
+    a,
+    b,
+    c,
   })),
   fc.tuple(leaves, leaves).map(([c, e]) => ({ a: { b: { c }, d: 1 }, e })),
   json,

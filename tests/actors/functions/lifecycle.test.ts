@@ -42,8 +42,16 @@ describe('a lease', () => {
 
 describe('an end', () => {
   const actor = (id: string) => ({
-    ...{ id, kind: 'executor', pid: 1, host: 'h', state: 'stopped', startedAt: 1, at: 2 },
-    ...{ stoppedAt: 2, reason: 'because', rssBytes: 3 },
+    id,
+    kind: 'executor',
+    pid: 1,
+    host: 'h',
+    state: 'stopped',
+    startedAt: 1,
+    at: 2,
+    stoppedAt: 2,
+    reason: 'because',
+    rssBytes: 3,
   })
 
   test('in order takes lease, mailbox and, with nothing in hand, the name in the group', async () => {
@@ -82,8 +90,19 @@ describe('an end', () => {
 describe('a snapshot', () => {
   test('of a job that never ran is empty', async () => {
     expect(await it.measure()).toMatchObject({
-      ...{ entries: 0, pending: 0, orphaned: 0, partitions: [], watermark: null, closedTo: null },
-      ...{ control: {}, actors: [], leader: '', totals: { appended: 0, busyUs: 0 } },
+      entries: 0,
+      pending: 0,
+      orphaned: 0,
+      partitions: [],
+      watermark: null,
+      closedTo: null,
+      control: {},
+      actors: [],
+      leader: '',
+      totals: {
+        appended: 0,
+        busyUs: 0,
+      },
     })
   })
 
@@ -102,7 +121,11 @@ describe('a snapshot', () => {
       { partition: 1, start: 0, next: 3, frontier: 3, high: 8, maxEventTime: 12_345 },
     ])
     expect(snapshot).toMatchObject({
-      ...{ watermark: 10_000, closedTo: 10_000, control: { max: '2' }, leader: 's1', actors: [] },
+      watermark: 10_000,
+      closedTo: 10_000,
+      control: { max: '2' },
+      leader: 's1',
+      actors: [],
     })
     expect(Math.abs(snapshot.at - snapshot.partitions[1]!.dataAt)).toBeLessThan(60_000)
   })

@@ -27,7 +27,8 @@ async function record(partition: number, max: number | null, group = 'a', slide 
   const pane = paneStart({ windowSizeMs: 0, windowSlideMs: slide }, max)
   const closedTo = await it.redis.hget(it.keys.clock, 'closedTo')
   return it.commit({
-    ...{ slices, panes: { [pane]: { [group]: [1] } } },
+    slices,
+    panes: { [pane]: { [group]: [1] } },
     closedTo: closedTo === null ? null : Number(closedTo),
   })
 }
@@ -325,7 +326,7 @@ test('any records in any order, closed at any moments, come out as the windows t
   )
   await fc.assert(
     fc.asyncProperty(shapes, steps, async ([size, slide], script) => {
-      const shape = { windowSizeMs: size!, windowSlideMs: slide! }
+      const shape = { windowSizeMs: size, windowSlideMs: slide }
       await remake(shape)
       await it.register(0)
       const expected = new Map<string, number>()
@@ -335,16 +336,16 @@ test('any records in any order, closed at any moments, come out as the windows t
           if (step * S < closedTo) continue
           // The delay keeps the records' own times from moving the watermark.
           await it.closeTo(step * S, { budget: 1, delay: 10 ** 12 })
-          closedTo = Math.max(closedTo, Math.floor((step * S) / slide!) * slide!)
+          closedTo = Math.max(closedTo, Math.floor((step * S) / slide) * slide)
           continue
         }
         const [time, group] = step
         const pane = paneStart(shape, time * S)
         // The executor's part: a late record does not come to a pane.
-        if (pane + size! <= closedTo) continue
+        if (pane + size <= closedTo) continue
         expect(await record(0, time * S, group, slide)).toEqual(['ok'])
         for (const start of windowsOfPane(shape, pane)) {
-          if (start + size! <= closedTo) continue
+          if (start + size <= closedTo) continue
           const name = `${start + 0}|${group}`
           expected.set(name, (expected.get(name) ?? 0) + 1)
         }

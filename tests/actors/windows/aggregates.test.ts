@@ -88,7 +88,7 @@ describe('fixed point', () => {
     Number.NaN,
     Infinity,
     -Infinity,
-    1e400,
+    Number('1e400'),
     1e300,
     4_503_599_627.370_496,
     -4_503_599_627.370_496,
@@ -138,7 +138,7 @@ describe('cells', () => {
         const whole = merged(values.map(([value]) => cellsOf(value)))
         const byExecutor = Map.groupBy(values, ([, executor]) => executor)
         const parts = [...byExecutor.values()].map((own) =>
-          merged(own.map(([value]) => cellsOf(value)).reverse()),
+          merged(own.map(([value]) => cellsOf(value)).toReversed()),
         )
         // Two at a time, wherever they stand, until one is left.
         while (parts.length > 1) {
