@@ -153,7 +153,9 @@ export class Batch {
     const together = careful ? 1 : this.#context.job.concurrency
     for (let ended = false; !ended; ) {
       const candidates: Candidate[] = []
-      while (candidates.length < together) {
+      // Records that never come to `work` must not make the commit late or large either.
+      const steps = Math.max(together, CLOCK_EVERY)
+      for (let i = 0; i < steps && candidates.length < together && !this.#heavy; i++) {
         const step = cursor.next()
         ended = step === 'end'
         if (ended) break

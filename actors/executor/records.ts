@@ -3,15 +3,19 @@
  * records. Format: Kafka's "Record Batch" and "Record", version 2.
  */
 import { crc32c } from '@node-rs/crc32'
+import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
 
 const HEADER_BYTES = 61
 /** A batch is refused when it would unpack to more than this. */
 const UNPACKED_BYTES_MAX = 256 * 1024 * 1024
 
+/** Offsets that are told at once, so that a commit stays small also where a large batch is corrupt. */
+const CORRUPT_OFFSETS_MAX = bounds.commitRejectsMax
+
 const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 
-/** A batch that can't be read; its records' offsets are [from, to). */
+/** A batch, or a part of one, that can't be read; its records' offsets are [from, to). */
 export interface CorruptBatch {
   from: number
   to: number
@@ -20,7 +24,8 @@ export interface CorruptBatch {
 
 /**
  * Walks the records of a payload whose offsets are in [from, to). `next()` moves to the next record
- * and fills the fields; it answers 'corrupt' once for each batch that can't be read, and 'end'.
+ * and fills the fields; it answers 'corrupt' for a batch that can't be read, or in parts for a long
+ * one, and 'end'.
  */
 export class RecordCursor {
   /** The record: its offset, Kafka's timestamp (epoch ms), and its value in `buffer`. */
@@ -32,6 +37,8 @@ export class RecordCursor {
   end = -1
   corrupt: CorruptBatch | null = null
 
+  /** Up to here the batch at hand is corrupt; what of it was not told yet begins at #from. */
+  #corruptTo = -1
   readonly #payload: Buffer
   readonly #to: number
   #from: number
@@ -50,6 +57,9 @@ export class RecordCursor {
   }
 
   next(): 'record' | 'corrupt' | 'end' {
+    if (this.corrupt && this.#from < this.#corruptTo) {
+      return this.#refuse(this.#from, this.#corruptTo, this.corrupt.message)
+    }
     for (;;) {
       if (this.#left === 0 && !this.#openBatch()) {
         if (!this.corrupt) return 'end'
@@ -166,8 +176,10 @@ export class RecordCursor {
   }
 
   #refuse(from: number, to: number, message: string): 'corrupt' {
-    this.corrupt = { from, to: Math.min(to, this.#to), message }
-    this.#from = Math.max(this.#from, to)
+    this.#corruptTo = Math.min(to, this.#to)
+    const end = Math.min(this.#corruptTo, from + CORRUPT_OFFSETS_MAX)
+    this.corrupt = { from, to: end, message }
+    this.#from = Math.max(this.#from, end === this.#corruptTo ? to : end)
     return 'corrupt'
   }
 }

@@ -160,3 +160,41 @@ test('seen tells the high watermarks and learns the frontiers', async () => {
   expect(await it.call('seen', 0, 40, 1, 90)).toEqual(['0', '0', '1', '50'])
   expect(await fields('0:high', '1:high')).toEqual(['40', '90'])
 })
+
+describe('a large payload', () => {
+  const aside = (from: number, to: number) => it.keys.payload(0, from, to)
+
+  test('lies beside the stream, for good once it is appended, and goes with its entry', async () => {
+    await it.register(0)
+    await it.redis.set(aside(0, 5), 'large', 'PX', 60_000)
+    expect(await it.append(0, 0, [{ from: 0, to: 5, payload: '' }])).toEqual([1, 5, 5, 0, 0])
+    expect(await it.redis.pttl(aside(0, 5))).toBe(-1)
+    const [entry] = await it.read('e1')
+    expect(entry).toMatchObject({ from: 0, to: 5, bytes: 5 })
+    await it.commit({ slices: [{ entry: entry!, to: 3 }] })
+    expect(await it.redis.exists(aside(0, 5))).toBe(1)
+    await it.commit({ slices: [{ entry: entry!, from: 3 }] })
+    expect(await it.redis.exists(aside(0, 5))).toBe(0)
+    expect((await it.measure()).totals.waitingBytes).toBe(0)
+  })
+
+  test('that is not there any more refuses the whole append', async () => {
+    await it.register(0)
+    await it.redis.set(aside(0, 5), 'large', 'PX', 60_000)
+    const before = await it.everything()
+    const entries = [
+      { from: 0, to: 5, payload: '' },
+      { from: 5, to: 9, payload: '' },
+    ]
+    expect(await it.append(0, 0, entries)).toEqual([2, aside(5, 9)])
+    expect(await it.everything()).toBe(before)
+  })
+
+  test('of a bridge that is behind expires', async () => {
+    await it.register(0)
+    await it.append(0, 0, [{ from: 0, to: 5 }])
+    await it.redis.set(aside(0, 5), 'large', 'PX', 60_000, 'NX')
+    expect(await it.append(0, 0, [{ from: 0, to: 5, payload: '' }])).toEqual([0, '5'])
+    expect(await it.redis.pttl(aside(0, 5))).toBeGreaterThan(0)
+  })
+})

@@ -257,6 +257,58 @@ describe('executors', () => {
   })
 })
 
+describe('a commit stays small', () => {
+  /** The numbers of rejects in each commit, as the counters in Redis move. */
+  async function rejectsOfCommits(job: Job): Promise<number[]> {
+    const counts: number[] = []
+    let last = 0
+    const tamper: Tamper = async (name, call) => {
+      const reply = await call()
+      if (name !== 'commit') return reply
+      const { rejected } = (await it.measure()).totals
+      counts.push(rejected - last)
+      last = rejected
+      return reply
+    }
+    await start(job, { tamper })
+    await drained()
+    return counts
+  }
+
+  test.each([
+    ['without work', {}],
+    ['with work, one at a time', { work: waits(0) }],
+    ['with work, many at once', { work: waits(0), concurrency: 8 }],
+  ])('where nothing is JSON, %s', async (_, change) => {
+    await it.register(0)
+    const bad = Array.from({ length: 2_000 }, (_, offset) => ({ offset, value: '{' }))
+    await it.append(0, 0, [{ from: 0, to: 2_000, payload: encodeBatch(bad, { codec: 'gzip' }) }])
+    const counts = await rejectsOfCommits(jobNamed(it.name, change))
+    expect(Math.max(...counts)).toBeLessThan(300)
+    expect((await it.measure()).totals).toMatchObject({ committed: 2_000, rejected: 2_000 })
+  })
+
+  test.each([
+    ['without work', {}],
+    ['with work', { work: waits(0), concurrency: 8 }],
+  ])('where a large batch is corrupt, %s', async (_, change) => {
+    await it.register(0)
+    const damaged = encodeBatch(recordsOf(0, 1_000))
+    damaged[80]! ^= 1
+    const payload = Buffer.concat([damaged, encodeBatch(recordsOf(1_000, 10))])
+    await it.append(0, 0, [{ from: 0, to: 1_010, payload }])
+    const job = jobNamed(it.name, change)
+    const counts = await rejectsOfCommits(job)
+    expect(Math.max(...counts)).toBeLessThan(300)
+    expect((await it.measure()).totals).toMatchObject({ committed: 1_010, rejected: 1_000 })
+    expect(await windows(job)).toEqual(reference([1_010], new Set(Array(1_000).keys())))
+    const offsets = (await it.redis.xrange(it.keys.rejects, '-', '+')).map(
+      ([, fields]) => fields[5],
+    )
+    expect(offsets).toEqual([...Array(1_000).keys()].map(String))
+  })
+})
+
 /** Lets the n-th commit happen and takes its reply. */
 function losing(...commits: number[]): Tamper {
   let count = 0

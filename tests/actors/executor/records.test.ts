@@ -155,6 +155,22 @@ describe('damage', () => {
     },
   )
 
+  test('of a large batch is told in parts, as many as a commit can take', () => {
+    const own = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => ({ offset: from + i, value: null }))
+    const damaged = encodeBatch(own(0, 450))
+    damaged[70]! ^= 1
+    const payload = Buffer.concat([damaged, encodeBatch(records(450, 1))])
+    const spans = (from: number, to: number) =>
+      walk(payload, from, to).map((step) => ('corrupt' in step ? step.corrupt : step.offset))
+    expect(spans(0, 451)).toEqual([[0, 200], [200, 400], [400, 450], 450])
+    expect(spans(100, 350)).toEqual([
+      [100, 300],
+      [300, 350],
+    ])
+    expect(spans(450, 451)).toEqual([450])
+  })
+
   test('of a record’s length leaves the records before it', () => {
     const batch = encodeBatch(records(0, 4))
     // Records of one length each: 10 bytes with their length byte.
