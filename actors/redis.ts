@@ -91,13 +91,14 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
 
 /** Waits until the server answers, without limit unless the signal ends it. */
 export async function untilReady(store: Store, signal?: AbortSignal): Promise<void> {
-  while (!signal?.aborted) {
+  // The connection is mostly there after a millisecond or two, and an actor starts with this.
+  for (let waitMs = 2; !signal?.aborted; waitMs = Math.min(waitMs * 2, 100)) {
     try {
       await store.redis.ping()
       return
     } catch (error) {
       if (!isOutage(error)) throw error
-      await systemClock.sleep(100, signal)
+      await systemClock.sleep(waitMs, signal)
     }
   }
 }
