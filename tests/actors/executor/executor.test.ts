@@ -270,8 +270,9 @@ describe('a commit stays small', () => {
       last = rejected
       return reply
     }
-    await start(job, { tamper })
+    const executor = await start(job, { tamper })
     await drained()
+    await executor.drain()
     return counts
   }
 
