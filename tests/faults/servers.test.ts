@@ -14,7 +14,7 @@ import { expectExact, produce } from './load.ts'
 import { type MonitorOptions, watch } from './monitor.ts'
 
 /** Longer than every lease and than the time that a Redis command may take. */
-const OUTAGE_MS = 8_000 * scale
+const OUTAGE_MS = 6_000 * scale
 const RATE = 4_000
 const EXECUTORS_MAX = 4
 
