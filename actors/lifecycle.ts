@@ -107,6 +107,7 @@ export class Lifecycle {
       records: 0,
       entries: 0,
       busyMs: 0,
+      cpuMs: 0,
       busy: null,
       recordsPerSecond: null,
       delays: [],

@@ -34,6 +34,8 @@ export const actorSchema = v.object({
   records: v.optional(v.number(), 0),
   entries: v.optional(v.number(), 0),
   busyMs: v.optional(v.number(), 0),
+  /** Executors: processor time since it began to work; more than half of `busyMs` is CPU-bound. */
+  cpuMs: v.optional(v.number(), 0),
   /** Executors: over the last seconds. `busy` is a share, 0 to 1. */
   busy: v.optional(v.nullable(v.number()), null),
   recordsPerSecond: v.optional(v.nullable(v.number()), null),

@@ -53,6 +53,20 @@ export function backlogOf(snapshot: Snapshot | null, at: number): Observation {
   }
 }
 
+/**
+ * How many executors the machine can keep busy: as many as it has cores where their time goes into
+ * computing, any number (null) where it goes into waiting, or where too little was done to tell.
+ * More than that only take the cores from each other, and from Kafka and Redis.
+ */
+export function usefulExecutors(
+  executors: readonly { busyMs: number; cpuMs: number }[],
+  cores: number,
+): number | null {
+  const busyMs = executors.reduce((sum, one) => sum + one.busyMs, 0)
+  const cpuMs = executors.reduce((sum, one) => sum + one.cpuMs, 0)
+  return busyMs >= 300 && cpuMs > 0.6 * busyMs ? cores : null
+}
+
 /** Σ max(0, high − next) over partitions; null before the bridge's first news and when it is old. */
 export function kafkaLagOf(partitions: readonly PartitionState[], at: number): number | null {
   if (partitions.length === 0) return null

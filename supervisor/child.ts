@@ -102,6 +102,7 @@ export function accountOf(
     records: 0,
     entries: 0,
     busyMs: 0,
+    cpuMs: 0,
     busy: null,
     recordsPerSecond: null,
     delays: [],

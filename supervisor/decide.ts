@@ -89,7 +89,8 @@ function stepOut(fleet: Fleet, history: History, now: number): Step | null {
   const arrivals = arrivalsPerSecond(history.moments, scaling.arrivalsFastMs)
   const need = executorsNeeded(backlog, arrivals, rate)
   const size = need === null || !ran ? 1 : ran.size * 2
-  const to = Math.min(fleet.target + size, need ?? Number.POSITIVE_INFINITY, fleet.max)
+  const most = Math.min(fleet.max, fleet.useful ?? Number.POSITIVE_INFINITY)
+  const to = Math.min(fleet.target + size, need ?? Number.POSITIVE_INFINITY, most)
   if (to <= fleet.target) return null
   const seconds = drainSeconds(backlog, fleet.target, rate)
   const drain = seconds === null ? 'nothing done yet' : `${round(seconds)} s of work`
@@ -148,6 +149,7 @@ function inputsOf(policy: Policy, fleet: Fleet, history: History): DecisionInput
     policy,
     min: fleet.min,
     max: fleet.max,
+    useful: fleet.useful,
     running: fleet.running,
     backlog: known && known.backlog,
     arrivalsPerSecond: orNull(arrivals),

@@ -33,6 +33,8 @@ export interface Fleet {
   min: number
   max: number
   paused: boolean
+  /** Executors beyond which no more work gets done on this machine; null where nothing says so. */
+  useful: number | null
 }
 
 export type DecisionInputs = Record<string, number | string | null>

@@ -6,6 +6,7 @@
  * Leads by a lease; stands by without children. What fails for Redis's sake holds everything as it
  * is. Shuts down in order: executors, bridge, web, lease.
  */
+import { availableParallelism } from 'node:os'
 import type { Clock } from '../actors/clock.ts'
 import { messageOf } from '../actors/errors.ts'
 import type { Job } from '../actors/job.ts'
@@ -13,7 +14,7 @@ import type { Keys } from '../actors/keys.ts'
 import type { Log } from '../actors/log.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
-import { backlogOf } from './backlog.ts'
+import { backlogOf, usefulExecutors } from './backlog.ts'
 import type { Spawn } from './child.ts'
 import { advance } from './closing.ts'
 import { beginControl, type InitialLimits, type Limits, limitsOf } from './control.ts'
@@ -182,6 +183,10 @@ export class Supervisor {
       target: this.#target,
       running: living.filter(({ actor }) => actor?.state === 'running').length,
       executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
+      useful: usefulExecutors(
+        living.flatMap(({ actor }) => actor ?? []),
+        availableParallelism(),
+      ),
       ...this.#limits,
     }
   }

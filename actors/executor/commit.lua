@@ -75,6 +75,10 @@ local function obstacle(base, me, slices, panes, shape)
   if #lost > 1 then return lost end
   local clock = map(redis.call('HGETALL', key(base, 'clock')))
   local closing, closedTo = tonumber(clock.closing or ''), tonumber(clock.closedTo or '')
+  if shape.closedTo and shape.closedTo > (closedTo or -math.huge) then
+    -- Redis came back older than the executor knew it: what was late by then may not be late now.
+    return { 'closed', closedTo and int(closedTo) or '' }
+  end
   for _, pane in ipairs(panes) do
     if closing and pane.start < closing and pane.start >= closing - shape.size then
       return { 'closing' }
@@ -183,7 +187,7 @@ end
 --       pane at the most, rejects kept, verdicts kept, topic; counted, filtered, late, rejected,
 --       partly, busy µs; slices, panes, rejects, verdicts, each behind its number
 -- reply: {'ok'} | {'lost', id, …} not ours, or further than we knew: drop them
---        | {'closed', closedTo} a window closed meanwhile: fold again | {'closing'}: again soon
+--        | {'closed', closedTo or ''} not what the executor went by: fold again | {'closing'}: again soon
 --        | {'full', pane, group, …}: reject these groups' records | {'shape'} another job's panes
 register('commit', function(keys, args)
   local base = keys[1]

@@ -226,7 +226,7 @@ export class Executor {
           this.#drop(batch, new Set(details))
           break
         case 'closed':
-          this.#closedTo = Number(details[0])
+          this.#closedTo = details[0] === '' ? null : Number(details[0])
           break
         case 'full':
           this.#addFull(Number(details[0]), details.slice(1))

@@ -12,6 +12,8 @@ export class Stats {
   busyMs = 0
   /** Milliseconds of work per record, learned; null before the first. */
   costMs: number | null = null
+  /** Processor time of starting is not the work's. */
+  readonly #cpuBefore = process.cpuUsage()
   #samples: { at: number; records: number; busyMs: number }[] = []
   #delays = emptyDelays()
   #earlier = emptyDelays()
@@ -45,11 +47,17 @@ export class Stats {
       records: this.records,
       entries: this.entries,
       busyMs: Math.round(this.busyMs),
+      cpuMs: this.#cpuMs(),
       busy: first && spanMs > 0 ? Math.min(1, (this.busyMs - first.busyMs) / spanMs) : null,
       recordsPerSecond:
         first && spanMs > 0 ? ((this.records - first.records) * 1_000) / spanMs : null,
       delays: trimmed(this.#delays.map((count, bucket) => count + this.#earlier[bucket]!)),
     }
+  }
+
+  #cpuMs(): number {
+    const { user, system } = process.cpuUsage(this.#cpuBefore)
+    return Math.round((user + system) / 1_000)
   }
 
   /** Two halves of which the older is dropped: what is told covers the last 5 to 10 s. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { usefulExecutors } from '../../supervisor/backlog.ts'
 import { decide } from '../../supervisor/decide.ts'
 import { emptyHistory, observe, scaling } from '../../supervisor/history.ts'
 import type { Fleet } from '../../supervisor/reasons.ts'
@@ -12,6 +13,7 @@ const fleet = (given: Partial<Fleet> = {}): Fleet => ({
   min: 0,
   max: 4,
   paused: false,
+  useful: null,
   ...given,
 })
 
@@ -106,6 +108,32 @@ describe('the demonstration', () => {
     expect(descent[0]![0]).toBeGreaterThanOrEqual(69.5)
     expect(descent[1]![0] - descent[0]![0]).toBeGreaterThanOrEqual(2)
     expect(descent[1]![0]).toBeLessThan(75)
+  })
+})
+
+describe('work that computes', () => {
+  test('is given as many executors as there are cores; work that waits, as many as it needs', () => {
+    expect(usefulExecutors([{ busyMs: 1_000, cpuMs: 900 }], 2)).toBe(2)
+    expect(usefulExecutors([{ busyMs: 1_000, cpuMs: 100 }], 2)).toBeNull()
+  })
+
+  test('says nothing before enough of it was done', () => {
+    expect(usefulExecutors([], 2)).toBeNull()
+    expect(usefulExecutors([{ busyMs: 100, cpuMs: 100 }], 2)).toBeNull()
+  })
+
+  test('is not scaled out beyond what is useful, however much waits', () => {
+    const backlogged = (useful: number | null) => {
+      let history = emptyHistory
+      const view = fleet({ target: 2, running: 2, useful })
+      for (let at = 0; at <= 5_000; at += 250) {
+        const observation = { ...waiting(100_000), at, committed: at / 100, busyUs: at * 2_000 }
+        history = observe(history, view, observation)
+      }
+      return decide('backlog', view, history, 5_000).to
+    }
+    expect(backlogged(2)).toBe(2)
+    expect(backlogged(null)).toBeGreaterThan(2)
   })
 })
 

@@ -96,6 +96,7 @@ function fleetOf(
     min: world.min ?? 0,
     max: world.max ?? 4,
     paused: false,
+    useful: null,
     ...world.control?.(at),
   }
 }

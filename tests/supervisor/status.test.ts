@@ -51,6 +51,7 @@ const actor = (given: Partial<Known> = {}): Known => ({
   records: 0,
   entries: 0,
   busyMs: 0,
+  cpuMs: 0,
   busy: 0.5,
   recordsPerSecond: 10,
   delays: [],
