@@ -27,9 +27,9 @@ export const bounds = {
   /** Work between two commits of an executor. */
   commitWorkMs: 50,
   /** What one commit may carry, so that it stays under 10 ms in Redis. */
-  commitGroupsMax: 1_000,
+  commitGroupsMax: 500,
   commitRejectsMax: 200,
-  commitEntriesMax: 128,
+  commitEntriesMax: 32,
   /** Work that an executor may hold in read-ahead. */
   readAheadMs: 100,
   readAheadEntriesMax: 32,
@@ -45,7 +45,7 @@ export const bounds = {
   verdictsKept: 100_000,
   closedEntriesKept: 10_000,
   /** Groups that one call of the close function handles. */
-  closeGroupsMax: 400,
+  closeGroupsMax: 250,
   decisionsKept: 1_000,
   /** A partition is idle when it is at Kafka's end, finished, and brought nothing for this long. */
   idleAfterMs: 30_000,

@@ -48,6 +48,8 @@ interface Round {
   cpuMicros: Record<string, number>
   peakBytes: number
   redisGrowthBytes: number
+  /** The longest that one command held Redis, by its own slow log; ms. */
+  redisLongestMs: number
 }
 
 await runMain('bench', async () => {
@@ -95,6 +97,8 @@ async function playRound(
   const store = openStore(config, createLog('bench', 'error'))
   await untilReady(store)
   await store.redis.flushall()
+  await store.redis.config('SET', 'slowlog-log-slower-than', 1_000, 'slowlog-max-len', 1_000)
+  await store.redis.slowlog('RESET')
   const before = await usedMemory(store)
   const usage = new Usage({ kafka: services.kafka.pid, redis: services.redis.pid })
   const started = systemClock.elapsed()
@@ -105,7 +109,9 @@ async function playRound(
   )
   usage.follow('supervisor', supervisor.pid)
   const timing = await untilCommitted(store, count, started, usage)
-  const result = { ...timing, cpuMicros: usage.microsPer(count), peakBytes: usage.peakBytes }
+  const redisLongestMs = await longestMs(store)
+  const cpuMicros = usage.microsPer(count)
+  const result = { ...timing, cpuMicros, peakBytes: usage.peakBytes, redisLongestMs }
   await run(children, ['verify/main.ts', '--wait', '60'])
   const redisGrowthBytes = (await usedMemory(store)) - before
   await children.end(supervisor)
@@ -132,6 +138,11 @@ async function run(children: Children, parts: string[]): Promise<void> {
   if (code !== 0) throw new RefusalError(`${parts[0]} ended with code ${code}`)
 }
 
+async function longestMs(store: Store): Promise<number> {
+  const entries = (await store.redis.slowlog('GET', 1_000)) as [number, number, number][]
+  return Math.max(0, ...entries.map(([, , micros]) => micros)) / 1_000
+}
+
 async function usedMemory(store: Store): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(await store.redis.info('memory'))?.[1] ?? 0)
 }
@@ -152,6 +163,7 @@ function describe(round: Round, count: number): string {
     `${Math.round(count / round.seconds).toLocaleString('en')}/s from start to end`,
     `first result after ${round.firstResultSeconds.toFixed(2)} s`,
     `peak ${(round.peakBytes / 2 ** 20).toFixed(0)} MiB in all actors`,
+    `longest Redis call ${round.redisLongestMs.toFixed(1)} ms`,
     `Redis +${(round.redisGrowthBytes / 2 ** 20).toFixed(1)} MiB afterwards, windows included`,
   ].join(', ')
 }

@@ -6,7 +6,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** USER_HZ is 100 on every Linux that Bun runs on. */
 const MICROS_PER_TICK = 10_000
-const PAGE_BYTES = 4_096
+/** The kernel walks a process's pages to sum them up: not at every sample. */
+const MEMORY_EVERY = 8
 
 interface Seen {
   name: string
@@ -14,11 +15,15 @@ interface Seen {
 }
 
 export class Usage {
-  /** The most memory that all actors together had resident; servers are not counted. */
+  /**
+   * The most memory that all actors together had, servers not counted: the sum of proportional set
+   * sizes, in which pages that processes share (Bun's own code) count once.
+   */
   peakBytes = 0
   readonly #servers: Record<string, number>
   readonly #ticksBefore: Record<string, number> = {}
   readonly #seen = new Map<number, Seen>()
+  #samples = 0
   #root: { name: string; pid: number } | null = null
 
   /** Servers that ran before: what they used until now is left out. */
@@ -45,13 +50,14 @@ export class Usage {
     for (let pass = 0; pass < 3; pass++) {
       for (const { pid, parent } of stats) if (family.has(parent)) family.add(pid)
     }
-    let bytes = 0
-    for (const { pid, ticks, rssBytes } of stats) {
+    for (const { pid, ticks } of stats) {
       if (!family.has(pid)) continue
-      bytes += rssBytes
       const known = this.#seen.get(pid)
       this.#seen.set(pid, { name: known?.name ?? roleOf(pid, this.#root), ticks })
     }
+    this.#samples++
+    if (this.#samples % MEMORY_EVERY !== 1) return
+    const bytes = [...family].reduce((sum, pid) => sum + proportionalBytes(pid), 0)
     this.peakBytes = Math.max(this.peakBytes, bytes)
   }
 
@@ -87,8 +93,11 @@ function readStat(pid: number) {
     pid,
     parent: fields[1]!,
     ticks: fields[11]! + fields[12]!,
-    rssBytes: fields[21]! * PAGE_BYTES,
   }
+}
+
+function proportionalBytes(pid: number): number {
+  return Number(/^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? '')?.[1] ?? 0) * 1_024
 }
 
 function read(file: string): string | null {
