@@ -27,7 +27,7 @@ export class Frontiers {
     this.#options = options
   }
 
-  /** `high`: partition → the end of what can be read. Rejects while either server is away. */
+  /** `high`: partition → the end of what can be read. Rejects while Redis is away. */
   async exchange(high: Map<number, number>): Promise<void> {
     const { store, keys } = this.#options
     const reply = (await store.call('seen', keys.base, [...high].flat())) as string[]
@@ -42,11 +42,13 @@ export class Frontiers {
     if (state === this.#told) return
     try {
       await kafka.commitOffsets(groupIdOf(job), frontiers)
+      this.#told = state
     } catch (error) {
-      if (isKafkaOutage(error)) throw error
+      // Nobody of ours waits for it; an outage is told by the fetches, and the next look asks again.
+      if (isKafkaOutage(error)) return
       log.warn('Kafka did not take the group offsets', { error: messageOf(error) })
+      this.#told = state
     }
-    this.#told = state
   }
 }
 
