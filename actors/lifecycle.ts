@@ -8,7 +8,7 @@ import { bounds } from './config.ts'
 import { messageOf } from './errors.ts'
 import type { Keys } from './keys.ts'
 import type { Log } from './log.ts'
-import type { Actor, ActorState } from './messages.ts'
+import { type Actor, type ActorState, noWork } from './messages.ts'
 import { isOutage, type Store } from './redis.ts'
 
 const transitions: Record<ActorState, readonly ActorState[]> = {
@@ -104,13 +104,7 @@ export class Lifecycle {
       stoppedAt: this.#state === 'stopped' ? now : null,
       reason: this.#reason,
       rssBytes: process.memoryUsage.rss(),
-      records: 0,
-      entries: 0,
-      busyMs: 0,
-      cpuMs: 0,
-      busy: null,
-      recordsPerSecond: null,
-      delays: [],
+      ...noWork,
       ...account?.(),
     }
   }

@@ -44,6 +44,17 @@ export const actorSchema = v.object({
 })
 export type Actor = v.InferOutput<typeof actorSchema>
 
+/** What an actor that has done nothing, or does not count, says of its work. */
+export const noWork = {
+  records: 0,
+  entries: 0,
+  busyMs: 0,
+  cpuMs: 0,
+  busy: null,
+  recordsPerSecond: null,
+  delays: [],
+} satisfies Partial<Actor>
+
 /** Upper bounds in ms of the buckets of `delays`: 1 ms × 2^(k/4), up to about 18 hours. */
 export const delayBucketsMs: readonly number[] = Array.from({ length: 105 }, (_, k) => 2 ** (k / 4))
 

@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../actors/clock.ts'
 import { newActorId } from '../actors/lifecycle.ts'
-import type { Actor } from '../actors/messages.ts'
+import { type Actor, noWork } from '../actors/messages.ts'
 
 export interface Child {
   id: string
@@ -99,13 +99,7 @@ export function accountOf(
     stoppedAt: end?.at ?? null,
     reason: end?.reason ?? null,
     rssBytes: 0,
-    records: 0,
-    entries: 0,
-    busyMs: 0,
-    cpuMs: 0,
-    busy: null,
-    recordsPerSecond: null,
-    delays: [],
+    ...noWork,
   }
 }
 

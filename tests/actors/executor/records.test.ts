@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { RecordCursor } from '../../../actors/executor/records.ts'
 import { type BatchRecord, type Codec, encodeBatch, sealed } from '../../support/batches.ts'
@@ -222,5 +223,27 @@ describe('damage', () => {
       ),
       { numRuns: 2_000 },
     )
+  })
+})
+
+describe('a batch that would unpack to far too much', () => {
+  const header = encodeBatch(records(0, 1), { codec: 'none' }).subarray(0, 61)
+  const withData = (codec: number, data: Buffer) => {
+    const batch = Buffer.concat([header, data])
+    batch.writeInt32BE(batch.length - 12, 8)
+    batch.writeInt16BE(codec, 21)
+    return sealed(batch)
+  }
+  const zeros = () => Buffer.alloc(257 * 2 ** 20)
+
+  test.each([
+    ['gzip', () => withData(1, gzipSync(zeros(), { level: 1 }))],
+    ['snappy', () => withData(2, Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0]))],
+    ['zstd', () => withData(4, zstdCompressSync(zeros()))],
+  ])('%s: is refused before it does', (_, make) => {
+    const cursor = new RecordCursor(make(), 0, 1)
+    expect(cursor.next()).toBe('corrupt')
+    expect(cursor.corrupt?.message).toMatch(/larger than|too much/)
+    expect(cursor.next()).toBe('end')
   })
 })
