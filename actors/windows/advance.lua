@@ -1,6 +1,7 @@
 -- The watermark that the ledger allows now; nil where a partition holds it.
 -- A partition is idle when the bridge has read to Kafka's end, everything is finished, and nothing
--- has come for idleAfter. Is every one idle, event time goes on with the clock from the last record.
+-- has come for idleAfter; or when all that it ever brought was rejected, so that it has no event
+-- time to wait for: one broken producer must not keep everybody's windows open. Is every one idle, event time goes on with the clock from the last record.
 local function watermarkOf(base, delay, idleAfter)
   local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
   local time = now()
@@ -15,7 +16,8 @@ local function watermarkOf(base, delay, idleAfter)
         and time - tonumber(ledger[p .. ':seenAt']) < 5000
       if max and (not greatest or max > greatest) then greatest = max end
       if not lastData or dataAt > lastData then lastData = dataAt end
-      if not (atEnd and time - dataAt >= idleAfter) then
+      local barren = not max and tonumber(next) > tonumber(ledger[p .. ':start'])
+      if not (atEnd and (barren or time - dataAt >= idleAfter)) then
         running = true
         if not max then
           unread, holder = true, p

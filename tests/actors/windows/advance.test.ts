@@ -55,6 +55,16 @@ describe('the watermark', () => {
     expect(await it.advance()).toMatchObject({ watermark: null, closedTo: null, holder: '1' })
   })
 
+  test('is not held by a partition that brought nothing but rejects, once it is read', async () => {
+    await it.register(0, 0)
+    await record(0, 90 * S)
+    await record(1, null)
+    expect((await it.advance()).watermark).toBe(90 * S)
+    await record(0, 95 * S)
+    await it.append(1, 1, [{ from: 1, to: 2 }])
+    expect(await it.advance()).toMatchObject({ watermark: 90 * S, holder: '1' })
+  })
+
   test('is of what is finished without a gap, however far others are', async () => {
     await it.register(0)
     await it.append(0, 0, [
