@@ -116,12 +116,13 @@ export class Executor {
 
   async #read(room: number): Promise<void> {
     const { entries, messages } = await this.#inbox.read(room, bounds.readBlockMs)
-    this.#accept(entries)
     let claim = entries.length === 0 && messages.length === 0
+    // First of all: fetching payloads can fail, and messages come only once.
     for (const message of messages) {
       if (message.kind === 'drain') this.#options.life.drain(message.reason)
       if (message.kind === 'claim') claim = true
     }
+    this.#accept(await this.#inbox.filled(entries))
     if (claim && !this.#draining) this.#accept(await this.#inbox.claim())
   }
 

@@ -49,7 +49,7 @@ export class Inbox {
     await this.#writer.call('enter', this.#keys.base, [this.#me])
   }
 
-  /** New entries and messages; waits up to `blockMs` for the first. */
+  /** New entries, not yet `filled`, and messages; waits up to `blockMs` for the first. */
   async read(count: number, blockMs: number): Promise<{ entries: Entry[]; messages: Message[] }> {
     const { entries } = this.#keys
     const mailbox = this.#keys.mailbox(this.#me)
@@ -71,9 +71,9 @@ export class Inbox {
     const read: { entries: Entry[]; messages: Message[] } = { entries: [], messages: [] }
     for (const [stream, items] of reply ?? []) {
       if (stream.toString() === entries) {
-        read.entries = await this.#filled(items.map(([id, fields]) => entryOf(id, fields)))
+        read.entries = items.map(([id, fields]) => entryOf(id, fields))
       } else {
-        read.messages.push(...(await this.#takeMessages(items)))
+        read.messages = this.#takeMessages(items)
       }
     }
     return read
@@ -99,7 +99,7 @@ export class Inbox {
     const [parts, deaths, marks] = await Promise.all(
       [progress, crashes, suspects].map((key) => redis.hmget(key, ...ids)),
     )
-    return this.#filled(
+    return this.filled(
       found.map((entry, i) => ({
         ...entry,
         cursor: cursorOf(entry, parts![i] ?? ''),
@@ -124,14 +124,14 @@ export class Inbox {
         suspects: suspectsOf(suspects.toString()),
       }
     })
-    return this.#filled(entries)
+    return this.filled(entries)
   }
 
   /**
    * Fetches the payloads that lie beside the stream. One that is gone went with its entry, which
    * another executor has finished meanwhile.
    */
-  async #filled(entries: Entry[]): Promise<Entry[]> {
+  async filled(entries: Entry[]): Promise<Entry[]> {
     const large = entries.filter(({ payload }) => payload.length === 0)
     if (large.length === 0) return entries
     const names = large.map(({ partition, from, to }) => this.#keys.payload(partition, from, to))
@@ -165,11 +165,12 @@ export class Inbox {
     await this.#writer.redis.xadd(this.#keys.mailbox(this.#me), '*', 'm', '{"kind":"claim"}')
   }
 
-  async #takeMessages(items: [Buffer, Buffer[]][]): Promise<Message[]> {
+  #takeMessages(items: [Buffer, Buffer[]][]): Message[] {
     const mailbox = this.#keys.mailbox(this.#me)
     const ids = items.map(([id]) => id.toString())
-    await this.#writer.redis.xack(mailbox, GROUP, ...ids)
-    await this.#writer.redis.xdel(mailbox, ...ids)
+    // Only tidying up: a message counts from here on, and the mailbox goes with its actor.
+    this.#writer.redis.xack(mailbox, GROUP, ...ids).catch(() => 0)
+    this.#writer.redis.xdel(mailbox, ...ids).catch(() => 0)
     return items.flatMap(([, fields]) => {
       const text = fields[1]?.toString() ?? ''
       const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), messageSchema), text)
