@@ -51,7 +51,6 @@ interface Broker {
   lookupRequest(apiKey: number, definition: unknown): (request: object) => Protocol
   connectionPool: { send(protocol: Protocol): Promise<unknown> }
   offsetCommit(request: object): Promise<unknown>
-  disconnect(): Promise<void>
 }
 interface Cluster {
   connect(): Promise<void>
@@ -156,7 +155,7 @@ export class RawKafka {
       decode: (raw: Buffer) => Promise.resolve(decodeFetch(raw, offsets)),
       parse: (data: unknown) => Promise.resolve(data),
     }
-    const answer = await this.#send(broker, { ...protocol, response })
+    const answer = await broker.connectionPool.send({ ...protocol, response })
     return (answer as { partitions: FetchedPartition[] }).partitions
   }
 
@@ -178,18 +177,8 @@ export class RawKafka {
 
   async #topicId(): Promise<string> {
     const broker = await this.#cluster.findControllerBroker()
-    const answer = await this.#send(broker, topicIdRequest(this.#topic))
+    const answer = await broker.connectionPool.send(topicIdRequest(this.#topic))
     return (answer as { id: string }).id
-  }
-
-  async #send(broker: Broker, protocol: Protocol): Promise<unknown> {
-    try {
-      return await broker.connectionPool.send(protocol)
-    } catch (error) {
-      // As kafkajs does for its own calls: a closed connection is opened afresh by the next one.
-      if ((error as Error).name === 'KafkaJSConnectionClosedError') await broker.disconnect()
-      throw error
-    }
   }
 }
 

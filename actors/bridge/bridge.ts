@@ -13,7 +13,7 @@ import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
 import { RefusalError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import type { FetchedPartition, RawKafka } from '../kafka.ts'
+import type { FetchedPartition, RawKafka, TopicInfo } from '../kafka.ts'
 import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Lifecycle } from '../lifecycle.ts'
@@ -28,7 +28,8 @@ export interface BridgeOptions {
   job: Job
   keys: Keys
   store: Store
-  kafka: RawKafka
+  /** A client of its own for each session: what is left of a broken connection goes with it. */
+  connect: () => RawKafka
   /** Where to begin a partition that the ledger does not know, and Kafka's address for messages. */
   from: 'latest' | 'earliest'
   address: string
@@ -60,6 +61,9 @@ interface Plan {
 class Stale extends Error {}
 
 const topicCheckMs = 5_000
+/** A fetch that got no answer for so long never will: kafkajs can lose sight of a connection. */
+const fetchLateMs = bounds.fetchWaitMs + 30_000
+const closeMs = 1_000
 const fullPollMs = 20
 
 export class Bridge {
@@ -107,16 +111,26 @@ export class Bridge {
   }
 
   async #session(): Promise<void> {
-    const { life, kafka } = this.#options
-    const topic = await this.#connect()
-    const positions = await this.#open(topic)
+    const kafka = this.#options.connect()
+    try {
+      await this.#work(kafka)
+    } finally {
+      // A connection that hangs would never be done closing.
+      await Promise.race([kafka.close().catch(() => {}), this.#options.clock.sleep(closeMs)])
+    }
+  }
+
+  async #work(kafka: RawKafka): Promise<void> {
+    const { life } = this.#options
+    const topic = await this.#connect(kafka)
+    const positions = await this.#open(kafka, topic)
     life.explain(null)
     const ended = new AbortController()
     const signal = AbortSignal.any([ended.signal, this.#options.signal])
     const pumps = [...kafka.leaders(topic.partitions)].map(([node, partitions]) =>
-      this.#pump(node, partitions, positions, signal),
+      this.#pump(kafka, node, partitions, positions, signal),
     )
-    const watch = this.#watch(topic, positions, signal)
+    const watch = this.#watch(kafka, topic, positions, signal)
     try {
       await Promise.race([...pumps, watch])
     } finally {
@@ -125,8 +139,8 @@ export class Bridge {
     }
   }
 
-  async #connect() {
-    const { kafka, job } = this.#options
+  async #connect(kafka: RawKafka) {
+    const { job } = this.#options
     try {
       return await kafka.connect()
     } catch (error) {
@@ -141,8 +155,8 @@ export class Bridge {
   }
 
   /** Registers the partitions and learns where each stands; refuses where that can't be right. */
-  async #open(topic: { id: string; partitions: number[] }): Promise<Positions> {
-    const { kafka, store, keys, job, from } = this.#options
+  async #open(kafka: RawKafka, topic: TopicInfo): Promise<Positions> {
+    const { store, keys, job, from } = this.#options
     const earliest = await kafka.offsets('earliest', topic.partitions)
     const latest = await kafka.offsets('latest', topic.partitions)
     // A partition that was added to a topic we read already is new from its beginning.
@@ -191,12 +205,12 @@ export class Bridge {
 
   /** Fetches from one leader and appends, until the signal; the next fetch overlaps the append. */
   async #pump(
+    kafka: RawKafka,
     node: string,
     partitions: number[],
     positions: Positions,
     signal: AbortSignal,
   ): Promise<void> {
-    const { kafka } = this.#options
     const fetch = () =>
       kafka.fetch(
         node,
@@ -205,7 +219,7 @@ export class Bridge {
       )
     let fetching = fetch()
     while (!signal.aborted) {
-      const fetched = await unlessAborted(fetching, signal)
+      const fetched = await answered(fetching, signal)
       if (!fetched) break
       const work = fetched.map((one) => this.#plan(one, positions))
       const overlap = this.#hasRoom()
@@ -320,14 +334,15 @@ export class Bridge {
 
   /** Beside the pumps: exchanges ends, and looks whether this is still the topic we began with. */
   async #watch(
-    topic: { id: string; partitions: number[] },
+    kafka: RawKafka,
+    topic: TopicInfo,
     positions: Positions,
     signal: AbortSignal,
   ): Promise<void> {
-    const { clock, kafka, job } = this.#options
+    const { clock, job } = this.#options
     let checkedAt = clock.elapsed()
     while (!signal.aborted) {
-      await this.#frontiers.exchange(positions.high)
+      await this.#frontiers.exchange(kafka, positions.high)
       if (clock.elapsed() - checkedAt > topicCheckMs) {
         checkedAt = clock.elapsed()
         const now = await kafka.topic()
@@ -339,20 +354,24 @@ export class Bridge {
       await clock.sleep(bounds.heartbeatMs, signal)
     }
     // What was finished since, for who looks with Kafka's tools after we are gone.
-    await this.#frontiers.exchange(positions.high)
+    await this.#frontiers.exchange(kafka, positions.high)
   }
 }
 
 /**
- * A promise's value, or null as soon as the signal is aborted: nobody waits for a fetch that waits for
+ * A fetch's answer, or null as soon as the signal is aborted: nobody waits for a fetch that waits for
  * records. Not Promise.race with one promise for all: that would keep every fetch's records for ever.
  */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+function answered<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
   return new Promise((resolve, reject) => {
     const stop = () => resolve(null)
     if (signal.aborted) stop()
     signal.addEventListener('abort', stop, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    const late = setTimeout(() => reject(new Stale('Kafka left a fetch unanswered')), fetchLateMs)
+    promise.then(resolve, reject).finally(() => {
+      clearTimeout(late)
+      signal.removeEventListener('abort', stop)
+    })
   })
 }
 

@@ -14,7 +14,6 @@ export interface FrontiersOptions {
   job: Job
   keys: Keys
   store: Store
-  kafka: RawKafka
   log: Log
 }
 
@@ -27,29 +26,36 @@ export class Frontiers {
     this.#options = options
   }
 
-  /** `high`: partition → the end of what can be read. Rejects while Redis is away. */
-  async exchange(high: Map<number, number>): Promise<void> {
+  /** `high`: partition → the end of what can be read. Rejects while either server is away. */
+  async exchange(kafka: RawKafka, high: Map<number, number>): Promise<void> {
     const { store, keys } = this.#options
     const reply = (await store.call('seen', keys.base, [...high].flat())) as string[]
     const frontiers = new Map<number, number>()
     for (let i = 0; i < reply.length; i += 2) frontiers.set(Number(reply[i]), Number(reply[i + 1]))
-    await this.#tellKafka(frontiers)
+    await this.#tellKafka(kafka, frontiers)
   }
 
-  async #tellKafka(frontiers: Map<number, number>): Promise<void> {
-    const { kafka, job, log } = this.#options
+  async #tellKafka(kafka: RawKafka, frontiers: Map<number, number>): Promise<void> {
+    const { job, log } = this.#options
     const state = JSON.stringify([...frontiers])
     if (state === this.#told) return
     try {
       await kafka.commitOffsets(groupIdOf(job), frontiers)
       this.#told = state
     } catch (error) {
-      // Nobody of ours waits for it; an outage is told by the fetches, and the next look asks again.
-      if (isKafkaOutage(error)) return
+      // A coordinator that is still loading: nobody of ours waits for it, the next look asks again.
+      if (isKafkaOutage(error) && isAnswer(error)) return
+      if (isKafkaOutage(error)) throw error
       log.warn('Kafka did not take the group offsets', { error: messageOf(error) })
       this.#told = state
     }
   }
+}
+
+/** Whether Kafka itself said so, over a connection that works. */
+function isAnswer(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return error.name === 'KafkaJSProtocolError' || isAnswer(error.cause)
 }
 
 /** The consumer group under which Kafka's tools see a job. */

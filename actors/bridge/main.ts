@@ -63,16 +63,23 @@ await runMain('bridge', async () => {
       log.info('another bridge works; standing by'),
     )
     const signal = AbortSignal.any([lost, life.draining])
-    // One turn at the lease: a new connection, so that nothing of an earlier turn is left.
-    const kafka = new RawKafka(kafkaClient(config, 'millrace-bridge'), job.topic)
+    const connect = () => new RawKafka(kafkaClient(config, 'millrace-bridge'), job.topic)
     const address = kafkaAddress(config)
     const acceptLoss = values['accept-loss'] ?? false
-    const options = { job, keys, store, kafka, from, address, acceptLoss, clock, log, life, signal }
-    try {
-      await new Bridge(options).run()
-    } finally {
-      await kafka.close().catch(() => {})
+    const options = {
+      job,
+      keys,
+      store,
+      connect,
+      from,
+      address,
+      acceptLoss,
+      clock,
+      log,
+      life,
+      signal,
     }
+    await new Bridge(options).run()
   }
   await lease.giveBack()
   await life.leave()
