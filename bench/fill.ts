@@ -7,7 +7,7 @@
  */
 import type { CompressionTypes } from 'kafkajs'
 import studentsJob from '../jobs/students.ts'
-import { systemClock } from '../actors/clock.ts'
+import { seededRandom, systemClock } from '../actors/clock.ts'
 import { readConfig } from '../actors/config.ts'
 import { runMain, UsageError } from '../actors/errors.ts'
 import { choiceFlag, numberFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
@@ -100,17 +100,6 @@ function messageMaker(options: FillOptions, partitions: number) {
     // `rest` is ASCII but for what a name could hold, so its length is its bytes.
     const value = `{"timestamp":${time / 1000},${rest}`
     return { key, value, partition: index % partitions }
-  }
-}
-
-/** Mulberry32: small, quick, and the same everywhere. */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
 

@@ -71,12 +71,7 @@ export class Batch {
     const started = this.#context.clock.elapsed()
     const spent = () => this.#context.clock.elapsed() - started
     const full = () => this.#heavy || this.busyMs + spent() >= bounds.commitWorkMs
-    const careful = entry.crashes > 0
-    const { work } = this.#context.job
-    slice.done =
-      work || careful
-        ? await this.#workThrough(slice, cursor, careful, () => full() || stop())
-        : this.#foldThrough(slice, cursor, full)
+    slice.done = await this.#through(slice, cursor, full, stop)
     this.#end(slice)
     entry.cursor = slice.to
     this.busyMs += spent()
@@ -91,8 +86,8 @@ export class Batch {
       if (gone.has(entry)) continue
       const slice = batch.#begin(entry, from)
       const cursor = new RecordCursor(entry.payload, from, to)
-      if (this.#context.job.work) await batch.#workThrough(slice, cursor, false, () => false)
-      else batch.#foldThrough(slice, cursor, () => false)
+      // These are the records of one commit already: no bound ends the slice before they do.
+      await batch.#through(slice, cursor, never, never)
       slice.to = to
       slice.done = done
       batch.#end(slice)
@@ -120,6 +115,18 @@ export class Batch {
     slice.maxEventTime = this.fold.maxEventTime
     slice.records += this.fold.records
     if (slice.done) slice.to = slice.entry.to
+  }
+
+  /** Folds by the way that job and entry need; true at the entry's end. */
+  async #through(
+    slice: Slice,
+    cursor: RecordCursor,
+    full: () => boolean,
+    stop: () => boolean,
+  ): Promise<boolean> {
+    const careful = slice.entry.crashes > 0
+    if (!this.#context.job.work && !careful) return this.#foldThrough(slice, cursor, full)
+    return this.#workThrough(slice, cursor, careful, () => full() || stop())
   }
 
   /** The cheap way: no job code that waits. True at the entry's end. */
@@ -155,7 +162,8 @@ export class Batch {
       const candidates: Candidate[] = []
       // Records that never come to `work` must not make the commit late or large either.
       const steps = Math.max(together, CLOCK_EVERY)
-      for (let i = 0; i < steps && candidates.length < together && !this.#heavy; i++) {
+      for (let i = 0; i < steps && candidates.length < together; i++) {
+        if (this.#heavy && full()) break
         const step = cursor.next()
         ended = step === 'end'
         if (ended) break
@@ -201,6 +209,8 @@ export class Batch {
     slice.to = to
   }
 }
+
+const never = () => false
 
 function stamp(slice: Slice, timestamp: number): void {
   const last = slice.stamps.at(-1)

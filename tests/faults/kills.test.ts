@@ -6,11 +6,11 @@
  * MILLRACE_TEST_SCALE makes it longer.
  */
 import { expect, test } from 'bun:test'
-import { systemClock } from '../../actors/clock.ts'
+import { seededRandom, systemClock } from '../../actors/clock.ts'
 import type { Actor } from '../../actors/messages.ts'
 import { until } from '../support/until.ts'
 import { killQuietly, type Pipeline, scale, withPipeline } from '../integration/pipeline.ts'
-import { expectExact, fill, seededRandom } from './load.ts'
+import { expectExact, fill } from './load.ts'
 import { watch } from './monitor.ts'
 
 const RECORDS = 400_000 * scale

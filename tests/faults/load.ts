@@ -42,14 +42,3 @@ export async function expectExact(pipeline: Pipeline, records?: number): Promise
   if (records !== undefined) expect(report.records).toBe(records)
   expect(await pipeline.store.redis.xlen(pipeline.keys.entries)).toBe(0)
 }
-
-/** Mulberry32: small, quick, and the same everywhere. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}

@@ -1,0 +1,60 @@
+import { expect, test } from 'bun:test'
+import * as v from 'valibot'
+import { systemClock } from '../../../actors/clock.ts'
+import { bounds } from '../../../actors/config.ts'
+import { Batch } from '../../../actors/executor/batch.ts'
+import type { Entry } from '../../../actors/executor/inbox.ts'
+import { RecordCursor } from '../../../actors/executor/records.ts'
+import { count, defineJob } from '../../../actors/job.ts'
+import { encodeBatch } from '../../support/batches.ts'
+
+const declaration = {
+  name: 'batches',
+  topic: 'batches',
+  schema: v.looseObject({ at: v.number() }),
+  eventTime: (row: { at: number }) => row.at,
+  window: { size: '10 s' },
+  groupBy: [],
+  aggregates: { n: count() },
+} as const
+const verdict = { closedTo: null, full: new Map<number, Set<string>>() }
+
+function entryOf(values: string[], given: Partial<Entry> = {}): Entry {
+  const payload = encodeBatch(values.map((value, offset) => ({ offset, timestamp: 1, value })))
+  const to = values.length
+  return {
+    id: '1-0',
+    partition: 0,
+    from: 0,
+    to,
+    announced: to,
+    bytes: payload.length,
+    payload,
+    cursor: 0,
+    crashes: 0,
+    suspects: new Map(),
+    ...given,
+  }
+}
+
+test('with work, a batch that reached its bound can be folded again', async () => {
+  const job = defineJob({ ...declaration, work: (row) => row })
+  const batch = new Batch({ job, clock: systemClock, mark: () => Promise.resolve() }, verdict)
+  const entry = entryOf(Array.from({ length: bounds.commitRejectsMax + 50 }, () => 'not JSON'))
+  const slice = await batch.take(entry, new RecordCursor(entry.payload, 0, entry.to), () => false)
+  expect(slice).toMatchObject({ done: false, records: bounds.commitRejectsMax })
+  const again = await batch.again(verdict, new WeakSet())
+  expect(again.slices).toMatchObject([{ from: 0, to: slice.to, records: slice.records }])
+})
+
+test('what is poison stays poison when a batch is folded again', async () => {
+  const seen: number[] = []
+  const filter = (row: { at: number }) => seen.push(row.at) > 0
+  const job = defineJob({ ...declaration, filter })
+  const batch = new Batch({ job, clock: systemClock, mark: () => Promise.resolve() }, verdict)
+  const entry = entryOf(['{"at":1}', '{"at":2}'], { crashes: 2, suspects: new Map([[1, 2]]) })
+  await batch.take(entry, new RecordCursor(entry.payload, 0, 2), () => false)
+  const again = await batch.again(verdict, new WeakSet())
+  expect(again.fold.rejects).toMatchObject([{ offset: 1, reason: 'poison' }])
+  expect(seen).toEqual([1, 1])
+})
