@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { systemClock } from '../../actors/clock.ts'
 import { recordDecision } from '../../supervisor/decisions.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { openWeb, type Web } from '../web/setup.ts'
 
 const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']

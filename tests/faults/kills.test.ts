@@ -8,10 +8,11 @@
 import { expect, test } from 'bun:test'
 import { seededRandom, systemClock } from '../../actors/clock.ts'
 import type { Actor } from '../../actors/messages.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { killQuietly, type Pipeline, scale, withPipeline } from '../integration/pipeline.ts'
-import { expectExact, fill } from './load.ts'
-import { watch } from './monitor.ts'
+import { fill } from '../../faults/load.ts'
+import { expectExact } from './exact.ts'
+import { watch } from '../../faults/monitor.ts'
 
 const RECORDS = 400_000 * scale
 /** Microseconds of processor time a record: the backlog lasts for a dozen kills. */

@@ -9,9 +9,10 @@ import { systemClock } from '../../actors/clock.ts'
 import type { Server } from '../../services/server.ts'
 import { type Services, startServices } from '../../services/services.ts'
 import { type Pipeline, scale, withPipeline } from '../integration/pipeline.ts'
-import { until } from '../support/until.ts'
-import { expectExact, produce } from './load.ts'
-import { type MonitorOptions, watch } from './monitor.ts'
+import { until } from '../../faults/until.ts'
+import { produce } from '../../faults/load.ts'
+import { expectExact } from './exact.ts'
+import { type MonitorOptions, watch } from '../../faults/monitor.ts'
 
 /** Longer than every lease and than the time that a Redis command may take. */
 const OUTAGE_MS = 6_000 * scale

@@ -6,9 +6,10 @@ import { systemClock } from '../../actors/clock.ts'
 import { GROUP } from '../../actors/keys.ts'
 import { killQuietly, type Pipeline, withPipeline } from '../integration/pipeline.ts'
 import { student } from '../integration/student.ts'
-import { until } from '../support/until.ts'
-import { expectExact, fill } from './load.ts'
-import { watch } from './monitor.ts'
+import { until } from '../../faults/until.ts'
+import { fill } from '../../faults/load.ts'
+import { expectExact } from './exact.ts'
+import { watch } from '../../faults/monitor.ts'
 
 const RECORDS = 30_000
 const EXECUTORS_MAX = 3

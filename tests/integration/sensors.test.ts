@@ -3,7 +3,7 @@
  * part of the pipeline may know what a student is.
  */
 import { expect, test } from 'bun:test'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { type Pipeline, withPipeline } from './pipeline.ts'
 
 interface Reading {

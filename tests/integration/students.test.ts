@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import { systemClock } from '../../actors/clock.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { type Pipeline, scale, withPipeline } from './pipeline.ts'
 import { student } from './student.ts'
 

@@ -10,9 +10,9 @@ import { registerCodecs } from '../../verify/codecs.ts'
 import { type Ranges, readTopic, topicOffsets } from '../../verify/topic.ts'
 import type { TopicRecord } from '../../verify/recount.ts'
 import { watchForLeaks } from '../support/leaks.ts'
-import { uniqueName } from '../support/namespace.ts'
+import { uniqueName } from '../../faults/names.ts'
 import { testServices } from '../support/services.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 
 let config: { KAFKA_BROKERS: string[] }
 let noLeaks: () => Promise<void>

@@ -10,8 +10,8 @@ import { kafkaAnswers, redisAnswers } from '../../services/answers.ts'
 import { identify, isAlive, isStill } from '../../services/identity.ts'
 import { freePort, isListening } from '../../services/ports.ts'
 import { type Services, startServices } from '../../services/services.ts'
-import { createTopic } from '../support/topic.ts'
-import { until } from '../support/until.ts'
+import { createTopic } from '../../faults/topic.ts'
+import { until } from '../../faults/until.ts'
 import { rejection } from '../support/rejection.ts'
 
 setDefaultTimeout(90_000)

@@ -10,9 +10,9 @@ import { spawner } from '../../supervisor/child.ts'
 import { ExecutorFleet } from '../../supervisor/fleet.ts'
 import { Register } from '../../supervisor/register.ts'
 import type { RestartPolicy } from '../../supervisor/restarts.ts'
-import { uniqueName } from '../support/namespace.ts'
+import { uniqueName } from '../../faults/names.ts'
 import { testServices } from '../support/services.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 
 export type Mode = 'good' | 'deaf' | 'refuses' | 'mute'
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { executorRestarts } from '../../supervisor/restarts.ts'
 import { watchForLeaks } from '../support/leaks.ts'
 import { testServices } from '../support/services.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { createFamily, type Family, inState, type Mode } from './family.ts'
 
 let family: Family | null = null

@@ -4,7 +4,7 @@ import { ReplyError } from 'ioredis'
 import type { Store } from '../../actors/redis.ts'
 import { Leadership } from '../../supervisor/leader.ts'
 import { testServices } from '../support/services.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { openJob } from './family.ts'
 
 const stores: Store[] = []

@@ -7,7 +7,7 @@ import { readDecisions } from '../../supervisor/decisions.ts'
 import { listen, Pulse } from '../../supervisor/pulse.ts'
 import { Supervisor } from '../../supervisor/supervisor.ts'
 import { testServices } from '../support/services.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { openJob, quiet } from './family.ts'
 
 beforeAll(testServices, 120_000)

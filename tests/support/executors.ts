@@ -10,7 +10,7 @@ import type { Job } from '../../actors/job.ts'
 import { keysOf } from '../../actors/keys.ts'
 import { Lifecycle } from '../../actors/lifecycle.ts'
 import type { FunctionName, Store } from '../../actors/redis.ts'
-import { uniqueName } from './namespace.ts'
+import { uniqueName } from '../../faults/names.ts'
 import { connect, silentLog } from './redis.ts'
 
 /** Sees each call before it is made; what it answers with is the reply, or its error. */

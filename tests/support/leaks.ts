@@ -3,7 +3,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { testServices } from './services.ts'
-import { until } from './until.ts'
+import { until } from '../../faults/until.ts'
 
 export interface ChildProcess {
   pid: number

@@ -6,7 +6,7 @@ import { readConfig } from '../../actors/config.ts'
 import { type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore, type Store, type StoreOptions, untilReady } from '../../actors/redis.ts'
-import { uniqueName } from './namespace.ts'
+import { uniqueName } from '../../faults/names.ts'
 import { testServices } from './services.ts'
 
 export const silentLog = createLog('test', 'error', () => undefined, false)

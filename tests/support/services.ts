@@ -1,40 +1,34 @@
 /**
  * The Kafka and the Redis of the tests: those that tests/check.ts started and named in the
  * environment, otherwise private ones, started at the first call and shared by the process.
- * They are shared: a test makes names of its own (namespace.ts) and never flushes. One that stops or
+ * They are shared: a test makes names of its own (faults/names.ts) and never flushes. One that stops or
  * kills a server starts its own with startServices.
  */
 import { join } from 'node:path'
 import * as v from 'valibot'
-
-export interface TestServices {
-  kafkaBrokers: string
-  redisUrl: string
-  /** Both as the environment of a child process. */
-  environment: { KAFKA_BROKERS: string; REDIS_URL: string }
-}
+import type { Addresses } from '../../faults/pipeline.ts'
 
 const heldSchema = v.union([
   v.object({ KAFKA_BROKERS: v.string(), REDIS_URL: v.string() }),
   v.object({ error: v.string() }),
 ])
 
-let shared: Promise<TestServices> | undefined
+let shared: Promise<Addresses> | undefined
 
 /** The first call of a process may take seconds, or minutes where Kafka has to be fetched. */
-export function testServices(): Promise<TestServices> {
+export function testServices(): Promise<Addresses> {
   shared ??= named() ?? held()
   return shared
 }
 
-function named(): Promise<TestServices> | undefined {
+function named(): Promise<Addresses> | undefined {
   const { MILLRACE_TEST_KAFKA: kafka, MILLRACE_TEST_REDIS: redis } = process.env
   if (!kafka || !redis) return undefined
   return Promise.resolve(toServices({ KAFKA_BROKERS: kafka, REDIS_URL: redis }))
 }
 
 /** By a shell that leaves at once, so that the holder is nobody's child; holder.ts says why. */
-async function held(): Promise<TestServices> {
+async function held(): Promise<Addresses> {
   const holder = [process.execPath, join(import.meta.dir, 'holder.ts'), String(process.pid)]
   const shell = Bun.spawn(['/bin/sh', '-c', '"$@" &', 'sh', ...holder], {
     stdin: 'ignore',
@@ -46,7 +40,7 @@ async function held(): Promise<TestServices> {
   return toServices(answer)
 }
 
-function toServices(environment: TestServices['environment']): TestServices {
+function toServices(environment: Addresses['environment']): Addresses {
   return {
     kafkaBrokers: environment.KAFKA_BROKERS,
     redisUrl: environment.REDIS_URL,

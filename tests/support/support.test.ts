@@ -4,8 +4,8 @@
 import { expect, test } from 'bun:test'
 import { countsOf } from './counts.ts'
 import { descendants } from './leaks.ts'
-import { uniqueName } from './namespace.ts'
-import { until } from './until.ts'
+import { uniqueName } from '../../faults/names.ts'
+import { until } from '../../faults/until.ts'
 import { rejection } from './rejection.ts'
 
 test('until resolves with the first truthy value and asks again after an error', async () => {

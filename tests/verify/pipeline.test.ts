@@ -12,7 +12,7 @@ import { createLog } from '../../actors/log.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import type { Report } from '../../verify/verify.ts'
 import { watchForLeaks } from '../support/leaks.ts'
-import { uniqueName } from '../support/namespace.ts'
+import { uniqueName } from '../../faults/names.ts'
 import { testServices } from '../support/services.ts'
 
 const RECORDS = 20_000

@@ -15,10 +15,10 @@ import { type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { type Report, verify } from '../../verify/verify.ts'
-import { uniqueName } from '../support/namespace.ts'
+import { uniqueName } from '../../faults/names.ts'
 import { rejection } from '../support/rejection.ts'
 import { testServices } from '../support/services.ts'
-import { createTopic, type TestTopic } from '../support/topic.ts'
+import { createTopic, type TestTopic } from '../../faults/topic.ts'
 import { cells, closeWindow, groupKey, type MadeState, writeState } from './state.ts'
 
 const records = [
@@ -55,10 +55,10 @@ let job: Job
 let keys: Keys
 
 beforeAll(async () => {
-  const { environment } = await testServices()
+  const { environment, kafkaBrokers } = await testServices()
   store = openStore(readConfig(environment), createLog('tests', 'error'))
   await untilReady(store)
-  topic = await createTopic('verify', { partitions: 2 })
+  topic = await createTopic('verify', { partitions: 2, kafkaBrokers })
   await topic.produce(records.map((record) => JSON.stringify(record)))
   await topic.produce([
     { value: 'not JSON', partition: 0 },

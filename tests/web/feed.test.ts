@@ -6,7 +6,7 @@ import { freePort } from '../../services/ports.ts'
 import { recordDecision } from '../../supervisor/decisions.ts'
 import { LISTENERS_MOST } from '../../web/feed.ts'
 import { decisionSchema, statusSchema, windowSchema } from '../../web/schemas.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { silentLog } from './seed.ts'
 import { openWeb, type Web } from './setup.ts'
 

@@ -14,7 +14,7 @@ import type { Server } from '../../services/server.ts'
 import { startRedis } from '../../services/services.ts'
 import { createStatusReader } from '../../supervisor/status.ts'
 import { systemClock } from '../../actors/clock.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../faults/until.ts'
 import { silentLog } from './seed.ts'
 
 const root = join(import.meta.dir, '../..')

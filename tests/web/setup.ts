@@ -6,7 +6,7 @@ import { systemClock } from '../../actors/clock.ts'
 import { avg, count, defineJob, sum } from '../../actors/job.ts'
 import { createStatusReader } from '../../supervisor/status.ts'
 import { createApp, type WebApp, type WebParts } from '../../web/app.ts'
-import { uniqueName } from '../support/namespace.ts'
+import { uniqueName } from '../../faults/names.ts'
 import { type Seeded, seed, silentLog } from './seed.ts'
 
 export const jobNamed = (name: string) =>

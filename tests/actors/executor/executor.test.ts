@@ -12,7 +12,7 @@ import {
   type Tamper,
 } from '../../support/executors.ts'
 import { Shard } from '../../support/shard.ts'
-import { until } from '../../support/until.ts'
+import { until } from '../../../faults/until.ts'
 
 const T = 1_700_000_000_000
 

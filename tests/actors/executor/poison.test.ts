@@ -10,7 +10,7 @@ import { encodeBatch } from '../../support/batches.ts'
 import { watchForLeaks } from '../../support/leaks.ts'
 import { testRedisUrl } from '../../support/redis.ts'
 import { Shard } from '../../support/shard.ts'
-import { until } from '../../support/until.ts'
+import { until } from '../../../faults/until.ts'
 
 const root = resolve(import.meta.dir, '../../..')
 const T = 1_700_000_000_000

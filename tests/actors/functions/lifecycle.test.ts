@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GROUP } from '../../../actors/keys.ts'
 import { Shard } from '../../support/shard.ts'
-import { until } from '../../support/until.ts'
+import { until } from '../../../faults/until.ts'
 
 let it: Shard
 beforeEach(async () => {

@@ -15,7 +15,7 @@ import { encodeBatch } from '../../support/batches.ts'
 import { type RunningExecutor, startExecutor } from '../../support/executors.ts'
 import { rejection } from '../../support/rejection.ts'
 import { Shard } from '../../support/shard.ts'
-import { until } from '../../support/until.ts'
+import { until } from '../../../faults/until.ts'
 
 let server: Server
 let url: string

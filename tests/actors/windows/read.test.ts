@@ -8,7 +8,7 @@ import {
   readClosedWindows,
   readOpenWindows,
 } from '../../../actors/windows/read.ts'
-import { uniqueName } from '../../support/namespace.ts'
+import { uniqueName } from '../../../faults/names.ts'
 import { type Seeded, seed } from '../../web/seed.ts'
 
 const T = 1_700_000_000_000

@@ -3,11 +3,11 @@
  * only at the end. Ledger and watermark never go back; there are never more executors at work than
  * allowed; no record is unaccounted for.
  */
-import { systemClock } from '../../actors/clock.ts'
-import { messageOf } from '../../actors/errors.ts'
-import type { Snapshot } from '../../actors/measure.ts'
-import { isOutage } from '../../actors/redis.ts'
-import type { Pipeline } from '../integration/pipeline.ts'
+import { systemClock } from '../actors/clock.ts'
+import { messageOf } from '../actors/errors.ts'
+import type { Snapshot } from '../actors/measure.ts'
+import { isOutage } from '../actors/redis.ts'
+import type { Pipeline } from './pipeline.ts'
 
 const EVERY_MS = 40
 /** Not with every look: a look must not become the load that it watches. */

@@ -1,17 +1,17 @@
 /**
- * Topics for tests: create one, fill it, ask for its offsets, delete it.
+ * Topics under names of their own: create one, fill it, ask for its offsets, delete it.
  */
 import { type Admin, type IHeaders, type Kafka, type Message, Partitioners } from 'kafkajs'
-import { kafkaClient } from '../../actors/kafka-client.ts'
-import { uniqueName } from './namespace.ts'
-import { testServices } from './services.ts'
+import { kafkaClient } from '../actors/kafka-client.ts'
+import { uniqueName } from './names.ts'
 
 export interface TopicOptions {
   partitions?: number
   /** Of the topic, such as { 'max.message.bytes': '16777216' }. */
   config?: Record<string, string>
-  /** Those of testServices() when absent. */
-  kafkaBrokers?: string
+  kafkaBrokers: string
+  /** Made up from the label when absent. */
+  name?: string
 }
 
 export interface TestRecord {
@@ -40,10 +40,10 @@ export interface TestTopic {
 /** Bytes and records of one request: large enough to be quick, small enough for any topic. */
 const BATCH = { records: 5_000, bytes: 512 * 1024 }
 
-export async function createTopic(label: string, options: TopicOptions = {}): Promise<TestTopic> {
-  const kafkaBrokers = options.kafkaBrokers ?? (await testServices()).kafkaBrokers
+export async function createTopic(label: string, options: TopicOptions): Promise<TestTopic> {
+  const { kafkaBrokers } = options
   const kafka = kafkaClient({ KAFKA_BROKERS: kafkaBrokers.split(',') }, 'millrace-tests')
-  const name = uniqueName(label)
+  const name = options.name ?? uniqueName(label)
   const partitions = options.partitions ?? 1
   const create = () =>
     withAdmin(kafka, async (admin) => {

@@ -1,7 +1,7 @@
 /**
  * Waits for a condition instead of a time: what is awaited has a name and a deadline.
  */
-import { systemClock } from '../../actors/clock.ts'
+import { systemClock } from '../actors/clock.ts'
 
 export interface UntilOptions {
   timeoutMs?: number

@@ -2,7 +2,7 @@
  * Names that no other test and no other run has, so that tests share servers and nothing else.
  * They sort by time and tell which test they come from when one is left for inspection.
  */
-import { systemClock } from '../../actors/clock.ts'
+import { systemClock } from '../actors/clock.ts'
 
 let count = 0
 

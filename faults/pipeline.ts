@@ -1,0 +1,355 @@
+/**
+ * A whole pipeline of real processes that something is done to: supervisors of one job, and what is
+ * asked of them. `withPipeline` starts nothing by itself, ends everything, and keeps the log and what
+ * is in Redis where it failed.
+ */
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Subprocess } from 'bun'
+import { systemClock } from '../actors/clock.ts'
+import { readConfig } from '../actors/config.ts'
+import { type Keys, keysOf } from '../actors/keys.ts'
+import { createLog } from '../actors/log.ts'
+import { measure, type Snapshot } from '../actors/measure.ts'
+import type { Actor } from '../actors/messages.ts'
+import { openStore, type Store } from '../actors/redis.ts'
+import { freePort } from '../services/ports.ts'
+import type { StatusReport } from '../supervisor/status.ts'
+import type { Report } from '../verify/verify.ts'
+import type { RejectReport, WindowReport } from '../web/schemas.ts'
+import { createTopic, type TestTopic, type TopicOptions } from './topic.ts'
+import { until, type UntilOptions } from './until.ts'
+
+export interface PipelineOptions {
+  label: string
+  /** The job's file. Its names are those of the topic where it takes them from the environment. */
+  job: string
+  /** Of a job that has names of its own; otherwise both are made up. */
+  names?: { job: string; topic: string }
+  topic?: Omit<TopicOptions, 'kafkaBrokers' | 'name'>
+  services: Addresses
+  /** Of the supervisors, beside the port. Default `--from earliest`. */
+  args?: string[]
+  /** Of the supervisors and their children, beside job, topic and services. */
+  environment?: Record<string, string>
+}
+
+/** Where Kafka and Redis are. */
+export interface Addresses {
+  kafkaBrokers: string
+  redisUrl: string
+  /** Both as the environment of a child process. */
+  environment: { KAFKA_BROKERS: string; REDIS_URL: string }
+}
+
+/** How many times as much as `bun run check` does: MILLRACE_TEST_SCALE, 1 by default. */
+export const scale = Number(process.env.MILLRACE_TEST_SCALE || 1)
+
+const root = join(import.meta.dir, '..')
+const STOP_TIMEOUT_MS = 20_000
+
+/** Runs a test with a pipeline whose supervisors it starts; leaves nothing running. */
+export async function withPipeline(
+  options: PipelineOptions,
+  test: (pipeline: Pipeline) => Promise<void>,
+): Promise<void> {
+  const { kafkaBrokers } = options.services
+  const name = options.names ? { name: options.names.topic } : {}
+  const topic = await createTopic(options.label, { ...options.topic, ...name, kafkaBrokers })
+  const pipeline = new Pipeline(options, topic)
+  try {
+    await test(pipeline)
+    await pipeline.stop()
+    expectNobody(pipeline)
+    await pipeline.clear()
+  } catch (error) {
+    process.stderr.write(`${await pipeline.lastWords()}\n`)
+    throw error
+  } finally {
+    await pipeline.kill()
+    await pipeline.store.close()
+  }
+}
+
+/** One supervisor process, and where its web page is once it leads. */
+export interface SupervisorProcess {
+  process: Subprocess
+  url: string
+}
+
+export class Pipeline {
+  readonly name: string
+  readonly topic: TestTopic
+  readonly keys: Keys
+  readonly store: Store
+  readonly logFile: string
+  readonly supervisors: SupervisorProcess[] = []
+  readonly #options: PipelineOptions
+  readonly #environment: Record<string, string>
+  readonly #dir: string
+
+  constructor(options: PipelineOptions, topic: TestTopic) {
+    this.#options = options
+    this.name = options.names?.job ?? topic.name
+    this.topic = topic
+    this.keys = keysOf(this.name)
+    const { environment } = options.services
+    this.store = openStore(readConfig(environment), createLog('tests', 'error'))
+    this.#environment = {
+      ...withoutSettings(process.env),
+      ...environment,
+      MILLRACE_TEST_JOB: this.name,
+      MILLRACE_TEST_TOPIC: topic.name,
+    }
+    this.#dir = mkdtempSync(join(tmpdir(), `millrace-test-`))
+    this.logFile = join(this.#dir, 'log.txt')
+    writeFileSync(this.logFile, '')
+  }
+
+  /** The page of the supervisor that was started last. */
+  get url(): string {
+    return this.supervisors.at(-1)!.url
+  }
+
+  get jobFile(): string {
+    return resolve(this.#options.job)
+  }
+
+  /** Under which Kafka's own tools see the job. */
+  get groupId(): string {
+    return `millrace-${this.name}`
+  }
+
+  /** Starts a supervisor; resolves at once. */
+  async start(args: string[] = this.#options.args ?? ['--from', 'earliest']) {
+    const port = await freePort()
+    const flags = ['--port', String(port), ...args]
+    const child = this.spawn(['supervisor/main.ts', this.jobFile, ...flags])
+    const supervisor = { process: child, url: `http://127.0.0.1:${port}` }
+    this.supervisors.push(supervisor)
+    return supervisor
+  }
+
+  /** Starts a supervisor, and waits until its page says that it is at work. */
+  async begin(args?: string[]): Promise<SupervisorProcess> {
+    const supervisor = await this.start(args)
+    await until('the pipeline to be ready', () => this.isReady(), { timeoutMs: 30_000 })
+    return supervisor
+  }
+
+  /** A process of the project with the pipeline's environment; its output goes to the log. */
+  spawn(command: string[]): Subprocess {
+    const log = openSync(this.logFile, 'a')
+    try {
+      return Bun.spawn([process.execPath, ...command], {
+        cwd: root,
+        env: { ...this.#environment, LOG_LEVEL: 'info', ...this.#options.environment },
+        stdin: 'ignore',
+        stdout: log,
+        stderr: log,
+      })
+    } finally {
+      closeSync(log)
+    }
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return measure(this.store, this.keys)
+  }
+
+  /** Actors of a kind whose leases run. */
+  async alive(kind: Actor['kind']): Promise<Actor[]> {
+    const { actors } = await this.snapshot()
+    return actors.filter((actor) => actor.kind === kind && actor.alive)
+  }
+
+  async get<T>(path: string): Promise<T> {
+    const response = await this.fetch(path)
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+    return (await response.json()) as T
+  }
+
+  fetch(path: string): Promise<Response> {
+    return fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(5_000) })
+  }
+
+  async post(path: string, body: unknown = {}): Promise<void> {
+    const response = await fetch(`${this.url}${path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+  }
+
+  status(): Promise<StatusReport> {
+    return this.get<StatusReport>('/api/status')
+  }
+
+  async isReady(): Promise<boolean> {
+    return (await this.fetch('/readyz')).ok
+  }
+
+  /** All rows, page by page. */
+  async windows(query = ''): Promise<WindowReport[]> {
+    const rows: WindowReport[] = []
+    for (let cursor = ''; ; ) {
+      const path = `/api/windows?limit=1000&${query}${cursor && `&cursor=${cursor}`}`
+      const page = await this.get<{ windows: WindowReport[]; next?: string }>(path)
+      rows.push(...page.windows)
+      if (!page.next) return rows
+      cursor = page.next
+    }
+  }
+
+  async rejects(query = 'limit=1000'): Promise<RejectReport[]> {
+    return (await this.get<{ rejects: RejectReport[] }>(`/api/rejects?${query}`)).rejects
+  }
+
+  /** Waits until everything that Kafka holds is committed: no lag, nothing in the stream. */
+  async drained(options: UntilOptions = {}): Promise<Snapshot> {
+    const what = `${this.name} to be drained`
+    return until(what, () => this.#drained(), { timeoutMs: 60_000, everyMs: 50, ...options })
+  }
+
+  async #drained(): Promise<Snapshot | null> {
+    const ends = await this.topic.ends()
+    const snapshot = await this.snapshot()
+    const { partitions, entries, pending, totals } = snapshot
+    const behind = ends.filter(
+      (end, p) => partitions.find(({ partition }) => partition === p)?.frontier !== Number(end),
+    )
+    if (behind.length === 0 && entries === 0 && pending === 0 && totals.waiting === 0) {
+      return snapshot
+    }
+    const places = partitions.map(({ frontier }) => frontier).join(',')
+    throw new Error(
+      `ends ${ends.join(',')}, frontiers ${places}, entries ${entries}, pending ${pending}, waiting ${totals.waiting}`,
+    )
+  }
+
+  /** `bun verify/main.ts --json`: what the recomputation says. */
+  async verify(waitSeconds = 60): Promise<Report> {
+    const command = ['verify/main.ts', this.jobFile, '--json', '--wait', String(waitSeconds)]
+    const child = Bun.spawn([process.execPath, ...command], {
+      cwd: root,
+      env: this.#environment,
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      timeout: (waitSeconds + 120) * 1_000,
+    })
+    const [out, err] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ])
+    if (!out.startsWith('{')) throw new Error(`verify: ${err.trim() || `exit ${child.exitCode}`}`)
+    return JSON.parse(out) as Report
+  }
+
+  /** Lines of the log that match. */
+  logLines(pattern: RegExp): string[] {
+    return readFileSync(this.logFile, 'utf8')
+      .split('\n')
+      .filter((line) => pattern.test(line))
+  }
+
+  /** Ends the supervisors in order, the last one first; each must end with code 0. */
+  async stop(): Promise<void> {
+    for (const { process: child } of this.supervisors.toReversed()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      child.kill('SIGTERM')
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
+      const code = await child.exited
+      clearTimeout(timer)
+      if (code !== 0) throw new Error(`the supervisor ended with ${child.signalCode ?? code}`)
+    }
+  }
+
+  /** Ends whatever of ours is left. */
+  async kill(): Promise<void> {
+    for (const { process: child } of this.supervisors) child.kill('SIGKILL')
+    for (const { pid } of this.processes()) killQuietly(pid, 'SIGKILL')
+    await Promise.all(this.supervisors.map(({ process: child }) => child.exited))
+  }
+
+  /** Processes of this pipeline, whoever their parent is by now; on Linux only. */
+  processes(): { pid: number; command: string }[] {
+    if (process.platform !== 'linux') return []
+    const marker = `MILLRACE_TEST_JOB=${this.name}\0`
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && read(`/proc/${name}/environ`).includes(marker))
+      .map((name) => ({
+        pid: Number(name),
+        command: read(`/proc/${name}/cmdline`).replaceAll('\0', ' ').trim(),
+      }))
+      .filter(({ command }) => command !== '')
+  }
+
+  /** Forgets the job and its topic. */
+  async clear(): Promise<void> {
+    await this.topic.delete().catch(() => undefined)
+    const { redis } = this.store
+    for await (const keys of redis.scanStream({ match: `${this.keys.base}:*`, count: 1_000 })) {
+      if ((keys as string[]).length > 0) await redis.unlink(...(keys as string[]))
+    }
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  async lastWords(): Promise<string> {
+    // Without the tables of windows and decisions.
+    const lines = this.logLines(/^\{|error/i).slice(-40)
+    const state = await Promise.race([
+      this.snapshot().then(
+        (snapshot) => Bun.inspect(snapshot),
+        (error: unknown) => String(error),
+      ),
+      systemClock.sleep(2_000).then(() => 'Redis does not answer'),
+    ])
+    return [`── the log of ${this.name}: ${this.logFile}`, ...lines, state].join('\n')
+  }
+}
+
+export function killQuietly(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function expectNobody(pipeline: Pipeline): void {
+  const left = pipeline.processes()
+  if (left.length === 0) return
+  const names = left.map(({ pid, command }) => `${pid} ${command.slice(0, 120)}`)
+  throw new Error(`processes are left: ${names.join('; ')}`)
+}
+
+/** What a developer has set for a pipeline of their own must not reach ours. */
+function withoutSettings(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const settings = /^(KAFKA_|REDIS_|EXECUTORS_|MILLRACE_|HOST$|PORT$|START_FROM$|LOG_LEVEL$)/
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) =>
+      value === undefined || settings.test(name) ? [] : [[name, value]],
+    ),
+  )
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}
