@@ -13,10 +13,16 @@ export async function fill(pipeline: Pipeline, count: number, seed = 1): Promise
   if (filled.records !== count) throw new Error(`${filled.records} of ${count} records were sent`)
 }
 
+/** Records that keep coming. */
+export interface Load {
+  /** Resolves when Kafka has all that was sent. */
+  end(): Promise<void>
+}
+
 /** A producer that goes on until it is ended. */
-export function produce(pipeline: Pipeline, rate: number): { end(): Promise<void> } {
+export function produce(pipeline: Pipeline, rate: number): Load {
   const command = ['actors/producer/main.ts', '--topic', pipeline.topic.name, '--seed', '5']
-  const child: Subprocess = pipeline.spawn([...command, '--rate', String(rate)])
+  const child: Subprocess = pipeline.spawnBeside([...command, '--rate', String(rate)])
   return {
     async end() {
       child.kill('SIGTERM')

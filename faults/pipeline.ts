@@ -37,6 +37,8 @@ export interface PipelineOptions {
   names?: { job: string; topic: string }
   topic?: Omit<TopicOptions, 'kafkaBrokers' | 'name'>
   services: Addresses
+  /** Where we ourselves find them, when the pipeline is led through proxies. */
+  direct?: Addresses
   /** Of the supervisors, beside the port. Default `--from earliest`. */
   args?: string[]
   /** Of the supervisors and their children, beside job, topic and services. */
@@ -62,7 +64,7 @@ export async function withPipeline(
   options: PipelineOptions,
   test: (pipeline: Pipeline) => Promise<void>,
 ): Promise<void> {
-  const { kafkaBrokers } = options.services
+  const { kafkaBrokers } = options.direct ?? options.services
   const name = options.names ? { name: options.names.topic } : {}
   const topic = await createTopic(options.label, { ...options.topic, ...name, kafkaBrokers })
   const pipeline = new Pipeline(options, topic)
@@ -95,6 +97,7 @@ export class Pipeline {
   readonly supervisors: SupervisorProcess[] = []
   readonly #options: PipelineOptions
   readonly #environment: Record<string, string>
+  readonly #direct: Record<string, string>
   readonly #dir: string
 
   constructor(options: PipelineOptions, topic: TestTopic) {
@@ -102,14 +105,15 @@ export class Pipeline {
     this.name = options.names?.job ?? topic.name
     this.topic = topic
     this.keys = keysOf(this.name)
-    const { environment } = options.services
-    this.store = openStore(readConfig(environment), createLog('tests', 'error'))
-    this.#environment = {
+    const direct = (options.direct ?? options.services).environment
+    this.store = openStore(readConfig(direct), createLog('faults', 'error'))
+    const shared = {
       ...withoutSettings(process.env),
-      ...environment,
       MILLRACE_TEST_JOB: this.name,
       MILLRACE_TEST_TOPIC: topic.name,
     }
+    this.#environment = { ...shared, ...options.services.environment }
+    this.#direct = { ...shared, ...direct }
     this.#dir = mkdtempSync(join(tmpdir(), `millrace-test-`))
     this.logFile = join(this.#dir, 'log.txt')
     writeFileSync(this.logFile, '')
@@ -148,11 +152,20 @@ export class Pipeline {
 
   /** A process of the project with the pipeline's environment; its output goes to the log. */
   spawn(command: string[]): Subprocess {
+    return this.#spawn(command, { ...this.#environment, ...this.#options.environment })
+  }
+
+  /** One that belongs to us and not to the pipeline: no proxy stands in its way. */
+  spawnBeside(command: string[]): Subprocess {
+    return this.#spawn(command, this.#direct)
+  }
+
+  #spawn(command: string[], environment: Record<string, string>): Subprocess {
     const log = openSync(this.logFile, 'a')
     try {
       return Bun.spawn([process.execPath, ...command], {
         cwd: root,
-        env: { ...this.#environment, LOG_LEVEL: 'info', ...this.#options.environment },
+        env: { LOG_LEVEL: 'info', ...environment },
         stdin: 'ignore',
         stdout: log,
         stderr: log,
@@ -242,7 +255,7 @@ export class Pipeline {
     const command = ['verify/main.ts', this.jobFile, '--json', '--wait', String(waitSeconds)]
     const child = Bun.spawn([process.execPath, ...command], {
       cwd: root,
-      env: this.#environment,
+      env: { ...this.#direct, ...this.#options.environment },
       stdin: 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',

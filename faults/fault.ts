@@ -1,0 +1,59 @@
+/**
+ * What a fault is: something that happens to a pipeline at work, in a setting of its own, after which
+ * everything that Millrace promises must still be true. A scenario file holds a few of them; the list
+ * of all is faults/list.ts.
+ */
+import type { PipelineOptions } from './pipeline.ts'
+import type { World } from './world.ts'
+
+export interface Fault {
+  /** F01 and so on; a letter behind it where one fault has several faces. */
+  id: string
+  /** What is done, as a person would say it. */
+  title: string
+  /** What must hold, beyond the checks that every fault ends with. */
+  holds: string
+  /** Belongs to the selection that `bun run check` plays. */
+  smoke?: boolean
+  /** Depends on records of the shipped job's form, so it can't be played with another job. */
+  shippedJobOnly?: boolean
+  setting?: Setting
+  happens(world: World): Promise<void>
+}
+
+export interface Setting extends Pick<PipelineOptions, 'topic' | 'args' | 'environment'> {
+  /**
+   * `shared` servers stay untouched (the default); its `own` can be stopped and damaged; through
+   * `proxied` ones the pipeline alone is led through proxies that disturb its connections.
+   */
+  servers?: 'shared' | 'own' | 'proxied'
+  redisSettings?: Record<string, string>
+  kafkaSettings?: Record<string, string>
+  /** Records a second from the beginning until the fault is over; 0 for none. Default 2,000. */
+  rate?: number
+  /** Records that are there before the pipeline starts. Default 0. */
+  backlog?: number
+  /** Microseconds of processor time that each record costs. Shipped job only. */
+  spinUs?: number
+  /** Redis is taken back to an earlier state: ledger, watermark and counters may go back then. */
+  mayGoBack?: boolean
+  /** The supervisor is not started: the fault does it. */
+  unstarted?: boolean
+  /** The pipeline can't end in order and complete: the fault itself says what must be true. */
+  ends?: 'exact' | 'by itself'
+  executorsMax?: number
+}
+
+export interface Outcome {
+  id: string
+  title: string
+  ok: boolean
+  /** What was wrong, a line each; empty when ok. */
+  findings: string[]
+  seconds: number
+  /** Records that the reference counted; null where it was not asked. */
+  records: number | null
+  /** How long work needed to go on, by what was waited for; milliseconds. */
+  recoveries: { what: string; ms: number; withinMs: number }[]
+  notes: string[]
+}
