@@ -7,16 +7,10 @@
  */
 import type { Job } from '../actors/job.ts'
 import type { WindowRow } from '../actors/windows/read.ts'
+import { amiss, conserved, conservedOf, type Finding, findingText, wrong } from './checks.ts'
 import type { ExpectedRow } from './expected.ts'
 import type { Totals } from './pipeline.ts'
 import { type Counts, time } from './recount.ts'
-
-export interface Difference {
-  kind: 'lost' | 'duplicated' | 'wrong'
-  /** How many records, or one of anything else. */
-  amount: number
-  text: string
-}
 
 /** How many differences are named; all are counted. */
 const NAMED_MAX = 20
@@ -29,11 +23,11 @@ export class Differences {
   total = 0
   readonly named: string[] = []
 
-  add(differences: Iterable<Difference>): void {
-    for (const { kind, amount, text } of differences) {
-      this[kind] += amount
+  add(findings: Iterable<Finding>): void {
+    for (const finding of findings) {
+      this[finding.kind] += finding.amount
       this.total++
-      if (this.named.length < NAMED_MAX) this.named.push(`${kind}: ${text}`)
+      if (this.named.length < NAMED_MAX) this.named.push(findingText(finding))
     }
   }
 }
@@ -46,20 +40,20 @@ export function compareWindow(
   start: number,
   expected: Map<string, ExpectedRow>,
   found: readonly Found[],
-): Difference[] {
-  const differences: Difference[] = []
+): Finding[] {
+  const differences: Finding[] = []
   const seen = new Set<string>()
   for (const row of found) {
     const key = JSON.stringify(job.groups.map(({ name }) => row.key[name]))
     const wanted = expected.get(key)
     const where = placeOf(job, start, row.key)
     if (row.end !== start + job.windowSizeMs) {
-      differences.push(wrong(`${where}: the window ends at ${time(row.end)}`))
+      differences.push(wrong('C3', `${where}: the window ends at ${time(row.end)}`))
     }
     if (!wanted || seen.has(key)) {
       const amount = recordsOf(job, row.values) ?? 1
       const what = seen.has(key) ? 'the row is there twice' : 'the row should not be there'
-      differences.push({ kind: 'duplicated', amount, text: `${where}: ${what}` })
+      differences.push(amiss('C3', amount, `${where}: ${what}`))
     } else {
       differences.push(...compareRow(job, where, wanted, row.values))
     }
@@ -68,7 +62,7 @@ export function compareWindow(
   for (const [key, { records, key: group }] of expected) {
     if (seen.has(key)) continue
     const text = `${placeOf(job, start, group)}: the row is missing, ${records} records`
-    differences.push({ kind: 'lost', amount: records, text })
+    differences.push(amiss('C3', -records, text))
   }
   return differences
 }
@@ -78,7 +72,7 @@ function compareRow(
   where: string,
   expected: ExpectedRow,
   found: Found['values'],
-): Difference[] {
+): Finding[] {
   const differing = job.aggregates.filter(({ name }) => found[name] !== expected.values[name])
   if (differing.length === 0) return []
   const told = differing.map(
@@ -86,9 +80,7 @@ function compareRow(
   )
   const text = `${where}: ${told.join('; ')}`
   const more = (recordsOf(job, found) ?? expected.records) - expected.records
-  if (more < 0) return [{ kind: 'lost', amount: -more, text }]
-  if (more > 0) return [{ kind: 'duplicated', amount: more, text }]
-  return [wrong(text)]
+  return [more === 0 ? wrong('C3', text) : amiss('C3', more, text)]
 }
 
 /** How many records a row is made of; null where the job has no aggregate that says so. */
@@ -97,40 +89,19 @@ function recordsOf(job: Job, values: Found['values']): number | null {
   return counting ? (values[counting.name] ?? null) : null
 }
 
-/** What the pipeline's counters say against the topic's records. */
-export function compareCounts(counts: Counts, totals: Totals): Difference[] {
+/** C1: what the pipeline's counters say against the topic's records. */
+export function compareCounts(counts: Counts, totals: Totals): Finding[] {
   const records = counts.counted + counts.filtered + counts.late + counts.rejected
-  const differences: Difference[] = []
-  for (const name of ['counted', 'filtered', 'late', 'rejected', 'partly'] as const) {
-    if (counts[name] === totals[name]) continue
-    const text = `${name}: the pipeline says ${totals[name]}, the topic ${counts[name]}`
-    differences.push(wrong(text))
-  }
-  if (totals.committed !== records) {
-    const kind = totals.committed < records ? 'lost' : 'duplicated'
-    const amount = Math.abs(totals.committed - records)
-    const text = `${records} records in the topic, ${totals.committed} committed`
-    differences.push({ kind, amount, text })
-  }
-  const unaccounted = unaccountedOf(totals)
-  if (unaccounted !== 0) {
-    differences.push(
-      wrong(
-        `${unaccounted} records are unaccounted: appended ${totals.appended}, ` +
-          `committed ${totals.committed}, waiting ${totals.waiting}`,
-      ),
-    )
-  }
-  return differences
+  const names = ['counted', 'filtered', 'late', 'rejected', 'partly'] as const
+  const differing = names.filter((name) => counts[name] !== totals[name])
+  return [
+    ...differing.map((name) =>
+      wrong('C1', `${name}: the pipeline says ${totals[name]}, the topic ${counts[name]}`),
+    ),
+    ...conservedOf(totals, records),
+    ...conserved(totals),
+  ]
 }
-
-/** Appended records that are neither waiting nor in one of the four kinds; 0 or there is a bug. */
-export function unaccountedOf(totals: Totals): number {
-  const { appended, waiting, counted, filtered, late, rejected } = totals
-  return appended - waiting - (counted + filtered + late + rejected)
-}
-
-export const wrong = (text: string): Difference => ({ kind: 'wrong', amount: 1, text })
 
 function placeOf(job: Job, start: number, key: Found['key']): string {
   const group = job.groups.map(({ name }) => `${name}=${JSON.stringify(key[name])}`)

@@ -10,7 +10,8 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import { readClosedWindows, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
-import { compareCounts, compareWindow, Differences, unaccountedOf, wrong } from './compare.ts'
+import { unaccountedOf, wrong } from './checks.ts'
+import { compareCounts, compareWindow, Differences } from './compare.ts'
 import {
   type ClosedWindow,
   isTrimmed,
@@ -78,7 +79,7 @@ export async function verify(verification: Verification): Promise<Report> {
   const differences = new Differences()
   const notes: string[] = []
   differences.add(compareCounts(recount.counts, state.totals))
-  differences.add(recount.contradictions.map(wrong))
+  differences.add(recount.contradictions.map((text) => wrong('C1', text)))
   noteVerdicts(state, recount, notes)
   if (await isCompacted(verification.kafka, job.topic)) notes.push(COMPACTED)
   const windows = await compareWindows(verification, state, recount, differences, notes)
@@ -223,10 +224,10 @@ const isClosed = (state: PipelineState, end: number): boolean =>
 function closedOddly(state: PipelineState, { end, times }: ClosedWindow) {
   const differences = []
   if (times > 1) {
-    differences.push(wrong(`the window that ends at ${end} was closed ${times} times`))
+    differences.push(wrong('C5', `the window that ends at ${end} was closed ${times} times`))
   }
   if (state.closedTo === null || end > state.closedTo) {
-    differences.push(wrong(`the window that ends at ${end} is closed before its time`))
+    differences.push(wrong('C5', `the window that ends at ${end} is closed before its time`))
   }
   return differences
 }

@@ -138,7 +138,7 @@ describe('found: ', () => {
       lost: 2,
       duplicated: 0,
       wrong: 0,
-      named: ['lost: window 1970-01-01T00:00:00.000Z g="a": the row is missing, 2 records'],
+      named: ['C3 lost: window 1970-01-01T00:00:00.000Z g="a": the row is missing, 2 records'],
     })
   })
 
@@ -189,14 +189,14 @@ describe('found: ', () => {
 
   test('a record that no counter knows', async () => {
     const report = await check(right, () => store.redis.hincrby(keys.totals, 'counted', -1))
-    expect(failed(report).named).toContain('wrong: counted: the pipeline says 3, the topic 4')
+    expect(failed(report).named).toContain('C1 wrong: counted: the pipeline says 3, the topic 4')
     expect(report.unaccounted).toBe(1)
   })
 
   test('records that were committed twice, by the counters', async () => {
     const report = await check({ ...right, counted: 6 })
     expect(failed(report)).toMatchObject({ lost: 0, duplicated: 2 })
-    expect(failed(report).named).toContain('duplicated: 6 records in the topic, 8 committed')
+    expect(failed(report).named).toContain('C1 duplicated: 6 records in the topic, 8 committed')
   })
 
   test('a late verdict that can not be right', async () => {
