@@ -12,13 +12,15 @@ import { parseFlags } from '../actors/flags.ts'
 import { ensureChromium } from '../services/chromium.ts'
 import { createProgress, type Progress } from '../services/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
-import { type Counts, countsOf } from './support/counts.ts'
+import { type Counts, countsOf, failuresOf } from './support/counts.ts'
 
 const root = resolve(import.meta.dir, '..')
 
 const TEST_TIMEOUT_MS = 60_000
 /** A suite, or a check, that takes longer hangs. */
 const RUN_TIMEOUT_MS = 30 * 60_000
+/** Of one failure that is told again at the end. */
+const FAILURE_CHARACTERS_MAX = 2_000
 
 /** Packages' programs, run by this very Bun: there may be no other on the PATH, nor Node. */
 const staticChecks = [
@@ -58,6 +60,8 @@ async function main(): Promise<number> {
 
 interface Result extends Counts {
   name: string
+  /** What failed, in its own words: a long log above the summary may be cut. */
+  failures?: string[]
 }
 
 async function runStaticChecks(): Promise<Result[]> {
@@ -103,7 +107,7 @@ async function runSuite(name: string, files: string[], services: Services): Prom
   })
   const text = existsSync(report) ? readFileSync(report, 'utf8') : undefined
   rmSync(reports, { recursive: true, force: true })
-  return { name, ...countsOf(text, code) }
+  return { name, ...countsOf(text, code), failures: failuresOf(text) }
 }
 
 let current: Subprocess | undefined
@@ -141,6 +145,9 @@ function summarize(results: Result[]): number {
   const passed = results.reduce((sum, result) => sum + result.passed, 0)
   const failed = results.reduce((sum, result) => sum + result.failed, 0)
   process.stdout.write('\n')
+  for (const failure of results.flatMap(({ failures }) => failures ?? [])) {
+    process.stdout.write(`(fail) ${failure.slice(0, FAILURE_CHARACTERS_MAX)}\n\n`)
+  }
   for (const result of results) {
     process.stdout.write(`${result.name}: ${result.passed} passed, ${result.failed} failed\n`)
   }

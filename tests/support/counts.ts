@@ -21,3 +21,23 @@ function reported(report: string): Counts {
   const failed = number('failures') + number('errors')
   return { passed: Math.max(0, number('tests') - failed - number('skipped')), failed }
 }
+
+/** Each failed test of a report: where it is, its name, and what it said, whole. */
+export function failuresOf(report: string | undefined): string[] {
+  const cases = (report ?? '').matchAll(/<testcase\b([^>]*[^/])>([\s\S]*?)<\/testcase>/g)
+  return [...cases].flatMap(([, head = '', body = '']) => {
+    const text = /<failure\b[^>]*?(?:\/>|>([\s\S]*?)<\/failure>)/.exec(body)
+    if (!text) return []
+    const attribute = (name: string) =>
+      unescaped(new RegExp(`\\b${name}="([^"]*)"`).exec(head)?.[1] ?? '')
+    const place = [attribute('file'), attribute('classname'), attribute('name')].filter(Boolean)
+    return [`${place.join(' > ')}\n${unescaped(text[1] ?? '').trim()}`]
+  })
+}
+
+const entities: Record<string, string> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" }
+
+const unescaped = (text: string): string =>
+  text.replace(/&(?:#(\d+)|(\w+));/g, (whole, code: string | undefined, name: string) =>
+    code === undefined ? (entities[name] ?? whole) : String.fromCodePoint(Number(code)),
+  )

@@ -2,7 +2,7 @@
  * What tests stand on: waiting with a name and a deadline, names, counting results, leaks.
  */
 import { expect, test } from 'bun:test'
-import { countsOf } from './counts.ts'
+import { countsOf, failuresOf } from './counts.ts'
 import { descendants } from './leaks.ts'
 import { uniqueName } from '../../faults/names.ts'
 import { until } from '../../faults/until.ts'
@@ -58,4 +58,15 @@ test.if(process.platform === 'linux')('living children are seen, ended ones are 
   child.kill()
   await child.exited
   expect(descendants().map(({ pid }) => pid)).not.toContain(child.pid)
+})
+
+test('failures are told with place and message', () => {
+  const report = `<testsuites name="bun test" tests="2" failures="1">
+    <testcase name="is fine" classname="windows" file="a.test.ts" />
+    <testcase name="a &lt; b" classname="windows" file="a.test.ts" line="2">
+      <failure type="Error" message="x">Error: one&#10;two &amp; three&#10;</failure>
+    </testcase>
+    <testcase name="is fine too" classname="windows" file="a.test.ts" />`
+  expect(failuresOf(report)).toEqual(['a.test.ts > windows > a < b\nError: one\ntwo & three'])
+  expect(failuresOf(undefined)).toEqual([])
 })
