@@ -11,6 +11,8 @@ export interface Clock {
   random(): number
   /** Resolves after `ms`; an aborted signal resolves it at once. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Gives the thread back: resolves after what else is ready, such as replies, has been seen to. */
+  turn(): Promise<void>
 }
 
 let latest = 0
@@ -34,6 +36,7 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', done)
     })
   },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
 }
 
 /** Chance that can be played again: Mulberry32, small, quick, and the same everywhere. */

@@ -182,6 +182,12 @@ export class RawKafka {
   }
 }
 
+/** What the bridge asks of a topic. */
+export type TopicReader = Pick<
+  RawKafka,
+  'connect' | 'close' | 'topic' | 'offsets' | 'leaders' | 'fetch' | 'commitOffsets'
+>
+
 /** The factory of clusters is behind a symbol; with it come brokers, TLS, SASL, retries and log. */
 function clusterOf(kafka: Kafka): Cluster {
   const symbol = Object.getOwnPropertySymbols(kafka).find(

@@ -2,10 +2,10 @@
  * An actor's life: starting → running → draining → stopped, its heartbeat, and the ways it is asked
  * to end (SIGTERM, SIGINT, a supervisor that is gone). Leaves in order or is found by its lease.
  */
-import { hostname } from 'node:os'
 import type { Clock } from './clock.ts'
 import { bounds } from './config.ts'
 import { messageOf } from './errors.ts'
+import { type Host, systemHost } from './host.ts'
 import type { Keys } from './keys.ts'
 import type { Log } from './log.ts'
 import { type Actor, type ActorState, noWork } from './messages.ts'
@@ -27,6 +27,8 @@ export interface LifecycleOptions {
   keys: Keys
   clock: Clock
   log: Log
+  /** The process; this one by default. */
+  host?: Host
   /** What the heartbeat says besides state and memory. */
   account?: () => Partial<Actor>
 }
@@ -40,11 +42,13 @@ export class Lifecycle {
   readonly #drain = new AbortController()
   readonly #options: LifecycleOptions
   readonly #startedAt: number
+  readonly #host: Host
+  readonly #left = new AbortController()
   #beating: Promise<void> = Promise.resolve()
-  #timer: ReturnType<typeof setInterval> | null = null
 
   constructor(options: LifecycleOptions) {
     this.#options = options
+    this.#host = options.host ?? systemHost
     this.#startedAt = options.clock.now()
     this.id = options.id ?? newActorId(options.kind, options.clock)
     this.draining = this.#drain.signal
@@ -76,13 +80,8 @@ export class Lifecycle {
   /** First heartbeat, then one every `heartbeatMs`; listens to signals and to the supervisor. */
   async start(): Promise<void> {
     await this.beat()
-    this.#timer = setInterval(() => {
-      this.#beating = this.#beating.then(() => this.beatQuietly())
-    }, bounds.heartbeatMs)
-    process.on('SIGTERM', () => this.drain('asked to end (SIGTERM)'))
-    process.on('SIGINT', () => this.drain('asked to end (SIGINT)'))
-    // Children outlive a parent that was killed; without it nobody would retire this one.
-    if (process.connected) process.on('disconnect', () => this.drain('the supervisor is gone'))
+    this.#beating = this.#keepBeating()
+    this.#host.onAsked((reason) => this.drain(reason))
   }
 
   async beat(): Promise<void> {
@@ -96,14 +95,14 @@ export class Lifecycle {
     return {
       id: this.id,
       kind,
-      pid: process.pid,
-      host: hostname(),
+      pid: this.#host.pid,
+      host: this.#host.name,
       state: this.#state,
       startedAt: this.#startedAt,
       at: now,
       stoppedAt: this.#state === 'stopped' ? now : null,
       reason: this.#reason,
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: this.#host.rssBytes(),
       ...noWork,
       ...account?.(),
     }
@@ -111,7 +110,7 @@ export class Lifecycle {
 
   /** The orderly end: says so in Redis, so that what it still holds goes to others at once. */
   async leave(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer)
+    this.#left.abort()
     await this.#beating
     if (this.#state !== 'failed') this.to('stopped', this.#reason)
     const { store, keys, log } = this.#options
@@ -119,6 +118,17 @@ export class Lifecycle {
       await store.call('leave', keys.base, [this.id, JSON.stringify(this.account())])
     } catch (error) {
       log.warn('could not say goodbye; the lease will end', { error: messageOf(error) })
+    }
+  }
+
+  async #keepBeating(): Promise<void> {
+    const { clock } = this.#options
+    for (let at = clock.elapsed() + bounds.heartbeatMs; ; ) {
+      await clock.sleep(Math.max(0, at - clock.elapsed()), this.#left.signal)
+      if (this.#left.signal.aborted) return
+      // By the clock, not by the reply before: a slow Redis must not make the lease run out.
+      at = Math.max(at, clock.elapsed()) + bounds.heartbeatMs
+      await this.beatQuietly()
     }
   }
 

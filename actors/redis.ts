@@ -8,7 +8,7 @@
 import { Redis, ReplyError } from 'ioredis'
 import append from './bridge/append.lua' with { type: 'text' }
 import { backoffDelayMs } from './backoff.ts'
-import { systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { bounds, type Config, redisAddress } from './config.ts'
 import { messageOf, RefusalError } from './errors.ts'
 import commit from './executor/commit.lua' with { type: 'text' }
@@ -90,7 +90,11 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
 }
 
 /** Waits until the server answers, without limit unless the signal ends it. */
-export async function untilReady(store: Store, signal?: AbortSignal): Promise<void> {
+export async function untilReady(
+  store: Store,
+  signal?: AbortSignal,
+  clock: Clock = systemClock,
+): Promise<void> {
   // The connection is mostly there after a millisecond or two, and an actor starts with this.
   for (let waitMs = 2; !signal?.aborted; waitMs = Math.min(waitMs * 2, 100)) {
     try {
@@ -98,7 +102,7 @@ export async function untilReady(store: Store, signal?: AbortSignal): Promise<vo
       return
     } catch (error) {
       if (!isOutage(error)) throw error
-      await systemClock.sleep(waitMs, signal)
+      await clock.sleep(waitMs, signal)
     }
   }
 }

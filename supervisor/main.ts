@@ -7,15 +7,16 @@ import { choiceFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
-import { createLog, type Log } from '../actors/log.ts'
+import { createLog } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
-import { checkServer, isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
+import { checkServer, openStore } from '../actors/redis.ts'
 import { bunCommand, spawner } from './child.ts'
 import { Console } from './console.ts'
 import type { InitialLimits } from './control.ts'
 import { childOutput } from './output.ts'
-import { listen, mailboxBlockMs, Pulse } from './pulse.ts'
+import { mailboxBlockMs, Pulse } from './pulse.ts'
 import { policies } from './reasons.ts'
+import { begin, runSupervisor } from './run.ts'
 import { Supervisor } from './supervisor.ts'
 
 const command = {
@@ -75,7 +76,10 @@ await runMain('supervisor', async () => {
   const clock = systemClock
   const store = openStore(config, log)
   const life = new Lifecycle({ kind: 'supervisor', store, keys, clock, log })
-  await begin(store, config, log, life)
+  // A signal meanwhile simply ends the process.
+  for (const name of signals) process.on(name, leave)
+  await begin({ store, life, clock, check: () => checkServer(store, config, log) })
+  for (const name of signals) process.off(name, leave)
   const pulse = new Pulse(clock)
   const terminal = new Console(store, keys, job, (text) => void process.stdout.write(text))
   const supervisor = new Supervisor({
@@ -102,14 +106,15 @@ await runMain('supervisor', async () => {
   })
   onSecondSignal(() => supervisor.kill())
   const mailbox = openStore(config, createLog('supervisor', 'error'), { blockMs: mailboxBlockMs })
-  life.to('running')
-  const ended = life.draining
-  ended.addEventListener('abort', () => void mailbox.close())
-  const background = [listen(mailbox, keys, pulse, clock, ended)]
-  if (!settings.quiet) background.push(terminal.run(clock, ended))
-  await supervisor.run(ended)
-  await Promise.all(background)
-  await life.leave()
+  await runSupervisor({
+    supervisor,
+    life,
+    mailbox,
+    keys,
+    pulse,
+    clock,
+    beside: (ended) => (settings.quiet ? Promise.resolve() : terminal.run(clock, ended)),
+  })
   return 0
 })
 
@@ -161,23 +166,6 @@ function commandOf(kind: Actor['kind'], id: string, file: string, settings: Sett
     default:
       return kind satisfies never
   }
-}
-
-/** Waits for Redis, checks it and says who we are; a signal meanwhile simply ends the process. */
-async function begin(store: Store, config: Config, log: Log, life: Lifecycle): Promise<void> {
-  for (const name of signals) process.on(name, leave)
-  for (;;) {
-    await untilReady(store)
-    try {
-      await checkServer(store, config, log)
-      await life.start()
-      break
-    } catch (error) {
-      // It went away again in between.
-      if (!isOutage(error)) throw error
-    }
-  }
-  for (const name of signals) process.off(name, leave)
 }
 
 /**

@@ -6,9 +6,9 @@
  * Leads by a lease; stands by without children. What fails for Redis's sake holds everything as it
  * is. Shuts down in order: executors, bridge, web, lease.
  */
-import { availableParallelism } from 'node:os'
 import type { Clock } from '../actors/clock.ts'
 import { messageOf } from '../actors/errors.ts'
+import { systemHost } from '../actors/host.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Log } from '../actors/log.ts'
@@ -41,6 +41,8 @@ export interface SupervisorOptions {
   spawn: Spawn
   limits: InitialLimits
   pricePerHour: number
+  /** Processor cores that executors can keep busy; this machine's by default. */
+  cores?: number
   /** Whether a web process belongs to the family. */
   web: boolean
   /** Told of each decision that changed something. */
@@ -185,7 +187,7 @@ export class Supervisor {
       executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
       useful: usefulExecutors(
         living.flatMap(({ actor }) => actor ?? []),
-        availableParallelism(),
+        this.#options.cores ?? systemHost.cores,
       ),
       ...this.#limits,
     }

@@ -13,7 +13,7 @@ import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
 import { RefusalError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import type { FetchedPartition, RawKafka, TopicInfo } from '../kafka.ts'
+import type { FetchedPartition, TopicInfo, TopicReader } from '../kafka.ts'
 import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Lifecycle } from '../lifecycle.ts'
@@ -29,7 +29,7 @@ export interface BridgeOptions {
   keys: Keys
   store: Store
   /** A client of its own for each session: what is left of a broken connection goes with it. */
-  connect: () => RawKafka
+  connect: () => TopicReader
   /** Where to begin a partition that the ledger does not know, and Kafka's address for messages. */
   from: 'latest' | 'earliest'
   address: string
@@ -120,7 +120,7 @@ export class Bridge {
     }
   }
 
-  async #work(kafka: RawKafka): Promise<void> {
+  async #work(kafka: TopicReader): Promise<void> {
     const { life } = this.#options
     const topic = await this.#connect(kafka)
     const positions = await this.#open(kafka, topic)
@@ -139,7 +139,7 @@ export class Bridge {
     }
   }
 
-  async #connect(kafka: RawKafka) {
+  async #connect(kafka: TopicReader) {
     const { job } = this.#options
     try {
       return await kafka.connect()
@@ -155,7 +155,7 @@ export class Bridge {
   }
 
   /** Registers the partitions and learns where each stands; refuses where that can't be right. */
-  async #open(kafka: RawKafka, topic: TopicInfo): Promise<Positions> {
+  async #open(kafka: TopicReader, topic: TopicInfo): Promise<Positions> {
     const { store, keys, job, from } = this.#options
     const earliest = await kafka.offsets('earliest', topic.partitions)
     const latest = await kafka.offsets('latest', topic.partitions)
@@ -205,7 +205,7 @@ export class Bridge {
 
   /** Fetches from one leader and appends, until the signal; the next fetch overlaps the append. */
   async #pump(
-    kafka: RawKafka,
+    kafka: TopicReader,
     node: string,
     partitions: number[],
     positions: Positions,
@@ -219,7 +219,7 @@ export class Bridge {
       )
     let fetching = fetch()
     while (!signal.aborted) {
-      const fetched = await answered(fetching, signal)
+      const fetched = await answered(fetching, this.#options.clock, signal)
       if (!fetched) break
       const work = fetched.map((one) => this.#plan(one, positions))
       const overlap = this.#hasRoom()
@@ -334,7 +334,7 @@ export class Bridge {
 
   /** Beside the pumps: exchanges ends, and looks whether this is still the topic we began with. */
   async #watch(
-    kafka: RawKafka,
+    kafka: TopicReader,
     topic: TopicInfo,
     positions: Positions,
     signal: AbortSignal,
@@ -362,14 +362,17 @@ export class Bridge {
  * A fetch's answer, or null as soon as the signal is aborted: nobody waits for a fetch that waits for
  * records. Not Promise.race with one promise for all: that would keep every fetch's records for ever.
  */
-function answered<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+function answered<T>(promise: Promise<T>, clock: Clock, signal: AbortSignal): Promise<T | null> {
   return new Promise((resolve, reject) => {
     const stop = () => resolve(null)
     if (signal.aborted) stop()
     signal.addEventListener('abort', stop, { once: true })
-    const late = setTimeout(() => reject(new Stale('Kafka left a fetch unanswered')), fetchLateMs)
+    const answer = new AbortController()
+    void clock.sleep(fetchLateMs, answer.signal).then(() => {
+      if (!answer.signal.aborted) reject(new Stale('Kafka left a fetch unanswered'))
+    })
     promise.then(resolve, reject).finally(() => {
-      clearTimeout(late)
+      answer.abort()
       signal.removeEventListener('abort', stop)
     })
   })

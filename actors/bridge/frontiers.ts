@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../errors.ts'
 import type { Job } from '../job.ts'
-import type { RawKafka } from '../kafka.ts'
+import type { TopicReader } from '../kafka.ts'
 import { isKafkaOutage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Log } from '../log.ts'
@@ -27,7 +27,7 @@ export class Frontiers {
   }
 
   /** `high`: partition → the end of what can be read. Rejects while either server is away. */
-  async exchange(kafka: RawKafka, high: Map<number, number>): Promise<void> {
+  async exchange(kafka: TopicReader, high: Map<number, number>): Promise<void> {
     const { store, keys } = this.#options
     const reply = (await store.call('seen', keys.base, [...high].flat())) as string[]
     const frontiers = new Map<number, number>()
@@ -35,7 +35,7 @@ export class Frontiers {
     await this.#tellKafka(kafka, frontiers)
   }
 
-  async #tellKafka(kafka: RawKafka, frontiers: Map<number, number>): Promise<void> {
+  async #tellKafka(kafka: TopicReader, frontiers: Map<number, number>): Promise<void> {
     const { job, log } = this.#options
     const state = JSON.stringify([...frontiers])
     if (state === this.#told) return

@@ -177,7 +177,7 @@ export class Executor {
         await this.#arrival.next()
       }
       // Folding keeps the thread; reads and commits move on only when it is given back.
-      await new Promise((resolve) => setImmediate(resolve))
+      await this.#options.clock.turn()
     }
     await this.#committing
   }

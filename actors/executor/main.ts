@@ -3,13 +3,12 @@ import { systemClock } from '../clock.ts'
 import { bounds, readConfig } from '../config.ts'
 import { runMain } from '../errors.ts'
 import { parseFlags } from '../flags.ts'
+import { systemHost } from '../host.ts'
 import { keysOf } from '../keys.ts'
-import { Lifecycle } from '../lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
-import { openStore, untilReady } from '../redis.ts'
-import { Executor } from './executor.ts'
-import { Stats } from './stats.ts'
+import { openStore } from '../redis.ts'
+import { runExecutor } from './run.ts'
 
 const command = {
   help: `
@@ -32,24 +31,15 @@ await runMain('executor', async () => {
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
   const keys = keysOf(job.name)
   const log = createLog(values.id ?? 'executor', config.LOG_LEVEL)
-  const writer = openStore(config, log)
-  const reader = openStore(config, log, { blockMs: bounds.readBlockMs })
-  const stats = new Stats()
-  const clock = systemClock
-  const life = new Lifecycle({
-    kind: 'executor',
-    id: values.id,
-    store: writer,
+  await runExecutor({
+    job,
     keys,
-    clock,
+    id: values.id,
+    writer: openStore(config, log),
+    reader: openStore(config, log, { blockMs: bounds.readBlockMs }),
+    clock: systemClock,
+    host: systemHost,
     log,
-    account: () => stats.account(clock.now()),
   })
-  await untilReady(writer)
-  await untilReady(reader)
-  await life.start()
-  await new Executor({ job, keys, reader, writer, clock, log, life, stats }).run()
-  await life.leave()
-  log.debug('left', { records: stats.records })
   return 0
 })

@@ -2,6 +2,7 @@
  * What an executor knows of its own work: totals for the heartbeat, its busy share and rate over the
  * last seconds, and how long records took from Kafka's timestamp to their commit.
  */
+import { type Host, systemHost } from '../host.ts'
 import { type Actor, delayBucket, delayBucketsMs } from '../messages.ts'
 
 const SPAN_MS = 5_000
@@ -13,11 +14,17 @@ export class Stats {
   /** Milliseconds of work per record, learned; null before the first. */
   costMs: number | null = null
   /** Processor time of starting is not the work's. */
-  readonly #cpuBefore = process.cpuUsage()
+  readonly #host: Host
+  readonly #cpuBeforeMs: number
   #samples: { at: number; records: number; busyMs: number }[] = []
   #delays = emptyDelays()
   #earlier = emptyDelays()
   #rotatedAt = 0
+
+  constructor(host: Host = systemHost) {
+    this.#host = host
+    this.#cpuBeforeMs = host.cpuMs()
+  }
 
   committed(records: number, entries: number): void {
     this.records += records
@@ -47,17 +54,12 @@ export class Stats {
       records: this.records,
       entries: this.entries,
       busyMs: Math.round(this.busyMs),
-      cpuMs: this.#cpuMs(),
+      cpuMs: Math.round(this.#host.cpuMs() - this.#cpuBeforeMs),
       busy: first && spanMs > 0 ? Math.min(1, (this.busyMs - first.busyMs) / spanMs) : null,
       recordsPerSecond:
         first && spanMs > 0 ? ((this.records - first.records) * 1_000) / spanMs : null,
       delays: trimmed(this.#delays.map((count, bucket) => count + this.#earlier[bucket]!)),
     }
-  }
-
-  #cpuMs(): number {
-    const { user, system } = process.cpuUsage(this.#cpuBefore)
-    return Math.round((user + system) / 1_000)
   }
 
   /** Two halves of which the older is dropped: what is told covers the last 5 to 10 s. */

@@ -14,6 +14,7 @@ function fakeClock(startMs = 1_000_000): Clock & { pass(ms: number): void } {
       at += ms
       return Promise.resolve()
     },
+    turn: () => Promise.resolve(),
     pass(ms) {
       at += ms
     },

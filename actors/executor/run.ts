@@ -1,0 +1,46 @@
+/**
+ * An executor's whole life, from its first heartbeat to its leave; what it needs is passed in, so
+ * that a simulation runs the same.
+ */
+import type { Clock } from '../clock.ts'
+import type { Host } from '../host.ts'
+import type { Job } from '../job.ts'
+import type { Keys } from '../keys.ts'
+import { Lifecycle } from '../lifecycle.ts'
+import type { Log } from '../log.ts'
+import { type Store, untilReady } from '../redis.ts'
+import { Executor } from './executor.ts'
+import { Stats } from './stats.ts'
+
+export interface ExecutorParts {
+  job: Job
+  keys: Keys
+  id: string | undefined
+  writer: Store
+  /** The connection that blocks on reads. */
+  reader: Store
+  clock: Clock
+  host: Host
+  log: Log
+}
+
+export async function runExecutor(parts: ExecutorParts): Promise<void> {
+  const { job, keys, id, writer, reader, clock, host, log } = parts
+  const stats = new Stats(host)
+  const life = new Lifecycle({
+    kind: 'executor',
+    id,
+    store: writer,
+    keys,
+    clock,
+    host,
+    log,
+    account: () => stats.account(clock.now()),
+  })
+  await untilReady(writer, undefined, clock)
+  await untilReady(reader, undefined, clock)
+  await life.start()
+  await new Executor({ job, keys, reader, writer, clock, log, life, stats }).run()
+  await life.leave()
+  log.debug('left', { records: stats.records })
+}
