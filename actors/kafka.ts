@@ -51,6 +51,9 @@ interface Broker {
   lookupRequest(apiKey: number, definition: unknown): (request: object) => Protocol
   connectionPool: { send(protocol: Protocol): Promise<unknown> }
   offsetCommit(request: object): Promise<unknown>
+  offsetFetch(request: object): Promise<{
+    responses: { partitions: { partition: number; offset: string }[] }[]
+  }>
 }
 interface Cluster {
   connect(): Promise<void>
@@ -159,7 +162,28 @@ export class RawKafka {
     return (answer as { partitions: FetchedPartition[] }).partitions
   }
 
-  /** Tells Kafka how far a group is, for its own tools; we never read it back. */
+  /** How far a group was said to be; empty where Kafka knows nothing of it. */
+  async committedOffsets(groupId: string, partitions: number[]): Promise<Map<number, number>> {
+    try {
+      // Asking for a coordinator would make Kafka create this topic, and wait until it is there.
+      await this.#cluster.addTargetTopic('__consumer_offsets')
+    } catch (error) {
+      if ((error as { type?: string }).type === 'UNKNOWN_TOPIC_OR_PARTITION') return new Map()
+      throw error
+    }
+    const coordinator = await this.#cluster.findGroupCoordinator({ groupId })
+    const topics = [
+      { topic: this.#topic, partitions: partitions.map((partition) => ({ partition })) },
+    ]
+    const { responses } = await coordinator.offsetFetch({ groupId, topics })
+    const known = (responses[0]?.partitions ?? []).filter(({ offset }) => Number(offset) >= 0)
+    return new Map(known.map(({ partition, offset }) => [partition, Number(offset)]))
+  }
+
+  /**
+   * Tells Kafka how far a group is, for its own tools. Where to go on is the ledger's to say; we read
+   * this back only to notice that the ledger is gone.
+   */
   async commitOffsets(groupId: string, offsets: Map<number, number>): Promise<void> {
     const coordinator = await this.#cluster.findGroupCoordinator({ groupId })
     const partitions = [...offsets].map(([partition, offset]) => ({
@@ -185,7 +209,14 @@ export class RawKafka {
 /** What the bridge asks of a topic. */
 export type TopicReader = Pick<
   RawKafka,
-  'connect' | 'close' | 'topic' | 'offsets' | 'leaders' | 'fetch' | 'commitOffsets'
+  | 'connect'
+  | 'close'
+  | 'topic'
+  | 'offsets'
+  | 'leaders'
+  | 'fetch'
+  | 'committedOffsets'
+  | 'commitOffsets'
 >
 
 /** The factory of clusters is behind a symbol; with it come brokers, TLS, SASL, retries and log. */

@@ -9,7 +9,7 @@ import { hostname } from 'node:os'
 import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { getConnInfo } from 'hono/bun'
-import { UsageError } from '../actors/errors.ts'
+import { isLoopback } from '../actors/binding.ts'
 import { HttpError } from './errors.ts'
 
 export const BODY_BYTES_MOST = 64 * 1024
@@ -24,14 +24,6 @@ const policy = [
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join('; ')
-
-/** @throws UsageError where others could reach us and no token would keep them from control calls */
-export function checkBinding(host: string, token: string | undefined): void {
-  if (isLoopback(host) || token) return
-  throw new UsageError(
-    `HOST ${host} can be reached from other machines: set MILLRACE_TOKEN, or bind to 127.0.0.1`,
-  )
-}
 
 /** Sets the headers of every answer, errors included. */
 export const securityHeaders: MiddlewareHandler = async (c, next) => {
@@ -148,6 +140,3 @@ function originHost(origin: string): string | null {
 
 const isAddress = (name: string): boolean =>
   /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || name.startsWith('[')
-
-export const isLoopback = (host: string): boolean =>
-  /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\]|::ffff:127(\.\d{1,3}){3})$/i.test(host)

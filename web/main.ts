@@ -3,6 +3,7 @@
  * and passes on what people want, so the pipeline runs on when it is killed. It serves from the start,
  * also while Redis or Kafka is away, and says so.
  */
+import { checkBinding } from '../actors/binding.ts'
 import { systemClock } from '../actors/clock.ts'
 import { type Config, readConfig } from '../actors/config.ts'
 import { messageOf, RefusalError, runMain, UsageError } from '../actors/errors.ts'
@@ -14,7 +15,6 @@ import { createLog } from '../actors/log.ts'
 import { openStore, untilReady } from '../actors/redis.ts'
 import { createStatusReader } from '../supervisor/status.ts'
 import { createApp, type WebApp } from './app.ts'
-import { checkBinding } from './guard.ts'
 import { kafkaProbe } from './health.ts'
 
 const command = {

@@ -21,7 +21,8 @@ import { jobShape } from '../load.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { Cost } from './cost.ts'
-import { Frontiers } from './frontiers.ts'
+import { Frontiers, ledgerGone } from './frontiers.ts'
+import { beginOrRefuse } from './origin.ts'
 import { pack, type PackedEntry } from './pack.ts'
 
 export interface BridgeOptions {
@@ -35,6 +36,8 @@ export interface BridgeOptions {
   address: string
   /** Go on past records that Kafka deleted before they were read, instead of stopping. */
   acceptLoss: boolean
+  /** Begin anew where Redis has lost what the job had read, instead of stopping. */
+  fresh: boolean
   clock: Clock
   log: Log
   life: Lifecycle
@@ -73,6 +76,8 @@ export class Bridge {
   readonly #frontiers: Frontiers
   /** We waited for the topic to be made: whatever it holds came after our start. */
   #topicIsNew = false
+  /** There was a ledger: from then on it must not be missing, whatever the operator allows. */
+  #begun = false
 
   constructor(options: BridgeOptions) {
     this.#options = options
@@ -161,6 +166,8 @@ export class Bridge {
     const latest = await kafka.offsets('latest', topic.partitions)
     // A partition that was added to a topic we read already is new from its beginning.
     const known = await store.redis.hexists(keys.ledger, 'topicId')
+    if (!known && this.#begun) throw new RefusalError(ledgerGone(job))
+    if (!known) await beginOrRefuse(this.#options, kafka, topic.partitions)
     const start = known || this.#topicIsNew || from === 'earliest' ? earliest : latest
     const reply = (await store.call('open', keys.base, [
       topic.id,
@@ -169,6 +176,7 @@ export class Bridge {
     ])) as string[]
     if (reply[0] === 'topic') throw new RefusalError(anotherTopic(job))
     if (reply[0] === 'shape') throw new RefusalError(anotherShape(job))
+    this.#begun = true
     const next = new Map<number, number>()
     for (let i = 1; i < reply.length; i += 2) next.set(Number(reply[i]), Number(reply[i + 1]))
     for (const partition of topic.partitions) {
@@ -303,11 +311,7 @@ export class Bridge {
       this.#cost.learn(busyUs!, committed!, clock.elapsed())
       return
     }
-    if (reply[1] === '') {
-      throw new RefusalError(
-        `the ledger of job ${this.#options.job.name} is gone: Redis was emptied while the job ran`,
-      )
-    }
+    if (reply[1] === '') throw new RefusalError(ledgerGone(this.#options.job))
     throw new Stale(
       `partition ${partition}: the ledger says ${reply[1]}, not ${expected}; reading from there`,
     )

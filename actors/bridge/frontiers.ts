@@ -2,7 +2,7 @@
  * How far either side is: Kafka's ends go to Redis, for the watermark and the lag; the executors'
  * finished frontiers go to Kafka, for its own tools. Nothing of ours reads the latter back.
  */
-import { messageOf } from '../errors.ts'
+import { messageOf, RefusalError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import type { TopicReader } from '../kafka.ts'
 import { isKafkaOutage } from '../kafka-client.ts'
@@ -29,9 +29,14 @@ export class Frontiers {
   /** `high`: partition → the end of what can be read. Rejects while either server is away. */
   async exchange(kafka: TopicReader, high: Map<number, number>): Promise<void> {
     const { store, keys } = this.#options
-    const reply = (await store.call('seen', keys.base, [...high].flat())) as string[]
+    const reply = (await store.call('seen', keys.base, [...high].flat())) as (string | null)[]
     const frontiers = new Map<number, number>()
-    for (let i = 0; i < reply.length; i += 2) frontiers.set(Number(reply[i]), Number(reply[i + 1]))
+    for (let i = 0; i < reply.length; i += 2) {
+      const frontier = reply[i + 1]
+      // Kafka keeps what it was told last: the next bridge knows by it that the job was at work.
+      if (frontier === null) throw new RefusalError(ledgerGone(this.#options.job))
+      frontiers.set(Number(reply[i]), Number(frontier))
+    }
     await this.#tellKafka(kafka, frontiers)
   }
 
@@ -57,6 +62,9 @@ function isAnswer(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return error.name === 'KafkaJSProtocolError' || isAnswer(error.cause)
 }
+
+export const ledgerGone = (job: Pick<Job, 'name'>): string =>
+  `the ledger of job ${job.name} is gone: Redis was emptied while the job ran`
 
 /** The consumer group under which Kafka's tools see a job. */
 export const groupIdOf = (job: Job): string => `millrace-${job.name}`

@@ -14,13 +14,15 @@ import { runBridge } from './run.ts'
 
 const command = {
   help: `
-Usage: bun run bridge [jobs/file.ts] [--from earliest|latest] [--accept-loss] [--id NAME]
+Usage: bun run bridge [jobs/file.ts] [--from earliest|latest] [--accept-loss] [--fresh]
+                      [--id NAME]
 
 Moves the job's topic from Kafka into its Redis Stream until it is asked to end.
 
   --from earliest|latest   where to begin a topic that the job has not read before
                            (START_FROM, by default latest)
   --accept-loss            go on past records that Kafka deleted before they were read
+  --fresh                  begin anew where Redis has lost what the job had read
   --id NAME                the bridge's name, unique to this start (made up by default)
   --help                   this text
 
@@ -28,6 +30,7 @@ Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_
   options: {
     from: { type: 'string' },
     'accept-loss': { type: 'boolean' },
+    fresh: { type: 'boolean' },
     id: { type: 'string' },
   },
 } as const
@@ -48,6 +51,7 @@ await runMain('bridge', async () => {
     from,
     address: kafkaAddress(config),
     acceptLoss: values['accept-loss'] ?? false,
+    fresh: values.fresh ?? false,
     clock: systemClock,
     host: systemHost,
     log,

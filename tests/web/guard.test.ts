@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { UsageError } from '../../actors/errors.ts'
-import { checkBinding } from '../../web/guard.ts'
+import { checkBinding } from '../../actors/binding.ts'
 import { openWeb, post, type Web } from './setup.ts'
 
 const token = 'canary-4711-canary'

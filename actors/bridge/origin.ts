@@ -1,0 +1,96 @@
+/**
+ * How a job begins that has no ledger: for the first time, or because Redis lost what it held. Only
+ * the operator may say that a loss is to be begun anew; otherwise it would pass for a first start,
+ * and nobody would know that windows are missing.
+ *
+ * What tells the two apart is Kafka, where the executors' finished frontier is kept under the job's
+ * group, and whatever of the job is still in Redis, if only the ledger was evicted.
+ */
+import { RefusalError } from '../errors.ts'
+import type { Job } from '../job.ts'
+import type { TopicReader } from '../kafka.ts'
+import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
+import type { Keys } from '../keys.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../redis.ts'
+import { groupIdOf } from './frontiers.ts'
+
+export interface OriginOptions {
+  job: Job
+  keys: Keys
+  store: Store
+  log: Log
+  /** The operator's word to begin anew. */
+  fresh: boolean
+}
+
+/**
+ * Lets a job without a ledger begin; rejects while either server is away.
+ * @throws RefusalError where the job has been at work before, unless it is to begin anew
+ */
+export async function beginOrRefuse(
+  options: OriginOptions,
+  kafka: TopicReader,
+  partitions: number[],
+): Promise<void> {
+  const { store, keys, job, fresh, log } = options
+  const left = await store.redis.exists(keys.totals, keys.panes, keys.closed)
+  const committed = await committedOf(kafka, job, partitions, log)
+  const lost = lostLedger(job, committed, left > 0)
+  if (!lost) return
+  if (!fresh) throw new RefusalError(lost)
+  const readUpTo = committed.size > 0 ? placesOf(committed) : null
+  log.warn(`beginning anew: what Redis held of job ${job.name} is lost`, { readUpTo })
+  await removeLeftovers(store, keys)
+}
+
+/** What to say of a job that has no ledger; null where this is its first start. */
+export function lostLedger(
+  job: Pick<Job, 'name' | 'topic'>,
+  committed: Map<number, number>,
+  left: boolean,
+): string | null {
+  const read = new Map([...committed].filter(([, offset]) => offset > 0))
+  if (read.size === 0 && !left) return null
+  const witness =
+    read.size > 0
+      ? `Kafka says that it has read topic ${job.topic} (up to ${placesOf(read)})`
+      : 'parts of its windows are still there'
+  return `Redis has lost the ledger of job ${job.name}, while ${witness}: Redis was emptied, replaced or evicts keys, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew (with --from earliest it reads again all that Kafka still has)`
+}
+
+/** Partition:offset, only a few of them, so that the rest of the sentence is read as well. */
+function placesOf(offsets: Map<number, number>): string {
+  const places = [...offsets].sort(([a], [b]) => a - b).map(([p, offset]) => `${p}:${offset}`)
+  const more = places.length > 3 ? ` and ${places.length - 3} more` : ''
+  return `${places.slice(0, 3).join(', ')}${more}`
+}
+
+async function committedOf(
+  kafka: TopicReader,
+  job: Job,
+  partitions: number[],
+  log: Log,
+): Promise<Map<number, number>> {
+  try {
+    return await kafka.committedOffsets(groupIdOf(job), partitions)
+  } catch (error) {
+    if (isKafkaOutage(error)) throw error
+    // Not allowed to read a group: then Kafka can't be a witness, and the job must run all the same.
+    log.warn('Kafka does not tell the group offsets', { error: kafkaMessage(error) })
+    return new Map()
+  }
+}
+
+/** Counts that are left would be counted again on top; the actors' own keys stay. */
+async function removeLeftovers(store: Store, keys: Keys): Promise<void> {
+  const { entries, finished, progress, crashes, suspects, hand, totals, clock } = keys
+  const { ledger, panes, closed, rejects, verdicts, base } = keys
+  const data = [ledger, entries, finished, progress, crashes, suspects, hand, totals, clock]
+  await store.redis.unlink(...data, panes, closed, rejects, verdicts, `${base}:emitted`)
+  for (const match of [`${base}:pane:*`, `${base}:payload:*`]) {
+    for await (const names of store.redis.scanStream({ match, count: 1_000 })) {
+      if ((names as string[]).length > 0) await store.redis.unlink(...(names as string[]))
+    }
+  }
+}

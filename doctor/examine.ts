@@ -1,0 +1,146 @@
+/**
+ * The whole start-up check: job, machine, page, Redis and Kafka side by side, and the job's ledger in
+ * the one against its topic in the other. Whatever is broken, it answers within a few seconds, and
+ * what can't be asked for one reason keeps nothing else from being asked.
+ */
+import { checkBinding } from '../actors/binding.ts'
+import { systemClock } from '../actors/clock.ts'
+import { type Config, redisAddress } from '../actors/config.ts'
+import { messageOf } from '../actors/errors.ts'
+import type { Job } from '../actors/job.ts'
+import { kafkaAddress } from '../actors/kafka-client.ts'
+import { type Keys, keysOf } from '../actors/keys.ts'
+import { loadJob } from '../actors/load.ts'
+import type { Store } from '../actors/redis.ts'
+import { away, fatal, type Finding, ok } from './finding.ts'
+import { judgeKafka, type LedgerFacts } from './kafka.ts'
+import { readKafka } from './kafka-facts.ts'
+import { judgeMachine, readMachine } from './machine.ts'
+import { judgeRedis } from './redis.ts'
+import { reachRedis, readRedis } from './redis-facts.ts'
+
+export interface ExamineOptions {
+  config: Config
+  file: string
+  executorsMax: number
+  /** Where the page would listen; null for no page. */
+  host: string | null
+  acceptLoss: boolean
+  fresh: boolean
+}
+
+/** Redis's answer is wanted before Kafka's is judged, so it may take less. */
+const redisMs = 3_500
+const kafkaMs = 4_300
+
+export async function examine(options: ExamineOptions): Promise<Finding[]> {
+  const { config, file, executorsMax, host } = options
+  const { job, finding } = await readJob(file)
+  const redis = examineRedis(config, job, executorsMax)
+  const kafka = examineKafka(options, job, redis)
+  return [
+    finding,
+    ...judgeMachine(readMachine(executorsMax)),
+    ...(host === null ? [] : [judgeBinding(host, config)]),
+    ...(await redis).findings,
+    ...(await kafka),
+  ]
+}
+
+/** A page that others could reach without a token; the same rule as the page's own. */
+export function judgeBinding(host: string, config: Pick<Config, 'MILLRACE_TOKEN'>): Finding {
+  try {
+    checkBinding(host, config.MILLRACE_TOKEN)
+    return ok('web page', config.MILLRACE_TOKEN ? `${host}, with a token` : `${host} only`)
+  } catch (error) {
+    const [found, todo] = messageOf(error).split(': ')
+    return fatal('web page', found!, todo ?? '')
+  }
+}
+
+async function readJob(file: string): Promise<{ job: Job | null; finding: Finding }> {
+  try {
+    const job = await loadJob(file)
+    return { job, finding: ok('job', `${job.name} of ${file}, topic ${job.topic}`) }
+  } catch (error) {
+    return { job: null, finding: fatal('job', messageOf(error), 'correct the job’s file') }
+  }
+}
+
+interface RedisVerdict {
+  findings: Finding[]
+  ledger: LedgerFacts | null
+}
+
+function examineRedis(
+  config: Config,
+  job: Job | null,
+  executorsMax: number,
+): Promise<RedisVerdict> {
+  const address = redisAddress(config)
+  const unanswered = (found: string): RedisVerdict => ({
+    findings: [away('Redis', found, 'look at its log, and at the network between')],
+    ledger: null,
+  })
+  const work = async (): Promise<RedisVerdict> => {
+    const store = await reachRedis(config)
+    if (!('redis' in store)) return { findings: [store], ledger: null }
+    try {
+      const keys = job && keysOf(job.name)
+      const facts = await readRedis(store, keys, config, executorsMax)
+      const leader = keys && (await store.redis.get(keys.leader).catch(() => null))
+      const findings = judgeRedis(facts)
+      if (leader) findings.push(ok('supervisor', `${leader} leads; another one would stand by`))
+      return { findings, ledger: keys && (await readLedger(store, keys)) }
+    } catch (error) {
+      return unanswered(`Redis at ${address} stopped answering: ${messageOf(error)}`)
+    } finally {
+      await store.close()
+    }
+  }
+  return within(redisMs, work(), () =>
+    unanswered(`Redis at ${address} takes connections but gives no answers`),
+  )
+}
+
+async function examineKafka(
+  { config, acceptLoss, fresh }: ExamineOptions,
+  job: Job | null,
+  redis: Promise<RedisVerdict>,
+): Promise<Finding[]> {
+  const work = async () => {
+    const facts = await readKafka(config, job)
+    const { ledger } = await redis
+    return judgeKafka(facts, job && { job, ledger, acceptLoss, fresh })
+  }
+  return within(kafkaMs, work(), () => {
+    const found = `Kafka at ${kafkaAddress(config)} gives no answers`
+    return [away('Kafka', found, 'look at its log, and at the network between')]
+  })
+}
+
+/** Null where it can't be read. */
+export async function readLedger(store: Store, keys: Keys): Promise<LedgerFacts | null> {
+  try {
+    const fields = await store.redis.hgetall(keys.ledger)
+    const left = await store.redis.exists(keys.totals, keys.panes, keys.closed)
+    const next = Object.entries(fields).flatMap(([name, value]): [number, number][] => {
+      const partition = /^(\d+):next$/.exec(name)?.[1]
+      return partition === undefined ? [] : [[Number(partition), Number(value)]]
+    })
+    return { topicId: fields.topicId ?? null, next: new Map(next), left: left > 0 }
+  } catch {
+    return null
+  }
+}
+
+/** `work`'s result, or `late`'s where it takes too long; what is late is left to itself. */
+async function within<T>(ms: number, work: Promise<T>, late: () => T): Promise<T> {
+  const done = new AbortController()
+  const timeout = systemClock.sleep(ms, done.signal).then(late)
+  try {
+    return await Promise.race([work, timeout])
+  } finally {
+    done.abort()
+  }
+}
