@@ -16,8 +16,15 @@ export interface KafkaPlan {
   port: number
   controllerPort: number
   detached: boolean
+  /** A second listener, whose clients are told another port: that of a proxy before it. */
+  proxied?: ProxiedListener
   /** Beyond or instead of the settings below, by their names in server.properties. */
   settings?: Record<string, string>
+}
+
+export interface ProxiedListener {
+  port: number
+  proxyPort: number
 }
 
 /** The largest record that the pipeline has to take is 10 MB; a batch's frame comes on top. */
@@ -53,15 +60,17 @@ export async function createKafka(plan: KafkaPlan): Promise<Server> {
 function settingsOf(plan: KafkaPlan, data: string): Record<string, string> {
   const broker = `PLAINTEXT://127.0.0.1:${plan.port}`
   const controller = `127.0.0.1:${plan.controllerPort}`
+  const { proxied } = plan
+  const more = (port: number | undefined) => (port ? `,PROXIED://127.0.0.1:${port}` : '')
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.bootstrap.servers': controller,
     'controller.listener.names': 'CONTROLLER',
-    listeners: `${broker},CONTROLLER://${controller}`,
-    'advertised.listeners': broker,
+    listeners: `${broker},CONTROLLER://${controller}${more(proxied?.port)}`,
+    'advertised.listeners': `${broker}${more(proxied?.proxyPort)}`,
     'inter.broker.listener.name': 'PLAINTEXT',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT',
     'log.dirs': data,
     'auto.create.topics.enable': 'false',
     'message.max.bytes': String(RECORD_BYTES_MAX),

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { kafkaJars } from './jars.ts'
 import { findJava } from './java.ts'
-import { createKafka } from './kafka.ts'
+import { createKafka, type ProxiedListener } from './kafka.ts'
 import { freePort } from './ports.ts'
 import { type Progress, silent } from './progress.ts'
 import { createRedis, findRedis } from './redis.ts'
@@ -21,6 +21,7 @@ export interface StartOptions {
   kafkaPort?: number
   redisPort?: number
   kafkaSettings?: Record<string, string>
+  kafkaProxied?: ProxiedListener
   redisSettings?: Record<string, string>
   log?: Progress
 }
@@ -69,7 +70,7 @@ export async function startServices(options: StartOptions = {}): Promise<Service
 
 export type PlaceOptions = Pick<
   StartOptions,
-  'kafkaPort' | 'redisPort' | 'kafkaSettings' | 'redisSettings'
+  'kafkaPort' | 'redisPort' | 'kafkaSettings' | 'kafkaProxied' | 'redisSettings'
 > & { dir: string; detached: boolean }
 
 /** A Kafka that answers, its data under `dir`/kafka. */
@@ -84,6 +85,7 @@ export async function startKafka(options: PlaceOptions, log: Progress): Promise<
     port: options.kafkaPort || (await freePort()),
     controllerPort: await freePort(),
     detached: options.detached,
+    ...(options.kafkaProxied ? { proxied: options.kafkaProxied } : {}),
     ...(options.kafkaSettings ? { settings: options.kafkaSettings } : {}),
   })
   log.step(`Kafka: starting on 127.0.0.1:${kafka.port}`)
