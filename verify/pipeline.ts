@@ -21,6 +21,8 @@ export interface Totals {
   late: number
   rejected: number
   partly: number
+  /** Of the places of all committed records, see places.ts. */
+  hash: number
 }
 
 interface StreamState {
@@ -71,6 +73,7 @@ export async function readState(store: Store, keys: Keys): Promise<PipelineState
       late: total('late'),
       rejected: total('rejected'),
       partly: total('partly'),
+      hash: total('hash'),
     },
     partitions,
     applied: appliedRanges(partitions, reply.ahead),

@@ -8,6 +8,7 @@
 import * as v from 'valibot'
 import type { Job } from '../actors/job.ts'
 import { Expected } from './expected.ts'
+import { Places } from './places.ts'
 
 /** What the pipeline says that it decided about one record. */
 export interface Ruling {
@@ -53,6 +54,7 @@ export class Recount {
   readonly counts: Counts = { counted: 0, filtered: 0, late: 0, rejected: 0, partly: 0 }
   /** Records by partition. */
   readonly records = new Map<number, number>()
+  readonly places = new Places()
   readonly contradictions: string[] = []
   contradictionsTotal = 0
   /** Late although within the delay of the newest record before it in its partition. */
@@ -105,6 +107,7 @@ export class Recount {
   #check(record: TopicRecord): Candidate | null {
     const { partition } = record
     this.records.set(partition, (this.records.get(partition) ?? 0) + 1)
+    this.places.add(partition, record.offset)
     const ruling = this.#rulings.get(partition)?.get(record.offset)
     if (ruling?.reason === 'poison') {
       this.counts.rejected++

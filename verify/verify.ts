@@ -10,7 +10,7 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import { readClosedWindows, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
-import { unaccountedOf, wrong } from './checks.ts'
+import { applied, unaccountedOf, wrong } from './checks.ts'
 import { compareCounts, compareWindow, Differences } from './compare.ts'
 import {
   type ClosedWindow,
@@ -79,11 +79,18 @@ export async function verify(verification: Verification): Promise<Report> {
   const differences = new Differences()
   const notes: string[] = []
   differences.add(compareCounts(recount.counts, state.totals))
+  differences.add(comparePlaces(recount, state))
   differences.add(recount.contradictions.map((text) => wrong('C1', text)))
   noteVerdicts(state, recount, notes)
   if (await isCompacted(verification.kafka, job.topic)) notes.push(COMPACTED)
   const windows = await compareWindows(verification, state, recount, differences, notes)
   return reportOf(state, recount, differences, windows, notes)
+}
+
+/** C2. Where the numbers differ already, compareCounts has said so. */
+function comparePlaces({ places }: Recount, { totals }: PipelineState) {
+  const found = { count: totals.committed, hash: totals.hash }
+  return found.count === places.count ? applied(places, found) : []
 }
 
 async function readRecords(

@@ -238,6 +238,7 @@ export function commitArguments(batch: Batch, me: string, job: Job): (string | n
     fold.rejected,
     fold.partly,
     Math.round(batch.busyMs * 1_000),
+    fold.tally.hash,
     slices.length,
   ]
   for (const { entry, from, to, maxEventTime, records, done } of slices) {

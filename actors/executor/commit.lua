@@ -185,7 +185,8 @@ end
 -- commit: everything that a set of entries does, or nothing of it.
 -- args: me, ops, window size, slide, closedTo that the executor went by ('' for none), groups of a
 --       pane at the most, rejects kept, verdicts kept, topic; counted, filtered, late, rejected,
---       partly, busy µs; slices, panes, rejects, verdicts, each behind its number
+--       partly, busy µs, hash of the records' places (tally.ts); slices, panes, rejects, verdicts, each
+--       behind its number
 -- reply: {'ok'} | {'lost', id, …} not ours, or further than we knew: drop them
 --        | {'closed', closedTo or ''} not what the executor went by: fold again | {'closing'}: again soon
 --        | {'full', pane, group, …}: reject these groups' records | {'shape'} another job's panes
@@ -199,6 +200,7 @@ register('commit', function(keys, args)
   local totals = { counted = tonumber(take()), filtered = tonumber(take()), late = tonumber(take()),
     rejected = tonumber(take()), partly = tonumber(take()), busyUs = tonumber(take()),
     appended = 0, waiting = 0, waitingBytes = 0, entriesCommitted = 0 }
+  local hash = tonumber(take())
   totals.committed = totals.counted + totals.filtered + totals.late + totals.rejected
   local slices = readSlices(take)
   local panes = readDeltas(take)
@@ -220,6 +222,10 @@ register('commit', function(keys, args)
   end
   for name, amount in pairs(totals) do
     if amount ~= 0 then redis.call('HINCRBY', key(base, 'totals'), name, int(amount)) end
+  end
+  if hash ~= 0 then
+    local held = tonumber(redis.call('HGET', key(base, 'totals'), 'hash') or '0')
+    redis.call('HSET', key(base, 'totals'), 'hash', int((held + hash) % HASH_MODULUS))
   end
   return { 'ok' }
 end, { 'allow-oom' })

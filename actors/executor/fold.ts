@@ -12,6 +12,7 @@ import type { Job } from '../job.ts'
 import { addToSum, cellOps, emptyCells, toFixedPoint } from '../windows/aggregates.ts'
 import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
 import type { RecordCursor } from './records.ts'
+import { Tally } from './tally.ts'
 import { compileSchema, type Validate } from './validate.ts'
 
 /** Why a record is in the rejects. */
@@ -84,6 +85,8 @@ export class Fold {
   readonly rejects: Reject[] = []
   /** `partition|reason` → offsets. */
   readonly verdicts = new Map<string, number[]>()
+  /** The places of the records that are counted, filtered, late or rejected. */
+  readonly tally = new Tally()
   counted = 0
   filtered = 0
   late = 0
@@ -121,6 +124,7 @@ export class Fold {
   /** Starts a slice of a partition's records. */
   begin(partition: number): void {
     this.#partition = partition
+    this.tally.begin(partition)
     this.#maxEventTime = null
   }
 
@@ -174,6 +178,7 @@ export class Fold {
     try {
       if (job.filter && !job.filter(row)) {
         this.filtered++
+        this.tally.add(candidate.offset)
         return
       }
       const start = paneStart(job, candidate.eventTime)
@@ -187,6 +192,7 @@ export class Fold {
       if (!group) return
       this.#addValues(group.cells)
       this.counted++
+      this.tally.add(candidate.offset)
       if (closedTo !== null && firstWindowEnd(job, start) <= closedTo) {
         this.partly++
         this.#remember('partly', candidate.offset)
@@ -205,6 +211,7 @@ export class Fold {
   rejectBatch(from: number, to: number, message: string): void {
     for (let offset = from; offset < to; offset++) {
       this.rejected++
+      this.tally.add(offset)
       this.#keepReject(offset, 'corrupt', message, EMPTY)
     }
   }
@@ -307,6 +314,7 @@ export class Fold {
   #reject(source: RecordCursor | Candidate, reason: RejectReason, message: string): null {
     if (reason === 'late') this.late++
     else this.rejected++
+    this.tally.add(source.offset)
     if (timely.has(reason)) this.#remember(reason, source.offset)
     this.#keepReject(source.offset, reason, message, valueOf(source))
     return null

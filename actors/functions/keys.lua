@@ -2,6 +2,7 @@
 -- they are always written with %.0f, because tostring drops digits past the fourteenth.
 
 local LIMB = 4503599627370496 -- 2^52, see actors/windows/aggregates.ts
+local HASH_MODULUS = 281474976710656 -- 2^48, see actors/executor/tally.ts
 local GROUP = 'executors'
 
 local function key(base, name)

@@ -49,6 +49,7 @@ export interface CommitArgs {
   rejected?: number
   partly?: number
   busyUs?: number
+  hash?: number
   /** By default what the slices hold beyond the other counters. */
   counted?: number
 }
@@ -181,6 +182,7 @@ export class Shard {
       rejected,
       args.partly ?? 0,
       args.busyUs ?? 0,
+      args.hash ?? 0,
       slices.length,
       ...slices.flat(),
       panes.length,

@@ -5,6 +5,7 @@
 import type { Job } from '../../actors/job.ts'
 import type { Keys } from '../../actors/keys.ts'
 import type { Store } from '../../actors/redis.ts'
+import { Places } from '../../verify/places.ts'
 
 /** Cells: records, sum in millionths, number of values and their sum in millionths. */
 export interface MadeRow {
@@ -16,6 +17,8 @@ export interface MadeRow {
 export interface MadeState {
   /** By partition: [first offset, end of the finished prefix]. */
   partitions: [number, number][]
+  /** Committed beyond the prefixes: [partition, from, to]. */
+  finished?: [number, number, number][]
   counted: number
   rejected?: number
   late?: number
@@ -42,7 +45,10 @@ export async function writeState(
     }
   }
   await redis.hset(keys.totals, { appended: all, committed: all, waiting: 0 })
-  await redis.hset(keys.totals, { counted, rejected, late })
+  await redis.hset(keys.totals, { counted, rejected, late, hash: hashOf(state) })
+  for (const [p, from, to] of state.finished ?? []) {
+    await redis.hset(keys.finished, `${p}:${from}`, `${to}|`)
+  }
   await redis.hset(keys.clock, { watermark: state.closedTo, closedTo: state.closedTo })
   for (const { start, rows } of state.open) {
     await redis.hset(keys.panes, String(start), 1)
@@ -65,6 +71,15 @@ export async function closeWindow(
   const end = start + job.windowSizeMs
   const fields = ['start', start, 'end', end, 'rows', bytes, 'last', 1]
   await store.redis.xadd(keys.closed, '*', ...fields)
+}
+
+function hashOf({ partitions, finished = [] }: MadeState): number {
+  const places = new Places()
+  const ranges = partitions.map(([start, end], p): [number, number, number] => [p, start, end])
+  for (const [p, from, to] of [...ranges, ...finished]) {
+    for (let offset = from; offset < to; offset++) places.add(p, offset)
+  }
+  return places.hash
 }
 
 /** count, sum, avg: n, h l, n h l. */

@@ -91,7 +91,7 @@ async function commit(store: Store, keys: Keys, job: Job, records: SeedRecord[])
   const field = (name: string) => flat[flat.indexOf(name) + 1]!
   const max = Math.max(...records.map((record) => record.at))
   const limits = [100_000, 10_000, 10_000]
-  const totals = [records.length, 0, 0, 0, 0, 1_000]
+  const totals = [records.length, 0, 0, 0, 0, 1_000, 0]
   const entry = [id, 0, field('from'), field('to'), field('n'), field('b')]
   const slice = [...entry, field('from'), field('to'), max, records.length, 1]
   const head = ['e1', job.ops, job.windowSizeMs, job.windowSlideMs, await closedTo(store, keys)]
