@@ -7,12 +7,13 @@
 import { join } from 'node:path'
 import { systemClock } from '../actors/clock.ts'
 import { messageOf } from '../actors/errors.ts'
-import { type Services, startServices } from '../services/services.ts'
+import type { Services } from '../services/services.ts'
 import type { Report } from '../verify/verify.ts'
 import type { Fault, Outcome, Setting } from './fault.ts'
 import { fill, type Load, produce } from './load.ts'
 import { type Monitor, watch } from './monitor.ts'
 import { type Addresses, type Pipeline, type PipelineOptions, withPipeline } from './pipeline.ts'
+import { type OwnServers, type Proxies, startOwn } from './servers.ts'
 import { until, type UntilOptions } from './until.ts'
 
 const RATE = 2_000
@@ -28,26 +29,32 @@ export class World {
   readonly pipeline: Pipeline
   readonly setting: Setting
   readonly #told: Pick<Outcome, 'recoveries' | 'notes'>
-  readonly #services: Services | null
+  readonly #own: OwnServers | null
   #load: Load | null = null
   monitor: Monitor | null = null
 
   constructor(
     pipeline: Pipeline,
     setting: Setting,
-    services: Services | null,
+    own: OwnServers | null,
     told: Pick<Outcome, 'recoveries' | 'notes'>,
   ) {
     this.#told = told
     this.pipeline = pipeline
     this.setting = setting
-    this.#services = services
+    this.#own = own
   }
 
   /** The servers, where they are this world's own. */
   get services(): Services {
-    if (!this.#services) throw new Error('this fault must have servers of its own')
-    return this.#services
+    if (!this.#own) throw new Error('this fault must have servers of its own')
+    return this.#own.services
+  }
+
+  /** What stands between the pipeline and its servers. */
+  get proxies(): Proxies {
+    if (!this.#own?.proxies) throw new Error('this fault must have proxied servers')
+    return this.#own.proxies
   }
 
   async begin(): Promise<void> {
@@ -103,13 +110,13 @@ export class World {
 export async function play(fault: Fault, ground: Ground): Promise<Outcome> {
   const setting = fault.setting ?? {}
   const startedAt = systemClock.elapsed()
-  const own = setting.servers === 'own' ? await startServices(serverSettings(setting)) : null
+  const own = (setting.servers ?? 'shared') === 'shared' ? null : await startOwn(setting)
   const findings: string[] = []
   const recoveries: Outcome['recoveries'] = []
   const notes: string[] = []
   let records: number | null = null
   try {
-    const options = pipelineOptions(fault, own ?? (await ground.shared()))
+    const options = pipelineOptions(fault, own, own?.addresses ?? (await ground.shared()))
     await withPipeline(options, async (pipeline) => {
       const world = new World(pipeline, setting, own, { recoveries, notes })
       await world.begin()
@@ -165,24 +172,22 @@ async function leftovers(pipeline: Pipeline): Promise<string[]> {
   return found
 }
 
-function pipelineOptions(fault: Fault, services: Addresses): PipelineOptions {
+function pipelineOptions(
+  fault: Fault,
+  own: OwnServers | null,
+  services: Addresses,
+): PipelineOptions {
   const { topic, args, environment, spinUs } = fault.setting ?? {}
   return {
     label: fault.id,
     job: join(import.meta.dir, 'jobs', 'students.ts'),
     services,
+    ...(own ? { direct: own.direct } : {}),
     topic: { partitions: 4, ...topic },
     ...(args ? { args } : {}),
     environment: {
       ...(spinUs ? { MILLRACE_TEST_SPIN_US: String(spinUs) } : {}),
       ...environment,
     },
-  }
-}
-
-function serverSettings({ redisSettings, kafkaSettings }: Setting) {
-  return {
-    ...(redisSettings ? { redisSettings } : {}),
-    ...(kafkaSettings ? { kafkaSettings } : {}),
   }
 }
