@@ -6,6 +6,9 @@
 import type { PipelineOptions } from './pipeline.ts'
 import type { World } from './world.ts'
 
+/** Of a setting that says nothing else: what a supervisor has where nobody says otherwise. */
+export const EXECUTORS_MAX = 4
+
 export interface Fault {
   /** F01 and so on; a letter behind it where one fault has several faces. */
   id: string
@@ -17,7 +20,11 @@ export interface Fault {
   smoke?: boolean
   /** Depends on records of the shipped job's form, so it can't be played with another job. */
   shippedJobOnly?: boolean
+  /** Looks at processes by /proc, or limits what they may do: on Linux only. */
+  linuxOnly?: boolean
   setting?: Setting
+  /** A line of the log that tells a person that this happened. */
+  shows?: RegExp
   happens(world: World): Promise<void>
 }
 
@@ -29,6 +36,8 @@ export interface Setting extends Pick<PipelineOptions, 'topic' | 'args' | 'envir
   servers?: 'shared' | 'own' | 'proxied'
   redisSettings?: Record<string, string>
   kafkaSettings?: Record<string, string>
+  /** A job of faults/jobs, by its file's name. Makes the fault one of the shipped job only. */
+  job?: 'students' | 'poison' | 'trapped'
   /** Records a second from the beginning until the fault is over; 0 for none. Default 2,000. */
   rate?: number
   /** Records that are there before the pipeline starts. Default 0. */
@@ -42,7 +51,19 @@ export interface Setting extends Pick<PipelineOptions, 'topic' | 'args' | 'envir
   /** The pipeline can't end in order and complete: the fault itself says what must be true. */
   ends?: 'exact' | 'by itself'
   executorsMax?: number
+  /** Lines of the log that look like bugs and are part of this fault. */
+  foreseen?: RegExp[]
 }
+
+/** What a recovery took: how long work needed to go on, by what was waited for. */
+export interface Recovery {
+  what: string
+  ms: number
+  withinMs: number
+}
+
+/** The greatest sizes that were seen, in MB, by kind of process; `redis` is what the job added to it. */
+export type Peaks = Record<string, number>
 
 export interface Outcome {
   id: string
@@ -53,7 +74,9 @@ export interface Outcome {
   seconds: number
   /** Records that the reference counted; null where it was not asked. */
   records: number | null
-  /** How long work needed to go on, by what was waited for; milliseconds. */
-  recoveries: { what: string; ms: number; withinMs: number }[]
+  recoveries: Recovery[]
   notes: string[]
+  peaksMb: Peaks
+  /** Where the pipeline's log is kept, for one that failed. */
+  log: string | null
 }

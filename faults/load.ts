@@ -1,13 +1,29 @@
 /**
- * Load for a pipeline that something happens to: a topic filled at once, or records at a pace.
+ * Load for a pipeline that something happens to: a topic filled at once, or records at a pace. The
+ * shipped job's are made up; a user's own job gets the records of its sample.
  */
 import type { Subprocess } from 'bun'
 import { fillTopic } from '../bench/fill.ts'
+import { systemClock } from '../actors/clock.ts'
 import type { Pipeline } from './pipeline.ts'
+import type { Feed } from './sample.ts'
+import type { TestRecord } from './topic.ts'
 
-/** The shipped job's records, over 10 minutes of event time. */
+/** How long a sample should last at a pace, and what share of it may come at once. */
+const SAMPLE_SECONDS = 40
+const AT_ONCE = 1 / 5
+const FEED_EVERY_MS = 50
+const END_TIMEOUT_MS = 120_000
+
+/** Records over 10 minutes of event time; of a sample as many as it can spare. */
 export async function fill(pipeline: Pipeline, count: number, seed = 1): Promise<void> {
   const { name, kafkaBrokers } = pipeline.topic
+  const { feed } = pipeline
+  if (feed) {
+    const share = Math.max(1, Math.floor(feed.sample.records.length * AT_ONCE))
+    await pipeline.topic.produce(feed.take(Math.min(count, share)))
+    return
+  }
   const config = { KAFKA_BROKERS: kafkaBrokers.split(',') }
   const filled = await fillTopic({ config, topic: name, count, seed, spanMs: 600_000 })
   if (filled.records !== count) throw new Error(`${filled.records} of ${count} records were sent`)
@@ -21,6 +37,8 @@ export interface Load {
 
 /** A producer that goes on until it is ended. */
 export function produce(pipeline: Pipeline, rate: number): Load {
+  const { feed } = pipeline
+  if (feed) return trickle(pipeline, feed, paceOf(feed, rate))
   const command = ['actors/producer/main.ts', '--topic', pipeline.topic.name, '--seed', '5']
   const child: Subprocess = pipeline.spawnBeside([...command, '--rate', String(rate)])
   return {
@@ -28,6 +46,43 @@ export function produce(pipeline: Pipeline, rate: number): Load {
       child.kill('SIGTERM')
       const code = await child.exited
       if (code !== 0) throw new Error(`the producer ended with ${child.signalCode ?? code}`)
+    },
+  }
+}
+
+const paceOf = (feed: Feed, rate: number): number =>
+  Math.max(1, Math.min(rate, feed.sample.records.length / SAMPLE_SECONDS))
+
+function trickle(pipeline: Pipeline, feed: Feed, rate: number): Load {
+  const ended = new AbortController()
+  const startedAt = systemClock.elapsed()
+  let deadline = Infinity
+  const flowing = (async () => {
+    for (let sent = 0; !ended.signal.aborted; ) {
+      const due = Math.floor(((systemClock.elapsed() - startedAt) / 1_000) * rate) - sent
+      sent += due
+      if (due > 0) await send(feed.take(due))
+      await systemClock.sleep(FEED_EVERY_MS, ended.signal)
+    }
+  })()
+  // Read by `end`; a fault that never comes to that must not leave it unhandled.
+  flowing.catch(() => {})
+  /** Through outages: a record that Kafka then has twice is two records for everybody. */
+  async function send(records: TestRecord[]): Promise<void> {
+    for (;;) {
+      try {
+        return await pipeline.topic.produce(records)
+      } catch (error) {
+        if (systemClock.elapsed() > deadline) throw error
+        await systemClock.sleep(500)
+      }
+    }
+  }
+  return {
+    async end() {
+      deadline = systemClock.elapsed() + END_TIMEOUT_MS
+      ended.abort()
+      await flowing
     },
   }
 }

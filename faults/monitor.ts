@@ -1,19 +1,50 @@
 /**
  * Watches a pipeline while something is done to it: what must never happen at any moment, and not
  * only at the end. Ledger and watermark never go back; there are never more executors at work than
- * allowed; no record is unaccounted for.
+ * allowed; no record is unaccounted for; nothing grows without bound.
  */
 import { systemClock } from '../actors/clock.ts'
+import { bounds } from '../actors/config.ts'
 import { messageOf } from '../actors/errors.ts'
 import type { Snapshot } from '../actors/measure.ts'
 import { isOutage } from '../actors/redis.ts'
+import {
+  backpressured,
+  bounded,
+  conserved,
+  type Finding,
+  findingText,
+  monotone,
+  staffed,
+} from '../verify/checks.ts'
+import type { Peaks } from './fault.ts'
 import type { Pipeline } from './pipeline.ts'
 
 const EVERY_MS = 40
+/** Asking Redis for its memory costs more than a look. */
+const MEMORY_EVERY_MS = 500
 /** Not with every look: a look must not become the load that it watches. */
 const KEPT_MAX = 20
+const MB = 1024 * 1024
+
+/**
+ * Resident memory of one process of a kind, and what a job may add to Redis: the stream at its mark
+ * (48 MB), as much again while a large append is under way, and the windows.
+ */
+export const memoryMaxMb: Peaks = {
+  executor: 500,
+  bridge: 500,
+  supervisor: 350,
+  web: 350,
+  redis: 200,
+}
+
+/** What one append may put on top of the marks. */
+const margin = { records: 4 * bounds.entryRecordsMax * 64, bytes: 4 * bounds.fetchBytesMax }
 
 export interface Monitor {
+  /** The greatest sizes until now. */
+  readonly peaksMb: Peaks
   /** Ends the watch; throws what was seen. */
   end(): Promise<void>
 }
@@ -25,8 +56,10 @@ export interface MonitorOptions {
 }
 
 export function watch(pipeline: Pipeline, options: MonitorOptions): Monitor {
-  const seen: string[] = []
+  const seen = new Set<string>()
   const ended = new AbortController()
+  const peaksMb: Peaks = {}
+  const memory = memoryOf(pipeline, peaksMb)
   const watching = (async () => {
     let last: Snapshot | null = null
     let looks = 0
@@ -34,49 +67,61 @@ export function watch(pipeline: Pipeline, options: MonitorOptions): Monitor {
       try {
         const snapshot = await pipeline.snapshot()
         looks++
-        seen.push(...oddities(last, snapshot, options))
+        for (const finding of oddities(last, snapshot, options)) seen.add(findingText(finding))
         last = snapshot
+        await memory(snapshot)
       } catch (error) {
-        if (!isOutage(error)) seen.push(messageOf(error))
+        if (!isOutage(error)) seen.add(messageOf(error))
       }
-      if (seen.length > KEPT_MAX) break
+      if (seen.size > KEPT_MAX) break
       await systemClock.sleep(EVERY_MS, ended.signal)
     }
     return looks
   })()
   return {
+    peaksMb,
     async end() {
       ended.abort()
       const looks = await watching
       if (looks === 0) throw new Error('the pipeline was never seen')
-      if (seen.length > 0) throw new Error(`seen while it ran: ${seen.join('; ')}`)
+      for (const finding of bounded(againstBounds(peaksMb))) seen.add(findingText(finding))
+      if (seen.size > 0) throw new Error(`seen while it ran: ${[...seen].join('; ')}`)
     },
   }
 }
 
-function oddities(last: Snapshot | null, now: Snapshot, options: MonitorOptions): string[] {
-  const found: string[] = []
-  const { appended, committed, waiting } = now.totals
-  const unaccounted = appended - committed - waiting
-  if (unaccounted !== 0) found.push(`${unaccounted} records unaccounted`)
-  const working = now.actors.filter(
-    ({ kind, alive, state }) =>
-      kind === 'executor' && alive && (state === 'running' || state === 'starting'),
-  )
-  if (working.length > options.executorsMax) found.push(`${working.length} executors at work`)
-  if (!last || options.mayGoBack) return found
-  const fell = (name: string, before: number | null, after: number | null) => {
-    if (before !== null && (after === null || after < before)) {
-      found.push(`${name} went from ${before} back to ${after}`)
-    }
+function oddities(last: Snapshot | null, now: Snapshot, options: MonitorOptions): Finding[] {
+  const limits = { min: 0, max: options.executorsMax }
+  return [
+    ...conserved(now.totals),
+    ...monotone(last, now, { rolledBack: options.mayGoBack ?? false }),
+    ...staffed(now.actors, limits),
+    ...backpressured(now.totals, bounds, margin),
+  ]
+}
+
+const againstBounds = (peaksMb: Peaks) =>
+  Object.entries(peaksMb).map(([name, value]) => ({
+    name: `memory of ${name} in MB`,
+    value,
+    max: memoryMaxMb[name] ?? Infinity,
+  }))
+
+/** Keeps the greatest sizes: of processes by their heartbeats, of Redis beyond what it held at first. */
+function memoryOf(pipeline: Pipeline, peaksMb: Peaks): (snapshot: Snapshot) => Promise<void> {
+  const keep = (name: string, bytes: number) => {
+    peaksMb[name] = Math.max(peaksMb[name] ?? 0, Math.round(bytes / MB))
   }
-  fell('the watermark', last.watermark, now.watermark)
-  fell('closedTo', last.closedTo, now.closedTo)
-  fell('committed', last.totals.committed, now.totals.committed)
-  for (const before of last.partitions) {
-    const after = now.partitions.find(({ partition }) => partition === before.partition)
-    fell(`the ledger of partition ${before.partition}`, before.next, after?.next ?? null)
-    fell(`the frontier of partition ${before.partition}`, before.frontier, after?.frontier ?? null)
+  let first: number | null = null
+  let askedAt = -Infinity
+  return async (snapshot) => {
+    for (const { kind, rssBytes, alive } of snapshot.actors) if (alive) keep(kind, rssBytes)
+    const now = systemClock.elapsed()
+    if (now - askedAt < MEMORY_EVERY_MS) return
+    askedAt = now
+    const info = await pipeline.store.redis.info('memory')
+    const used = Number(/^used_memory:(\d+)/m.exec(info)?.[1])
+    first ??= used
+    keep('redis', used - first)
   }
-  return found
 }

@@ -26,6 +26,7 @@ import { freePort } from '../services/ports.ts'
 import type { StatusReport } from '../supervisor/status.ts'
 import type { Report } from '../verify/verify.ts'
 import type { RejectReport, WindowReport } from '../web/schemas.ts'
+import { Feed, type Sample } from './sample.ts'
 import { createTopic, type TestTopic, type TopicOptions } from './topic.ts'
 import { until, type UntilOptions } from './until.ts'
 
@@ -43,6 +44,12 @@ export interface PipelineOptions {
   args?: string[]
   /** Of the supervisors and their children, beside job, topic and services. */
   environment?: Record<string, string>
+  /** Records of a user's own job. */
+  sample?: Sample
+  /** Ends the run: what is going on with the pipeline is left, and everything of it killed. */
+  signal?: AbortSignal
+  /** Takes what is known of a pipeline that failed; stderr by default. */
+  onFailure?: (pipeline: Pipeline, lastWords: string) => void
 }
 
 /** Where Kafka and Redis are. */
@@ -69,16 +76,33 @@ export async function withPipeline(
   const topic = await createTopic(options.label, { ...options.topic, ...name, kafkaBrokers })
   const pipeline = new Pipeline(options, topic)
   try {
-    await test(pipeline)
+    await orAborted(test(pipeline), options.signal)
     await pipeline.stop()
     expectNobody(pipeline)
     await pipeline.clear()
   } catch (error) {
-    process.stderr.write(`${await pipeline.lastWords()}\n`)
+    const words = await pipeline.lastWords()
+    if (options.onFailure) options.onFailure(pipeline, words)
+    else process.stderr.write(`${words}\n`)
     throw error
   } finally {
     await pipeline.kill()
     await pipeline.store.close()
+  }
+}
+
+/** Resolves with the work, or rejects as soon as the signal is aborted; the work then goes unheard. */
+async function orAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return work
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(new Error('interrupted'))
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    work.catch(() => {})
   }
 }
 
@@ -95,6 +119,9 @@ export class Pipeline {
   readonly store: Store
   readonly logFile: string
   readonly supervisors: SupervisorProcess[] = []
+  /** Records of a user's own job; null for the shipped one. */
+  readonly feed: Feed | null
+  #ended = false
   readonly #options: PipelineOptions
   readonly #environment: Record<string, string>
   readonly #direct: Record<string, string>
@@ -114,6 +141,7 @@ export class Pipeline {
     }
     this.#environment = { ...shared, ...options.services.environment }
     this.#direct = { ...shared, ...direct }
+    this.feed = options.sample ? new Feed(options.sample) : null
     this.#dir = mkdtempSync(join(tmpdir(), `millrace-test-`))
     this.logFile = join(this.#dir, 'log.txt')
     writeFileSync(this.logFile, '')
@@ -133,11 +161,11 @@ export class Pipeline {
     return `millrace-${this.name}`
   }
 
-  /** Starts a supervisor; resolves at once. */
-  async start(args: string[] = this.#options.args ?? ['--from', 'earliest']) {
+  /** Starts a supervisor, of another copy of the project where one is given; resolves at once. */
+  async start(args: string[] = this.#options.args ?? ['--from', 'earliest'], copy = root) {
     const port = await freePort()
     const flags = ['--port', String(port), ...args]
-    const child = this.spawn(['supervisor/main.ts', this.jobFile, ...flags])
+    const child = this.spawn([join(copy, 'supervisor/main.ts'), this.jobFile, ...flags])
     const supervisor = { process: child, url: `http://127.0.0.1:${port}` }
     this.supervisors.push(supervisor)
     return supervisor
@@ -151,8 +179,8 @@ export class Pipeline {
   }
 
   /** A process of the project with the pipeline's environment; its output goes to the log. */
-  spawn(command: string[]): Subprocess {
-    return this.#spawn(command, { ...this.#environment, ...this.#options.environment })
+  spawn(command: string[], extra: Record<string, string> = {}): Subprocess {
+    return this.#spawn(command, { ...this.#environment, ...this.#options.environment, ...extra })
   }
 
   /** One that belongs to us and not to the pipeline: no proxy stands in its way. */
@@ -161,6 +189,8 @@ export class Pipeline {
   }
 
   #spawn(command: string[], environment: Record<string, string>): Subprocess {
+    // A fault that was interrupted may still be on its way.
+    if (this.#ended) throw new Error('the run has ended')
     const log = openSync(this.logFile, 'a')
     try {
       return Bun.spawn([process.execPath, ...command], {
@@ -196,9 +226,13 @@ export class Pipeline {
   }
 
   async post(path: string, body: unknown = {}): Promise<void> {
+    const { MILLRACE_TOKEN: token } = this.#options.environment ?? {}
     const response = await fetch(`${this.url}${path}`, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
+      headers: {
+        'Content-Type': 'application/json',
+        ...(token ? { Authorization: `Bearer ${token}` } : {}),
+      },
       body: JSON.stringify(body),
     })
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
@@ -291,6 +325,7 @@ export class Pipeline {
 
   /** Ends whatever of ours is left. */
   async kill(): Promise<void> {
+    this.#ended = true
     for (const { process: child } of this.supervisors) child.kill('SIGKILL')
     for (const { pid } of this.processes()) killQuietly(pid, 'SIGKILL')
     await Promise.all(this.supervisors.map(({ process: child }) => child.exited))
