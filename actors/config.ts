@@ -43,6 +43,7 @@ export const bounds = {
   rejectsKept: 10_000,
   rejectValueBytesMax: 1_024,
   verdictsKept: 100_000,
+  lossesKept: 10_000,
   closedEntriesKept: 10_000,
   /** Groups that one call of the close function handles. */
   closeGroupsMax: 250,
@@ -120,6 +121,13 @@ const environmentSchema = v.object({
     v.regex(/^\d+(\.\d+)?$/, 'MILLRACE_PRICE_PER_EXECUTOR_HOUR must be a price such as 0.05'),
     v.transform(Number),
   ),
+  /** A process that the supervisor starts is ended when it uses more memory than this. */
+  EXECUTOR_MEMORY_MAX_MIB: v.optional(
+    wholeNumber('EXECUTOR_MEMORY_MAX_MIB', 128, 1_048_576),
+    '2048',
+  ),
+  /** From a supervisor to its executors: the file of executor/hand.ts. */
+  MILLRACE_HAND: v.optional(v.string()),
   LOG_LEVEL: v.optional(
     v.picklist(['debug', 'info', 'warn', 'error'], 'LOG_LEVEL must be debug, info, warn or error'),
     'info',

@@ -65,11 +65,23 @@ export interface JobDeclaration<Schema extends v.GenericSchema, Row = v.InferOut
   maxFutureSkew?: Duration
   /**
    * Runs for each record that passed the schema, before the filter; may enrich it. It can run again
-   * for a record whose commit failed, so it must be repeatable.
+   * for a record whose commit failed, so it must be repeatable. What waits should give way to
+   * `signal`; what computes must not hold the thread for 3 s, or its executor is taken for dead.
    */
-  work?: (record: Row) => Promise<Row> | Row
+  work?: (record: Row, context: WorkContext) => Promise<Row> | Row
+  /**
+   * A record whose `work` does not settle within this is rejected with the reason `hung`. Its promise
+   * is left alone, since nothing can end it. Default 30 s, at most a day.
+   */
+  workTimeout?: Duration
   /** How many records' `work` may run at once in one executor. Default 1. */
   concurrency?: number
+}
+
+/** What `work` gets beside its record. */
+export interface WorkContext {
+  /** Aborted when `workTimeout` is over. */
+  readonly signal: AbortSignal
 }
 
 /** A checked job, as the pipeline uses it. Records are `unknown` here: only the job knows them. */
@@ -87,7 +99,8 @@ export interface Job {
   /** One letter a slot of a group's cells, over all aggregates; see windows/aggregates.ts. */
   ops: string
   maxFutureSkewMs: number
-  work: ((record: unknown) => unknown) | null
+  work: ((record: unknown, context: WorkContext) => unknown) | null
+  workTimeoutMs: number
   concurrency: number
 }
 
@@ -103,6 +116,7 @@ const fields = [
   'aggregates',
   'maxFutureSkew',
   'work',
+  'workTimeout',
   'concurrency',
 ]
 
@@ -141,6 +155,7 @@ export function defineJob<const Schema extends v.GenericSchema>(
     ops: aggregates.map(({ aggregate }) => cellOps(aggregate)).join(''),
     maxFutureSkewMs: durationMs('maxFutureSkew', declaration.maxFutureSkew ?? '5 minutes', 0),
     work: functionOf('work', given.work, true),
+    workTimeoutMs: workTimeoutOf(declaration.workTimeout ?? '30 s'),
     concurrency: concurrencyOf(declaration.concurrency),
   }
 }
@@ -248,6 +263,15 @@ function isAggregate(aggregate: Aggregate<unknown> | undefined): boolean {
   const { kind, of } = aggregate ?? {}
   if (kind === 'count') return true
   return ['sum', 'avg', 'min', 'max'].includes(String(kind)) && typeof of === 'function'
+}
+
+/** Timers can't wait for more than 24 days. */
+const WORK_TIMEOUT_MS_MAX = 24 * unitMs.h
+
+function workTimeoutOf(duration: Duration): number {
+  const ms = durationMs('workTimeout', duration, 1)
+  if (ms <= WORK_TIMEOUT_MS_MAX) return ms
+  throw new JobError(`workTimeout must be at most a day, not ${JSON.stringify(duration)}`)
 }
 
 function concurrencyOf(concurrency: number | undefined): number {

@@ -2,9 +2,11 @@
  * One child process: started with an IPC channel, so that it notices when we die, its log lines
  * passed on, its end told with a reason. The one file that starts processes and sends signals.
  */
-import { hostname } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../actors/clock.ts'
+import { createHandFile, type InHand, readHand } from '../actors/executor/hand.ts'
 import { newActorId } from '../actors/lifecycle.ts'
 import { type Actor, noWork } from '../actors/messages.ts'
 
@@ -17,6 +19,10 @@ export interface Child {
   /** Resolves when the process has ended. */
   exited: Promise<Exit>
   signal(name: 'SIGTERM' | 'SIGKILL'): void
+  /** What it has in hand, or had when it ended: null for nothing, undefined where it can't be said. */
+  inHand?(): InHand | null | undefined
+  /** Its memory in use; null where the system does not say. */
+  residentBytes?(): number | null
 }
 
 export interface Exit {
@@ -55,8 +61,9 @@ export function spawner(options: SpawnOptions): Spawn {
   const { command, output, clock, environment = process.env } = options
   return (kind) => {
     const id = newActorId(kind, clock)
+    const hand = kind === 'executor' ? new HandFile(id) : null
     const child = Bun.spawn(command(kind, id), {
-      env: environment,
+      env: hand ? { ...environment, MILLRACE_HAND: hand.path } : environment,
       stdin: 'ignore',
       stdout: 'inherit',
       stderr: 'pipe',
@@ -65,13 +72,56 @@ export function spawner(options: SpawnOptions): Spawn {
     })
     const lines = passLines(child.stderr, output)
     // A grandchild may hold the pipe open for long; the exit must not wait for it.
-    const exited = child.exited.then(async () => ({
-      code: child.exitCode,
-      signal: child.signalCode === null ? null : String(child.signalCode),
-      lastLine: await Promise.race([lines, clock.sleep(200).then(() => '')]),
-    }))
-    const startedAt = clock.now()
-    return { id, kind, pid: child.pid, startedAt, exited, signal: (name) => child.kill(name) }
+    const exited = child.exited.then(async () => {
+      hand?.end()
+      return {
+        code: child.exitCode,
+        signal: child.signalCode === null ? null : String(child.signalCode),
+        lastLine: await Promise.race([lines, clock.sleep(200).then(() => '')]),
+      }
+    })
+    const { pid } = child
+    return {
+      id,
+      kind,
+      pid,
+      startedAt: clock.now(),
+      exited,
+      signal: (name) => child.kill(name),
+      inHand: () => hand?.read(),
+      residentBytes: () => residentBytes(pid),
+    }
+  }
+}
+
+/** A child's file of what it has in hand; outlives its process until it was read for the last time. */
+class HandFile {
+  readonly path: string
+  #last: { hand: InHand | null | undefined } | null = null
+
+  constructor(id: string) {
+    this.path = join(tmpdir(), `millrace-${id}.hand`)
+    createHandFile(this.path)
+  }
+
+  read(): InHand | null | undefined {
+    return this.#last ? this.#last.hand : readHand(this.path)
+  }
+
+  end(): void {
+    this.#last = { hand: readHand(this.path) }
+    rmSync(this.path, { force: true })
+  }
+}
+
+/** Linux tells it at once, where a heartbeat is up to a second old; elsewhere null. */
+function residentBytes(pid: number): number | null {
+  if (process.platform !== 'linux') return null
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return kilobytes === undefined ? null : Number(kilobytes) * 1_024
+  } catch {
+    return null
   }
 }
 

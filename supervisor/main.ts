@@ -1,5 +1,6 @@
 /** `bun run supervisor`: the whole pipeline of one job: bridge, executors, web. */
 import { join } from 'node:path'
+import { checkBinding } from '../actors/binding.ts'
 import { systemClock } from '../actors/clock.ts'
 import { type Config, readConfig } from '../actors/config.ts'
 import { runMain, UsageError } from '../actors/errors.ts'
@@ -9,7 +10,8 @@ import { Lifecycle } from '../actors/lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
-import { checkServer, openStore } from '../actors/redis.ts'
+import { openStore } from '../actors/redis.ts'
+import type { Finding } from '../doctor/finding.ts'
 import { bunCommand, spawner } from './child.ts'
 import { Console } from './console.ts'
 import type { InitialLimits } from './control.ts'
@@ -17,6 +19,7 @@ import { childOutput } from './output.ts'
 import { mailboxBlockMs, Pulse } from './pulse.ts'
 import { policies } from './reasons.ts'
 import { begin, runSupervisor } from './run.ts'
+import { Servers } from './servers.ts'
 import { Supervisor } from './supervisor.ts'
 
 const command = {
@@ -31,6 +34,8 @@ the web page. A second one stands by and takes over.
   --from earliest|latest   where to begin a topic that the job has not read before
                            (START_FROM, latest)
   --accept-loss            go on past records that Kafka deleted before they were read
+  --fresh                  begin anew where Redis has lost what the job had read; with --from
+                           earliest from the first record that Kafka still has
   --policy backlog|spark   how executors are scaled (backlog); spark is Spark's dynamic allocation
   --port N                 the web page's port (PORT, 8080)
   --no-web                 without the web page
@@ -38,12 +43,14 @@ the web page. A second one stands by and takes over.
   --help                   this text
 
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
-EXECUTORS_MAX, START_FROM, MILLRACE_TOKEN, MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL`,
+EXECUTORS_MAX, EXECUTOR_MEMORY_MAX_MIB, START_FROM, MILLRACE_TOKEN,
+MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL`,
   options: {
     min: { type: 'string' },
     max: { type: 'string' },
     from: { type: 'string' },
     'accept-loss': { type: 'boolean' },
+    fresh: { type: 'boolean' },
     policy: { type: 'string' },
     port: { type: 'string' },
     'no-web': { type: 'boolean' },
@@ -58,6 +65,7 @@ interface Settings {
   web: boolean
   quiet: boolean
   acceptLoss: boolean
+  fresh: boolean
 }
 
 const root = join(import.meta.dir, '..')
@@ -70,17 +78,31 @@ await runMain('supervisor', async () => {
   const settings = settingsOf(values, config)
   const file = positionals[0] ?? SHIPPED_JOB
   const job = await loadJob(file)
+  if (settings.web) checkBinding(config.HOST, config.MILLRACE_TOKEN)
   const keys = keysOf(job.name)
   const level = settings.quiet ? 'warn' : config.LOG_LEVEL
   const log = createLog('supervisor', level)
   const clock = systemClock
   const store = openStore(config, log)
   const life = new Lifecycle({ kind: 'supervisor', store, keys, clock, log })
+  const pulse = new Pulse(clock)
+  const servers = new Servers({
+    store,
+    config,
+    clock,
+    log,
+    onComplaint: (complaint) => {
+      life.explain(complaint)
+      pulse.wake()
+    },
+    examine: () => examineAll(config, file, settings),
+  })
   // A signal meanwhile simply ends the process.
   for (const name of signals) process.on(name, leave)
-  await begin({ store, life, clock, check: () => checkServer(store, config, log) })
+  await begin({ store, life, clock, check: () => servers.check() }).catch((error) => {
+    throw servers.explain(error)
+  })
   for (const name of signals) process.off(name, leave)
-  const pulse = new Pulse(clock)
   const terminal = new Console(store, keys, job, (text) => void process.stdout.write(text))
   const supervisor = new Supervisor({
     id: life.id,
@@ -91,14 +113,20 @@ await runMain('supervisor', async () => {
     log,
     pulse,
     spawn: spawner({
-      command: (kind, id) => commandOf(kind, id, file, settings),
+      command: (kind, id) => {
+        // Said of the ledger that was lost before this start, not of one that is lost later.
+        const fresh = settings.fresh && !supervisor.ledgerKnown
+        return commandOf(kind, id, file, { ...settings, fresh })
+      },
       output: childOutput(process.stderr.isTTY, level),
       clock,
       environment: settings.quiet ? { ...process.env, LOG_LEVEL: level } : process.env,
     }),
     limits: settings.limits,
+    executorMemoryMaxBytes: config.EXECUTOR_MEMORY_MAX_MIB * 2 ** 20,
     pricePerHour: config.MILLRACE_PRICE_PER_EXECUTOR_HOUR,
     web: settings.web,
+    complaint: () => servers.complaint,
     onDecision: (decision) => {
       // On a terminal the log line is right there already.
       if (!settings.quiet && !process.stderr.isTTY) terminal.decision(decision)
@@ -113,7 +141,12 @@ await runMain('supervisor', async () => {
     keys,
     pulse,
     clock,
-    beside: (ended) => (settings.quiet ? Promise.resolve() : terminal.run(clock, ended)),
+    beside: async (ended) => {
+      await Promise.all([
+        servers.run(ended),
+        settings.quiet ? undefined : terminal.run(clock, ended),
+      ])
+    },
   })
   return 0
 })
@@ -121,7 +154,7 @@ await runMain('supervisor', async () => {
 function settingsOf(
   values: {
     [Name in 'min' | 'max' | 'from' | 'policy' | 'port']?: string | undefined
-  } & { [Name in 'accept-loss' | 'no-web' | 'quiet']?: boolean | undefined },
+  } & { [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet']?: boolean | undefined },
   config: Config,
 ): Settings {
   const range = { from: 0, to: 64 }
@@ -145,7 +178,16 @@ function settingsOf(
     web: !values['no-web'],
     quiet: values.quiet ?? false,
     acceptLoss: values['accept-loss'] ?? false,
+    fresh: values.fresh ?? false,
   }
+}
+
+/** Loaded late: it brings a Kafka client along, which the supervisor needs for nothing else. */
+async function examineAll(config: Config, file: string, settings: Settings): Promise<Finding[]> {
+  const { examine } = await import('../doctor/examine.ts')
+  const { acceptLoss, fresh, web, limits } = settings
+  const host = web ? config.HOST : null
+  return examine({ config, file, executorsMax: limits.max, host, acceptLoss, fresh })
 }
 
 /** How each kind of actor is started; what is secret is in the environment. */
@@ -157,7 +199,8 @@ function commandOf(kind: Actor['kind'], id: string, file: string, settings: Sett
       return script('actors/executor/main.ts', [])
     case 'bridge': {
       const loss = settings.acceptLoss ? ['--accept-loss'] : []
-      return script('actors/bridge/main.ts', ['--from', settings.from, ...loss])
+      const fresh = settings.fresh ? ['--fresh'] : []
+      return script('actors/bridge/main.ts', ['--from', settings.from, ...loss, ...fresh])
     }
     case 'web':
       return script('web/main.ts', ['--port', String(settings.port)])

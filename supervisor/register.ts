@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import type { Clock } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
+import { handText, type InHand } from '../actors/executor/hand.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Snapshot } from '../actors/measure.ts'
 import { type Actor, actorSchema, type Message } from '../actors/messages.ts'
@@ -24,7 +25,8 @@ export class Register {
   readonly #clock: Clock
   /** Actor → since when its lease is seen to be over. */
   readonly #silent = new Map<string, number>()
-  #known: ReadonlySet<string> = new Set()
+  /** Actors of the last snapshot. */
+  #known: ReadonlyMap<string, Known> = new Map()
 
   constructor(store: Store, keys: Keys, clock: Clock) {
     this.#store = store
@@ -34,7 +36,7 @@ export class Register {
 
   /** Looks at a snapshot; one that failed says nothing of anybody's silence. */
   observe(snapshot: Snapshot | null): void {
-    if (snapshot) this.#known = new Set(snapshot.actors.map(({ id }) => id))
+    if (snapshot) this.#known = new Map(snapshot.actors.map((actor) => [actor.id, actor]))
     const silent = snapshot?.actors.filter((actor) => isAtWork(actor) && !actor.alive) ?? []
     const ids = new Set(silent.map(({ id }) => id))
     for (const id of this.#silent.keys()) if (!ids.has(id)) this.#silent.delete(id)
@@ -52,6 +54,17 @@ export class Register {
     return this.#known.has(id)
   }
 
+  /** How old the last heartbeat of one of our own machine is, in ms; 0 where none is known. */
+  beatAge(id: string): number {
+    const at = this.#known.get(id)?.at
+    return at === undefined ? 0 : this.#clock.now() - at
+  }
+
+  /** The memory that an actor last said it uses. */
+  rssBytes(id: string): number {
+    return this.#known.get(id)?.rssBytes ?? 0
+  }
+
   /** Writes down as dead who fell silent and is nobody's child here, and forgets the long dead. */
   async sweep(snapshot: Snapshot, isOurs: (id: string) => boolean): Promise<void> {
     for (const actor of snapshot.actors) {
@@ -64,10 +77,20 @@ export class Register {
     if (old.length > 0) await this.#store.redis.hdel(this.#keys.actors, ...old)
   }
 
-  /** The last account of an actor that has ended: its lease and its mailbox go with it. */
-  async write(account: Actor): Promise<void> {
+  /**
+   * The last account of an actor that has ended: its lease and its mailbox go with it. What it had
+   * in hand is told where it is known.
+   */
+  async write(account: Actor, inHand?: InHand | null): Promise<void> {
     const { id } = account
-    await this.#store.call('bury', this.#keys.base, [id, JSON.stringify(withoutAlive(account))])
+    const hand = inHand === undefined ? [] : [handText(inHand)]
+    const args = [id, JSON.stringify(withoutAlive(account)), ...hand]
+    await this.#store.call('bury', this.#keys.base, args)
+  }
+
+  /** What an actor has in hand that may be about to be taken for dead. */
+  async noteHand(id: string, { entry, offsets }: InHand): Promise<void> {
+    await this.#store.call('mark', this.#keys.base, [id, entry, offsets.join(',')])
   }
 
   /** The first account of a child, so that it is seen from its first moment on. */

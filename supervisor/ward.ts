@@ -10,6 +10,7 @@
 import type { Clock } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
 import { messageOf } from '../actors/errors.ts'
+import { handText, type InHand } from '../actors/executor/hand.ts'
 import type { Log } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { isOutage } from '../actors/redis.ts'
@@ -30,6 +31,8 @@ export interface WardOptions {
   graceMs?: number
   /** What else its death sets free, as soon as Redis answers. */
   release?: (id: string) => Promise<unknown>
+  /** A child that uses more than this is killed; without limit where it is absent. */
+  memoryMaxBytes?: number | undefined
 }
 
 /** How far the end of a child has been pressed. */
@@ -42,17 +45,25 @@ export interface Member {
   stageAt: number
   /** Why we ended it; null where we did not. */
   ending: string | null
-  /** Its end by our hand counts as a crash: it was stuck. */
-  stuck: boolean
+  /** Its end by our hand counts as a crash: it was stuck, or used too much memory. */
+  atFault: boolean
+  /** What was noted of its hand while it was late, as text. */
+  noted: string
 }
 
 /** A process that has not announced itself for this long, or has fallen silent so long, is stuck. */
 const stuckMs = { starting: 20_000, silent: 1_500 }
 
+/**
+ * A heartbeat is late by half; in time for what the child has in hand to be noted before its lease
+ * (three heartbeats) ends and others take its entries.
+ */
+const LATE_MS = 1.5 * bounds.heartbeatMs
+
 export class Ward {
   readonly members = new Map<string, Member>()
   readonly #options: WardOptions
-  readonly #unburied = new Map<string, Actor>()
+  readonly #unburied = new Map<string, { account: Actor; inHand: InHand | null | undefined }>()
   readonly #endings = new Set<Promise<void>>()
   #restarts = noCrashes
   #markedFailed = false
@@ -98,7 +109,8 @@ export class Ward {
       stage: stages.live,
       stageAt: clock.elapsed(),
       ending: null,
-      stuck: false,
+      atFault: false,
+      noted: '',
     }
     this.members.set(child.id, member)
     log.info(`${kind} started`, { id: child.id, pid: child.pid })
@@ -131,6 +143,8 @@ export class Ward {
       if (stage === stages.asked && now - stageAt > graceMs) this.#press(member, stages.terminated)
       if (stage === stages.terminated && now - stageAt > graceMs) this.#press(member, stages.killed)
       if (stage === stages.live) this.#killIfStuck(member)
+      if (member.stage !== stages.killed) this.#killIfLarge(member)
+      await this.#noteHandIfLate(member)
     }
     const oldest = Math.min(...this.live().map(({ child }) => child.startedAt))
     if (oldest < Infinity) this.#restarts = lived(restarts, this.#restarts, clock.now() - oldest)
@@ -166,9 +180,38 @@ export class Ward {
     const silent = register.silentFor(child.id) > stuckMs.silent
     const mute = !register.isKnown(child.id) && clock.now() - child.startedAt > stuckMs.starting
     if (!silent && !mute) return
-    member.ending = silent ? 'stuck: its heartbeats stopped' : 'stuck: it never announced itself'
-    member.stuck = true
+    member.ending = silent
+      ? `stuck: its heartbeats stopped${recordsOf(child.inHand?.())}`
+      : 'stuck: it never announced itself'
+    member.atFault = true
     this.#press(member, stages.killed)
+  }
+
+  #killIfLarge(member: Member): void {
+    const { register, memoryMaxBytes = Infinity } = this.#options
+    const { child } = member
+    const bytes = child.residentBytes?.() ?? register.rssBytes(child.id)
+    if (bytes <= memoryMaxBytes) return
+    const [used, most] = [bytes, memoryMaxBytes].map((size) => Math.round(size / 2 ** 20))
+    const inHand = recordsOf(child.inHand?.())
+    member.ending = `over its memory bound: ${used} of ${most} MiB${inHand}`
+    member.atFault = true
+    this.#press(member, stages.killed)
+  }
+
+  /** One whose thread is held can't say itself what holds it. */
+  async #noteHandIfLate(member: Member): Promise<void> {
+    const { register } = this.#options
+    const { child } = member
+    if (register.beatAge(child.id) < LATE_MS) return
+    const inHand = child.inHand?.()
+    if (!inHand || handText(inHand) === member.noted) return
+    try {
+      await register.noteHand(child.id, inHand)
+      member.noted = handText(inHand)
+    } catch (error) {
+      if (!isOutage(error)) throw error
+    }
   }
 
   async #announce(child: Child): Promise<void> {
@@ -187,15 +230,19 @@ export class Ward {
     const left = exit.code === 0 && last?.state !== 'failed' && (last?.state === 'stopped' || !last)
     if (!left) {
       const reason =
-        member.ending && !member.stuck ? `${member.ending}; ${exitReason(kind, exit)}` : null
-      const told = reason ?? (member.stuck ? member.ending! : exitReason(kind, exit))
+        member.ending && !member.atFault ? `${member.ending}; ${exitReason(kind, exit)}` : null
+      const inHand = child.inHand?.()
+      const told =
+        reason ??
+        (member.atFault ? member.ending! : `${exitReason(kind, exit)}${recordsOf(inHand)}`)
       const at = clock.now()
       const dead = { state: 'dead', at, reason: told } as const
-      this.#unburied.set(child.id, { ...(last ?? accountOf(child)), ...accountEnd(dead) })
+      const account = { ...(last ?? accountOf(child)), ...accountEnd(dead) }
+      this.#unburied.set(child.id, { account, inHand })
       log.warn(`${kind} died`, { id: child.id, reason: told })
       const refused = exit.code !== null && exit.code > 0
       const crash = { uptimeMs: at - child.startedAt, reason: told, refused }
-      if (member.stuck || !member.ending) this.#countCrash(crash)
+      if (member.atFault || !member.ending) this.#countCrash(crash)
     } else {
       log.info(`${kind} left`, { id: child.id, reason: last?.reason ?? member.ending })
       // Nobody asked it to: one that leaves again and again must not be started without a pause.
@@ -225,9 +272,9 @@ export class Ward {
   }
 
   async #bury(): Promise<void> {
-    for (const [id, account] of this.#unburied) {
+    for (const [id, { account, inHand }] of this.#unburied) {
       try {
-        await this.#options.register.write(account)
+        await this.#options.register.write(account, inHand)
         await this.#options.release?.(id)
         this.#unburied.delete(id)
       } catch (error) {
@@ -262,6 +309,14 @@ export class Ward {
       .finally(() => this.#endings.delete(tracked))
     this.#endings.add(tracked)
   }
+}
+
+/** For people: the one record, or how many, that it had in hand. */
+function recordsOf(inHand: InHand | null | undefined): string {
+  if (!inHand) return ''
+  const { partition, offsets } = inHand
+  if (offsets.length > 1) return `, ${offsets.length} records of partition ${partition} in hand`
+  return `, record ${partition}/${offsets[0]} in hand`
 }
 
 const accountEnd = ({ state, at, reason }: { state: 'dead'; at: number; reason: string }) => ({

@@ -5,11 +5,12 @@
  */
 import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
-import { messageOf } from '../errors.ts'
 import type { Job } from '../job.ts'
 import { type Candidate, Fold, type Verdict } from './fold.ts'
+import type { Hand } from './hand.ts'
 import type { Entry } from './inbox.ts'
 import { RecordCursor } from './records.ts'
+import { workOn } from './work.ts'
 
 export interface Slice {
   entry: Entry
@@ -22,15 +23,23 @@ export interface Slice {
   stamps: [number, number][]
 }
 
-/** What folding asks of the outside: time, and leave to note the record that is in hand. */
+/** What folding asks of the outside: time, and to note the records that are in hand. */
 export interface FoldContext {
   job: Job
   clock: Clock
-  /** Notes the record in hand before the job's code sees it; see `hand` in docs/redis.md. */
+  /**
+   * Notes in Redis the one record in hand before the job's code sees it, where an executor has died
+   * with the entry before; see `hand` in docs/redis.md.
+   */
   mark: (entry: Entry, offset: number) => Promise<void>
+  /** The note that costs nothing, for all records; null where nobody would read it. */
+  hand?: Hand | null
 }
 
-/** Deaths with the same record in hand after which it is taken for the cause. */
+/**
+ * Deaths with the same record in hand after which it is taken for the cause: at the first it may
+ * have been one of several, from the second on it was alone. So its third delivery rejects it.
+ */
 const DEATHS_OF_POISON = 2
 /** How many records pass between two looks at the clock. */
 const CLOCK_EVERY = 64
@@ -72,6 +81,7 @@ export class Batch {
     const spent = () => this.#context.clock.elapsed() - started
     const full = () => this.#heavy || this.busyMs + spent() >= bounds.commitWorkMs
     slice.done = await this.#through(slice, cursor, full, stop)
+    this.#context.hand?.clear()
     this.#end(slice)
     entry.cursor = slice.to
     this.busyMs += spent()
@@ -88,6 +98,7 @@ export class Batch {
       const cursor = new RecordCursor(entry.payload, from, to)
       // These are the records of one commit already: no bound ends the slice before they do.
       await batch.#through(slice, cursor, never, never)
+      this.#context.hand?.clear()
       slice.to = to
       slice.done = done
       batch.#end(slice)
@@ -132,12 +143,14 @@ export class Batch {
   /** The cheap way: no job code that waits. True at the entry's end. */
   #foldThrough(slice: Slice, cursor: RecordCursor, full: () => boolean): boolean {
     const { fold } = this
+    const { hand } = this.#context
     for (let count = 1; ; count++) {
       const step = cursor.next()
       if (step === 'end') return true
       if (step === 'corrupt') {
         this.#rejectCorrupt(slice, cursor)
       } else {
+        hand?.only(slice.entry, cursor.offset)
         const candidate = fold.check(cursor)
         if (candidate) fold.add(candidate, candidate.row, cursor)
         stamp(slice, cursor.timestamp)
@@ -177,26 +190,38 @@ export class Batch {
           this.fold.reject(cursor, 'poison', 'executors died with this record in hand')
           continue
         }
-        if (together === 1) await this.#context.mark(slice.entry, cursor.offset)
+        this.#context.hand?.add(slice.entry, cursor.offset)
+        if (careful) await this.#context.mark(slice.entry, cursor.offset)
         const candidate = this.fold.check(cursor)
         if (candidate) candidates.push(candidate)
       }
-      await this.#work(candidates)
+      await this.#work(slice.entry, candidates)
+      this.#context.hand?.clear()
       if (!ended && full()) return false
     }
     return true
   }
 
-  async #work(candidates: Candidate[]): Promise<void> {
-    const { work } = this.#context.job
-    const outcomes = await Promise.allSettled(
-      candidates.map(async (candidate) => (work ? await work(candidate.row) : candidate.row)),
-    )
-    outcomes.forEach((outcome, i) => {
-      const candidate = candidates[i]!
-      if (outcome.status === 'fulfilled') this.fold.add(candidate, outcome.value, null)
-      else this.fold.reject(candidate, 'threw', messageOf(outcome.reason))
-    })
+  async #work(entry: Entry, all: Candidate[]): Promise<void> {
+    const { job, clock } = this.#context
+    const candidates = all.filter(({ offset }) => !entry.hung?.has(offset))
+    const rows = candidates.map(({ row }) => row)
+    const outcomes = await workOn(job, rows, clock)
+    const outcomeOf = new Map(candidates.map(({ offset }, i) => [offset, outcomes[i]!]))
+    for (const candidate of all) {
+      const outcome = outcomeOf.get(candidate.offset)
+      if (outcome?.kind === 'done') this.fold.add(candidate, outcome.row, null)
+      else if (outcome?.kind === 'threw') this.fold.reject(candidate, 'threw', outcome.message)
+      else this.#rejectHung(entry, candidate)
+    }
+  }
+
+  /** It is not tried again when the batch is folded again: that would take its time once more. */
+  #rejectHung(entry: Entry, candidate: Candidate): void {
+    entry.hung ??= new Set()
+    entry.hung.add(candidate.offset)
+    const { workTimeoutMs } = this.#context.job
+    this.fold.reject(candidate, 'hung', `work did not settle within ${workTimeoutMs} ms`)
   }
 
   #isPoison(entry: Entry, offset: number): boolean {

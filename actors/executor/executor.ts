@@ -18,6 +18,7 @@ import type { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { Batch, commitArguments, type FoldContext } from './batch.ts'
+import type { Hand } from './hand.ts'
 import { type Entry, Inbox } from './inbox.ts'
 import { RecordCursor } from './records.ts'
 import type { Stats } from './stats.ts'
@@ -32,6 +33,8 @@ export interface ExecutorOptions {
   log: Log
   life: Lifecycle
   stats: Stats
+  /** Where a supervisor looks for what was in hand at our death. */
+  hand?: Hand | null
 }
 
 interface Held {
@@ -62,10 +65,10 @@ export class Executor {
   #recordsPerEntry = 1
 
   constructor(options: ExecutorOptions) {
-    const { reader, writer, keys, life, job, clock } = options
+    const { reader, writer, keys, life, job, clock, hand = null } = options
     this.#options = options
     this.#inbox = new Inbox(reader, writer, keys, life.id)
-    this.#context = { job, clock, mark: (entry, offset) => this.#mark(entry, offset) }
+    this.#context = { job, clock, hand, mark: (entry, offset) => this.#mark(entry, offset) }
     life.draining.addEventListener('abort', () => this.#startDraining())
   }
 
@@ -295,10 +298,7 @@ export class Executor {
 
   async #mark(entry: Entry, offset: number): Promise<void> {
     const { writer, keys, life } = this.#options
-    const mark = () => writer.call('mark', keys.base, [life.id, entry.id, offset])
-    // Only where an executor died already is the mark worth waiting for.
-    if (entry.crashes > 0) await this.#throughOutages(mark)
-    else mark().catch(() => {})
+    await this.#throughOutages(() => writer.call('mark', keys.base, [life.id, entry.id, offset]))
   }
 
   #startDraining(): void {

@@ -29,12 +29,13 @@ export const rejectReasons = {
   groups: 'groups',
   threw: 'threw',
   poison: 'poison',
+  hung: 'hung',
   corrupt: 'corrupt',
 } as const
 export type RejectReason = (typeof rejectReasons)[keyof typeof rejectReasons]
 
 /** Verdicts that another run could give differently: they depend on time, order or fortune. */
-const timely: ReadonlySet<string> = new Set(['late', 'partly', 'future', 'groups', 'poison'])
+const timely: ReadonlySet<string> = new Set('late partly future groups poison hung'.split(' '))
 
 export interface Reject {
   partition: number

@@ -24,6 +24,8 @@ export interface Entry {
   crashes: number
   /** Records that were in hand at those deaths: offset → at how many. */
   suspects: ReadonlyMap<number, number>
+  /** Records whose `work` did not settle in our hands. */
+  hung?: Set<number>
 }
 
 /** An executor holds far fewer entries. */

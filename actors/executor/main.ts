@@ -8,6 +8,7 @@ import { keysOf } from '../keys.ts'
 import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
 import { openStore } from '../redis.ts'
+import { Hand } from './hand.ts'
 import { runExecutor } from './run.ts'
 
 const command = {
@@ -40,6 +41,8 @@ await runMain('executor', async () => {
     clock: systemClock,
     host: systemHost,
     log,
+    // A supervisor's executors have one; it reads it when they die.
+    hand: config.MILLRACE_HAND ? new Hand(config.MILLRACE_HAND) : null,
   })
   return 0
 })

@@ -10,6 +10,7 @@ import { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import { type Store, untilReady } from '../redis.ts'
 import { Executor } from './executor.ts'
+import type { Hand } from './hand.ts'
 import { Stats } from './stats.ts'
 
 export interface ExecutorParts {
@@ -22,10 +23,12 @@ export interface ExecutorParts {
   clock: Clock
   host: Host
   log: Log
+  /** Where a supervisor looks for what was in hand at our death. */
+  hand?: Hand | null
 }
 
 export async function runExecutor(parts: ExecutorParts): Promise<void> {
-  const { job, keys, id, writer, reader, clock, host, log } = parts
+  const { job, keys, id, writer, reader, clock, host, log, hand = null } = parts
   const stats = new Stats(host)
   const life = new Lifecycle({
     kind: 'executor',
@@ -40,7 +43,7 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
   await untilReady(writer, undefined, clock)
   await untilReady(reader, undefined, clock)
   await life.start()
-  await new Executor({ job, keys, reader, writer, clock, log, life, stats }).run()
+  await new Executor({ job, keys, reader, writer, clock, log, life, stats, hand }).run()
   await life.leave()
   log.debug('left', { records: stats.records })
 }

@@ -18,7 +18,7 @@ register('enter', function(keys, args)
 end, { 'allow-oom' })
 
 -- mark: the record that an executor has in hand. A function, so that it works when memory is out.
--- args: id, entry, offset
+-- args: id, entry, offset or offsets separated by commas
 register('mark', function(keys, args)
   return redis.call('HSET', key(keys[1], 'hand'), args[1], args[2] .. '|' .. args[3])
 end, { 'allow-oom' })
@@ -42,9 +42,12 @@ register('leave', function(keys, args)
   return 1
 end, { 'allow-oom' })
 
--- bury: somebody saw an actor's process end; its entries are free at once. args: id, account
+-- bury: somebody saw an actor's process end; its entries are free at once.
+-- args: id, account; where it is known also what it had in hand, as `mark` writes it, '' for nothing
 register('bury', function(keys, args)
-  local base = keys[1]
+  local base, hand = keys[1], args[3]
+  if hand == '' then redis.call('HDEL', key(base, 'hand'), args[1]) end
+  if hand and hand ~= '' then redis.call('HSET', key(base, 'hand'), args[1], hand) end
   redis.call('HSET', key(base, 'actors'), args[1], args[2])
   redis.call('ZREM', key(base, 'leases'), args[1])
   redis.call('DEL', key(base, 'mailbox:' .. args[1]))

@@ -147,31 +147,6 @@ test('paused: no executor works; resumed: it goes on', async () => {
   })
 }, 60_000)
 
-/** Two side by side in one batch, one alone; partition by turns. */
-const POISONED = [700, 702, 1_501]
-
-for (const concurrency of [1, 8]) {
-  test(`records that kill who works on them: only they are rejected (${concurrency} at once)`, async () => {
-    const environment = { MILLRACE_TEST_CONCURRENCY: String(concurrency) }
-    const poison = { label: 'poison', job: 'poison.ts', topic: { partitions: 2 }, environment }
-    await withPipeline(poison, async (pipeline) => {
-      const records = Array.from({ length: 2_000 }, (_, i) =>
-        student(POISONED.includes(i) ? { poison: true } : {}),
-      )
-      await pipeline.topic.produce(records)
-      await pipeline.begin()
-      await expectExact(pipeline, records.length)
-      const { totals } = await pipeline.status()
-      expect(totals.rejected).toBe(POISONED.length)
-      const rejects = await pipeline.rejects()
-      expect(rejects.map(({ reason }) => reason)).toEqual(POISONED.map(() => 'poison'))
-      const values = rejects.map(({ value }) => (JSON.parse(value) as { poison: boolean }).poison)
-      expect(values).toEqual(POISONED.map(() => true))
-      expect((await pipeline.status()).state).toBe('running')
-    })
-  }, 60_000)
-}
-
 test('a topic that was deleted and made again stops the job loudly', async () => {
   const topic = { partitions: 2 }
   await withPipeline({ label: 'recreated', job: 'students.ts', topic }, async (pipeline) => {
