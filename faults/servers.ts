@@ -5,6 +5,7 @@
  *   pipeline ──► proxies.kafka ──► Kafka ◄─────────────────── we ourselves
  */
 import { freePort } from '../services/ports.ts'
+import type { Server } from '../services/server.ts'
 import { type Services, startServices } from '../services/services.ts'
 import type { Setting } from './fault.ts'
 import type { Addresses } from './pipeline.ts'
@@ -24,30 +25,40 @@ export interface OwnServers {
   addresses: Addresses
   /** What we ourselves use. */
   direct: Addresses
+  /** What a fault starts besides; ends with the others. */
+  beside: Pick<Server, 'stop'>[]
   stop(): Promise<void>
 }
 
 export async function startOwn(setting: Setting): Promise<OwnServers> {
   const { redisSettings = {}, kafkaSettings = {} } = setting
+  const settings = { redisSettings, kafkaSettings }
   if (setting.servers !== 'proxied') {
-    const services = await startServices({ redisSettings, kafkaSettings })
-    const stop = () => services.stop()
-    return { services, proxies: null, addresses: services, direct: services, stop }
+    const services = await startServices(settings)
+    return ended({ services, proxies: null, addresses: services, direct: services, beside: [] })
   }
   const behind = await freePort()
   const kafka = new Proxy({ target: behind, port: await freePort() })
   const kafkaProxied = { port: behind, proxyPort: kafka.port }
-  const services = await startServices({ redisSettings, kafkaSettings, kafkaProxied })
+  const services = await startServices({ ...settings, kafkaProxied })
   const toRedis = async () => new Proxy({ target: services.redis.port, port: await freePort() })
   const proxies = { redis: await toRedis(), kafka, aside: await toRedis() }
-  return {
+  return ended({
     services,
     proxies,
     addresses: addressesOf(kafka.port, proxies.redis.port),
     direct: addressesOf(services.kafka.port, proxies.aside.port),
+    beside: [],
+  })
+}
+
+function ended(servers: Omit<OwnServers, 'stop'>): OwnServers {
+  return {
+    ...servers,
     async stop() {
-      for (const proxy of Object.values(proxies)) proxy.stop()
-      await services.stop()
+      for (const proxy of Object.values(servers.proxies ?? {})) proxy.stop()
+      await Promise.all(servers.beside.map((one) => one.stop()))
+      await servers.services.stop()
     },
   }
 }

@@ -74,6 +74,11 @@ export class World {
     return this.#own.proxies
   }
 
+  /** A server that a fault starts besides; it ends with the others. */
+  beside(server: OwnServers['beside'][number]): void {
+    this.#own?.beside.push(server)
+  }
+
   async begin(): Promise<void> {
     const { backlog = 0, rate = RATE, unstarted, executorsMax, mayGoBack } = this.setting
     if (backlog > 0) await fill(this.pipeline, backlog)

@@ -1,0 +1,190 @@
+/**
+ * Faults of Redis: killed, rolled back, torn, emptied, failed over, full, stuck.
+ */
+import { systemClock } from '../../actors/clock.ts'
+import type { Action } from '../actions/action.ts'
+import * as redis from '../actions/redis.ts'
+import type { Fault } from '../fault.ts'
+import { until } from '../until.ts'
+import type { World } from '../world.ts'
+import { degraded, goesOn, nobodyBlamed } from './recovery.ts'
+
+const RESTARTED_WITHIN_MS = 5_000
+const TORN_PLACES = 20
+
+async function restarted(world: World, action: Action, after: string): Promise<void> {
+  await action.inject(world)
+  await action.heal(world)
+  await goesOn(world, RESTARTED_WITHIN_MS, after)
+}
+
+const rollBack = (id: string, ms: number, smoke: boolean): Fault => ({
+  id,
+  title: `Redis comes back with what it held ${ms / 1_000} s before`,
+  holds: 'the bridge seeks back, and Kafka gives the rest again',
+  smoke,
+  setting: { servers: 'own', mayGoBack: true },
+  async happens(world) {
+    redis.keepCopy(world)
+    await systemClock.sleep(ms)
+    await world.commits(1_000, 'records that will be forgotten')
+    const { committed } = (await world.pipeline.snapshot()).totals
+    await redis.rolledBack.inject(world)
+    await redis.rolledBack.heal(world)
+    const held = await until('Redis to answer', () => world.pipeline.snapshot())
+    if (held.totals.committed >= committed) throw new Error('Redis did not go back')
+    world.note(`${committed - held.totals.committed} committed records forgotten`)
+    await goesOn(world, RESTARTED_WITHIN_MS, 'the rollback')
+    await nobodyBlamed(world)
+  },
+})
+
+/** Half of the places inside the last transaction, the others ever further from the end. */
+function tornPlace(nth: number, bytes: Buffer): number {
+  const begin = bytes.lastIndexOf('*1\r\n$5\r\nMULTI\r\n')
+  if (nth % 2 === 0 && begin >= 0) {
+    return begin + Math.ceil(((bytes.length - begin) * (nth + 1)) / (TORN_PLACES + 1))
+  }
+  return bytes.length - Math.ceil(1.9 ** (nth / 2) * (nth + 1))
+}
+
+export const redisFaults: Fault[] = [
+  {
+    id: 'F13',
+    title: 'kill -9 of Redis, three times; it restarts with its append-only file',
+    holds: 'committing again within 5 s',
+    smoke: true,
+    setting: { servers: 'own' },
+    async happens(world) {
+      for (let times = 0; times < 3; times++) {
+        await restarted(world, redis.redisKilled, 'kill -9 of Redis')
+        await world.commits(2_000)
+      }
+      await nobodyBlamed(world)
+    },
+  },
+  rollBack('F14', 1_000, true),
+  rollBack('F14b', 10_000, false),
+  {
+    id: 'F15',
+    title: `the append-only file torn at ${TORN_PLACES} places`,
+    holds: 'what Redis comes back with is whole: a call of ours counts, or it does not',
+    setting: { servers: 'own', mayGoBack: true },
+    async happens(world) {
+      for (let nth = 0; nth < TORN_PLACES; nth++) {
+        await restarted(
+          world,
+          redis.tornAt((bytes) => tornPlace(nth, bytes)),
+          'a torn file',
+        )
+        await world.commits(500)
+      }
+      await nobodyBlamed(world)
+    },
+  },
+  {
+    id: 'F16',
+    title: 'FLUSHALL while it runs',
+    holds: 'the job stops loudly instead of beginning anew; with --fresh it begins anew, exactly',
+    setting: { servers: 'own', mayGoBack: true },
+    async happens(world) {
+      await redis.flushed.inject(world)
+      await degraded(world, /emptied|lost/)
+      await world.quiet()
+      await world.pipeline.stop()
+      await world.pipeline.begin(['--from', 'earliest', '--fresh'])
+      await nobodyBlamed(world)
+    },
+  },
+  {
+    id: 'F16b',
+    title: 'the consumer group destroyed, at work and at rest',
+    holds: 'the group is made again; entries that were not committed count, once',
+    setting: { servers: 'own', spinUs: 100, backlog: 30_000, rate: 0 },
+    async happens(world) {
+      for (let times = 0; times < 3; times++) {
+        await redis.groupDestroyed.inject(world)
+        await goesOn(world, RESTARTED_WITHIN_MS, 'the end of the group')
+      }
+      await world.pipeline.drained()
+      const none = async () => (await world.pipeline.alive('executor')).length === 0
+      await until('no executor', none, { timeoutMs: 60_000 })
+      await redis.groupDestroyed.inject(world)
+      await world.fill(1_000, 2)
+      await goesOn(world, RESTARTED_WITHIN_MS, 'the end of the group at rest')
+      await nobodyBlamed(world)
+    },
+  },
+  {
+    id: 'F16c',
+    title: 'the stream deleted with entries in it',
+    holds: 'the job stops loudly: its records would be missing',
+    setting: { servers: 'own', spinUs: 100, backlog: 50_000, ends: 'by itself' },
+    async happens(world) {
+      await redis.streamDeleted.inject(world)
+      await degraded(world, /deleted/)
+    },
+  },
+  {
+    id: 'F17',
+    title: 'failover to a replica that lags behind by 2 s',
+    holds: 'the bridge seeks back, and Kafka gives the rest again; committing again within 5 s',
+    setting: { servers: 'proxied', mayGoBack: true },
+    async happens(world) {
+      const failover = new redis.Failover()
+      await failover.prepare(world)
+      await failover.lag()
+      await world.commits(4_000, 'records that the replica does not get')
+      await failover.inject(world)
+      await goesOn(world, RESTARTED_WITHIN_MS, 'the failover')
+      await nobodyBlamed(world)
+    },
+  },
+  {
+    id: 'F18',
+    title: 'maxmemory reached',
+    holds: 'nothing is taken in, what is there is committed; with memory again it goes on',
+    setting: { servers: 'own', spinUs: 100, backlog: 30_000 },
+    async happens(world) {
+      await redis.memoryFull.inject(world)
+      const emptied = async () => (await world.pipeline.snapshot()).entries === 0
+      await until('the stream to be empty', emptied, { timeoutMs: 60_000 })
+      const { totals } = await world.pipeline.snapshot()
+      await systemClock.sleep(1_000)
+      const later = (await world.pipeline.snapshot()).totals
+      if (later.appended !== totals.appended) throw new Error('records were taken in')
+      await redis.memoryFull.heal(world)
+      await goesOn(world, RESTARTED_WITHIN_MS, 'memory is there again')
+      await nobodyBlamed(world)
+    },
+  },
+  {
+    id: 'F20',
+    title: 'another client keeps Redis busy for 8 s',
+    holds: 'committing again within 5 s of its end',
+    setting: { servers: 'own' },
+    async happens(world) {
+      await redis.busyFor(8_000).inject(world)
+      await goesOn(world, RESTARTED_WITHIN_MS, 'the end of a script of 8 s')
+      await nobodyBlamed(world)
+    },
+  },
+  {
+    id: 'F21',
+    title: 'FUNCTION FLUSH, and a storm of CLIENT KILL',
+    holds: 'functions are loaded again; committing again within 5 s',
+    smoke: true,
+    setting: { servers: 'own' },
+    async happens(world) {
+      for (let times = 0; times < 5; times++) {
+        await restarted(world, redis.functionsFlushed, 'FUNCTION FLUSH')
+      }
+      for (let times = 0; times < 30; times++) {
+        await redis.clientsKilled.inject(world)
+        await systemClock.sleep(100)
+      }
+      await goesOn(world, RESTARTED_WITHIN_MS, 'the last CLIENT KILL')
+      await nobodyBlamed(world)
+    },
+  },
+]
