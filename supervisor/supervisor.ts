@@ -43,8 +43,12 @@ export interface SupervisorOptions {
   pricePerHour: number
   /** Processor cores that executors can keep busy; this machine's by default. */
   cores?: number
+  /** Memory of an executor over which it is killed; no bound where it is absent. */
+  executorMemoryMaxBytes?: number
   /** Whether a web process belongs to the family. */
   web: boolean
+  /** What is wrong with the servers, null for nothing: the job is degraded by it. */
+  complaint?: () => string | null
   /** Told of each decision that changed something. */
   onDecision?: (decision: Decision) => void
 }
@@ -74,6 +78,7 @@ export class Supervisor {
   #took = false
   #standby = false
   #degraded = ''
+  #ledgerKnown = false
   #cost: { account: CostAccount; at: number } | null = null
   #savedAt = 0
   #sweptAt = 0
@@ -88,7 +93,11 @@ export class Supervisor {
     this.#register = new Register(store, keys, clock)
     const shared = { spawn, register: this.#register, clock, log, wake: () => pulse.wake() }
     const { graceMs } = times
-    this.#fleet = new ExecutorFleet({ ...shared, restarts: executorRestarts })
+    this.#fleet = new ExecutorFleet({
+      ...shared,
+      restarts: executorRestarts,
+      memoryMaxBytes: options.executorMemoryMaxBytes,
+    })
     this.#bridge = new Ward({
       ...shared,
       kind: 'bridge',
@@ -98,6 +107,11 @@ export class Supervisor {
       release: (bridge) => store.call('resign', keys.base, ['bridge', bridge]),
     })
     this.#web = new Ward({ ...shared, kind: 'web', restarts: webRestarts, graceMs })
+  }
+
+  /** Whether the bridge has begun: a ledger was seen. */
+  get ledgerKnown(): boolean {
+    return this.#ledgerKnown
   }
 
   /** Runs until the signal, then ends the family in order. */
@@ -117,6 +131,7 @@ export class Supervisor {
     const snapshot = asked === roles.unknown ? null : await this.#measure()
     const role = snapshot ? this.#leadership.heed(snapshot.leader) : asked
     this.#register.observe(snapshot)
+    this.#ledgerKnown ||= snapshot !== null && snapshot.partitions.length > 0
     switch (role) {
       case roles.leading:
         return this.#lead(snapshot)
@@ -222,12 +237,13 @@ export class Supervisor {
     await this.#attempt('record a decision', () => recordDecision(store, keys, decision))
   }
 
-  /** A kind that was given up is a decision too: the count can't be what it should. */
+  /** A kind that was given up, or a server that keeps no promise, is worth a decision of its own. */
   async #tellDegraded(decision: Decision): Promise<void> {
     const failed = this.#wards().flatMap(({ kind, failed }) =>
       failed === null ? [] : [`the ${kind} failed: ${failed}`],
     )
-    const degraded = failed.join('; ')
+    const complaint = this.#options.complaint?.() ?? null
+    const degraded = [...failed, ...(complaint === null ? [] : [complaint])].join('; ')
     if (degraded === this.#degraded) return
     this.#degraded = degraded
     if (degraded === '') return

@@ -38,6 +38,13 @@ const GROUPS_MAX = 100_000
 /** Processes' clocks and Redis's may differ by this much. */
 const CLOCK_TOLERANCE_MS = 60_000
 const CONTRADICTIONS_KEPT = 20
+/**
+ * Rejected whatever a recount would say: records that killed executors, and records that the job
+ * rejected before it was changed, and that were fed through it again under another offset.
+ */
+const UNSEEN: ReadonlySet<string> = new Set(['poison', 'replayed'])
+/** Nobody gives a recount's `work` up. */
+const NEVER = new AbortController().signal
 
 /** A record that can be counted: on its way to `work`. */
 interface Candidate {
@@ -84,9 +91,11 @@ export class Recount {
       }
       return
     }
-    const candidates = records.flatMap((record) => this.#check(record) ?? [])
+    const candidates = records
+      .flatMap((record) => this.#check(record) ?? [])
+      .filter((candidate) => !this.#hung(candidate))
     const outcomes = await Promise.allSettled(
-      candidates.map(async (candidate) => work(candidate.row)),
+      candidates.map(async (candidate) => work(candidate.row, { signal: NEVER })),
     )
     outcomes.forEach((outcome, i) => {
       if (outcome.status === 'fulfilled') this.#settle(candidates[i]!, outcome.value)
@@ -109,7 +118,7 @@ export class Recount {
     this.records.set(partition, (this.records.get(partition) ?? 0) + 1)
     this.places.add(partition, record.offset)
     const ruling = this.#rulings.get(partition)?.get(record.offset)
-    if (ruling?.reason === 'poison') {
+    if (ruling && UNSEEN.has(ruling.reason)) {
       this.counts.rejected++
       return null
     }
@@ -123,6 +132,13 @@ export class Recount {
     const newestBefore = this.#newest.get(partition) ?? -Infinity
     if (eventTime > newestBefore) this.#newest.set(partition, eventTime)
     return { record, ruling, eventTime, newestBefore, row }
+  }
+
+  /** Its `work` is not run: what hung there may hang here. */
+  #hung({ ruling }: Candidate): boolean {
+    if (ruling?.reason !== 'hung') return false
+    this.counts.rejected++
+    return true
   }
 
   /** The parsed record, or what is wrong with it. */
