@@ -1,18 +1,21 @@
 -- How many executors died with an entry, and its suspects: `offset|deaths`, …, one for each record
 -- that was in hand at a death. Others stay in the list: a second guilty record must not clear the first.
-local function suspicion(base, id, offset, died)
+local function suspicion(base, id, offsets, died)
   local crashes, suspects = key(base, 'crashes'), key(base, 'suspects')
   local known = redis.call('HGET', suspects, id) or ''
   if not died then
     return tonumber(redis.call('HGET', crashes, id) or '0'), known
   end
-  if offset then
-    local list, deaths = {}, 1
-    for other, count in string.gmatch(known, '(%d+)|(%d+)') do
-      if other == offset then deaths = tonumber(count) + 1
-      else list[#list + 1] = other .. '|' .. count end
+  if offsets then
+    local list, deaths = {}, {}
+    for other, count in string.gmatch(known, '(%d+)|(%d+)') do deaths[other] = tonumber(count) end
+    for offset in string.gmatch(offsets, '%d+') do
+      list[#list + 1] = offset .. '|' .. int((deaths[offset] or 0) + 1)
+      deaths[offset] = nil
     end
-    table.insert(list, 1, offset .. '|' .. int(deaths))
+    for other, count in string.gmatch(known, '(%d+)|(%d+)') do
+      if deaths[other] then list[#list + 1] = other .. '|' .. count end
+    end
     known = table.concat(list, ',')
     redis.call('HSET', suspects, id, known)
   end
@@ -33,15 +36,15 @@ register('claim', function(keys, args)
     local lease = tonumber(redis.call('ZSCORE', key(base, 'leases'), consumer.name) or '')
     if consumer.name ~= me and (not lease or lease < time) and #reply < wanted then
       local died = redis.call('SISMEMBER', key(base, 'left'), consumer.name) == 0
-      -- An executor has one record in hand, so that only one of its entries is suspected.
+      -- An executor has records of one entry in hand, so that only one of its entries is suspected.
       local hand = redis.call('HGET', key(base, 'hand'), consumer.name) or ''
-      local suspected, offset = string.match(hand, '^(.*)|(%d+)$')
+      local suspected, offsets = string.match(hand, '^(.*)|([%d,]+)$')
       local pending = redis.call('XPENDING', entries, GROUP, '-', '+', wanted - #reply, consumer.name)
       for _, item in ipairs(pending) do
         local id = item[1]
         local claimed = redis.call('XCLAIM', entries, GROUP, me, 0, id)
         if claimed[1] then
-          local crashes, suspects = suspicion(base, id, suspected == id and offset, died)
+          local crashes, suspects = suspicion(base, id, suspected == id and offsets, died)
           reply[#reply + 1] = { id, claimed[1][2], redis.call('HGET', key(base, 'progress'), id) or '',
             crashes, suspects }
         end
