@@ -1,0 +1,43 @@
+/** cjson.encode: byte strings pass as they are, an empty table is an object. */
+import { general } from './numbers.ts'
+import { LuaError, LuaTable, typeOf, type Value } from './table.ts'
+
+const short: Record<string, string> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '/': '\\/',
+  '\b': '\\b',
+  '\t': '\\t',
+  '\n': '\\n',
+  '\f': '\\f',
+  '\r': '\\r',
+}
+
+export function encodeJson(value: Value): string {
+  if (value === undefined) return 'null'
+  if (typeof value === 'boolean') return String(value)
+  if (typeof value === 'string') return quote(value)
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value))
+      throw new LuaError('Cannot serialise number: must not be NaN or Inf')
+    return general(value, 14)
+  }
+  if (!(value instanceof LuaTable)) throw new LuaError(`Cannot serialise ${typeOf(value)}`)
+  if (value.list.length > 0 && !value.rest?.size) {
+    return `[${value.list.map(encodeJson).join(',')}]`
+  }
+  const fields = value.keys().map((key) => `${quote(fieldName(key))}:${encodeJson(value.get(key))}`)
+  return `{${fields.join(',')}}`
+}
+
+function fieldName(key: Value): string {
+  if (typeof key === 'string') return key
+  if (typeof key === 'number') return general(key, 14)
+  throw new LuaError('Cannot serialise table: table key must be a number or string')
+}
+
+// oxlint-disable-next-line no-control-regex -- these are what JSON escapes
+const special = /["\\/\x00-\x1f\x7f]/g
+
+const quote = (text: string): string =>
+  `"${text.replace(special, (char) => short[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`
