@@ -47,6 +47,31 @@ test('with work, a batch that reached its bound can be folded again', async () =
   expect(again.slices).toMatchObject([{ from: 0, to: slice.to, records: slice.records }])
 })
 
+test('what hung once is not tried again when a batch is folded again; its neighbours count', async () => {
+  const seen: number[] = []
+  const aborted: boolean[] = []
+  const work = (row: { at: number }, { signal }: { signal: AbortSignal }) => {
+    seen.push(row.at)
+    if (row.at !== 2) return row
+    signal.addEventListener('abort', () => aborted.push(signal.aborted))
+    return new Promise<typeof row>(() => {})
+  }
+  const job = defineJob({ ...declaration, work, workTimeout: '20 ms', concurrency: 4 })
+  const batch = new Batch({ job, clock: systemClock, mark: () => Promise.resolve() }, verdict)
+  const entry = entryOf(['{"at":1}', '{"at":2}', '{"at":3}'])
+  await batch.take(entry, new RecordCursor(entry.payload, 0, 3), () => false)
+  const again = await batch.again(verdict, new WeakSet())
+  for (const { fold } of [batch, again]) {
+    expect(fold.rejects).toMatchObject([
+      { offset: 1, reason: 'hung', message: 'work did not settle within 20 ms' },
+    ])
+    expect(fold.counted).toBe(2)
+    expect([...fold.verdicts]).toEqual([['0|hung', [1]]])
+  }
+  expect(seen).toEqual([1, 2, 3, 1, 3])
+  expect(aborted).toEqual([true])
+})
+
 test('what is poison stays poison when a batch is folded again', async () => {
   const seen: number[] = []
   const filter = (row: { at: number }) => seen.push(row.at) > 0

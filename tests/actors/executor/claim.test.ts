@@ -136,6 +136,23 @@ describe('suspicion', () => {
     ])
   })
 
+  test('falls on each of several records in hand, and grows for those that were in hand again', async () => {
+    const [held] = await hold('dead-1', 1)
+    await it.call('mark', 'dead-1', held!.id, '3,4,5')
+    expect(await it.claim('dead-2')).toMatchObject([{ suspect: '3|1,4|1,5|1' }])
+    await it.call('mark', 'dead-2', held!.id, 4)
+    expect(await it.claim('me')).toMatchObject([{ crashes: 2, suspect: '4|2,3|1,5|1' }])
+  })
+
+  test('goes by what the burial says was in hand, also where that was nothing', async () => {
+    const [held] = await hold('dead-1', 1)
+    await it.call('bury', 'dead-1', '{}', `${held!.id}|8,9`)
+    expect(await it.claim('dead-2')).toMatchObject([{ crashes: 1, suspect: '8|1,9|1' }])
+    await inHand('dead-2', held!.id, 8)
+    await it.call('bury', 'dead-2', '{}', '')
+    expect(await it.claim('me')).toMatchObject([{ crashes: 2, suspect: '8|1,9|1' }])
+  })
+
   test('is kept, not raised, where its holder left in order', async () => {
     const [held] = await hold('dead', 1)
     await inHand('dead', held!.id, 0)
