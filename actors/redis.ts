@@ -10,7 +10,7 @@ import append from './bridge/append.lua' with { type: 'text' }
 import { backoffDelayMs } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { bounds, type Config, redisAddress } from './config.ts'
-import { messageOf, RefusalError } from './errors.ts'
+import { messageOf } from './errors.ts'
 import commit from './executor/commit.lua' with { type: 'text' }
 import shared from './functions/keys.lua' with { type: 'text' }
 import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
@@ -104,32 +104,6 @@ export async function untilReady(
       if (!isOutage(error)) throw error
       await clock.sleep(waitMs, signal)
     }
-  }
-}
-
-/**
- * Checks that the server can keep our promises.
- * @throws RefusalError with what to change
- */
-export async function checkServer(store: Store, config: Config, log: Log): Promise<void> {
-  const address = redisAddress(config)
-  const info = await store.redis.info()
-  const version = /^(?:valkey_version|redis_version):(\d+)\.(\d+)/m.exec(info)
-  if (!version || Number(version[1]) < 7) {
-    throw new RefusalError(
-      `Redis at ${address} is ${version?.[0] ?? 'of unknown version'}; 7.0 or newer is needed`,
-    )
-  }
-  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
-  if (policy && policy !== 'noeviction') {
-    throw new RefusalError(
-      `Redis at ${address} has maxmemory-policy ${policy}, which would drop windows; set it to noeviction`,
-    )
-  }
-  if (/^aof_enabled:0/m.test(info)) {
-    log.warn('Redis keeps no append-only file: a crash of it loses what its last snapshot lacks', {
-      address,
-    })
   }
 }
 

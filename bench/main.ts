@@ -103,8 +103,9 @@ async function playRound(
   const usage = new Usage({ kafka: services.kafka.pid, redis: services.redis.pid })
   const started = systemClock.elapsed()
   const port = String(await freePort())
+  const limits = ['--max', String(max)]
   const supervisor = children.start(
-    ['supervisor/main.ts', '--from', 'earliest', '--max', String(max), '--port', port, '--quiet'],
+    ['supervisor/main.ts', '--from', 'earliest', '--fresh', ...limits, '--port', port, '--quiet'],
     'ignore',
   )
   usage.follow('supervisor', supervisor.pid)

@@ -9,6 +9,9 @@ import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import { away, fatal, type Finding, hint, ok, warning } from './finding.ts'
 
+/** A bridge that is at work is behind by so many at any time. */
+const fewRecords = 1_000
+
 /** An address, and why it can't be reached; null where it can. */
 export interface Reach {
   address: string
@@ -241,8 +244,9 @@ function judgePosition(
     const found = `${behind}, and ${young - next} of them are near the end of their retention of ${hours.toFixed(1)} h`
     return [warning(what, found, todo)]
   }
-  // Only a log whose beginning is gone shows how far deletion is.
-  if (first > 0 && next - first < 0.1 * (end - first)) {
+  // Its size is not told, but a log whose beginning is gone shows how far deletion by size is.
+  const bySize = Number(settings?.['retention.bytes'] ?? -1) >= 0
+  if (bySize && first > 0 && end - next > fewRecords && next - first < 0.1 * (end - first)) {
     return [warning(what, `${behind}, near the log's first offset ${first}, which moves on`, todo)]
   }
   return []

@@ -199,10 +199,11 @@ export function stateOf(snapshot: Snapshot): { state: JobState; reason: string |
   return { state: 'running', reason: null }
 }
 
-/** A kind that was given up, or a bridge at work that says what keeps it from working. */
+/** A kind that was given up, or a bridge or supervisor at work that says what is wrong. */
 function complaintOf({ kind, state, reason, alive }: Snapshot['actors'][number]): string | null {
   if (state === 'failed') return `the ${kind} failed: ${reason ?? 'it gives no reason'}`
-  if (kind === 'bridge' && alive && state === 'running') return reason
+  const complains = kind === 'bridge' || kind === 'supervisor'
+  if (complains && alive && state === 'running') return reason
   return null
 }
 

@@ -56,7 +56,7 @@ export function lostLedger(
     read.size > 0
       ? `Kafka says that it has read topic ${job.topic} (up to ${placesOf(read)})`
       : 'parts of its windows are still there'
-  return `Redis has lost the ledger of job ${job.name}, while ${witness}: Redis was emptied, replaced or evicts keys, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew (with --from earliest it reads again all that Kafka still has)`
+  return `Redis has lost the ledger of job ${job.name}, while ${witness}: it was emptied or replaced, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew (--from earliest reads again what Kafka still has)`
 }
 
 /** Partition:offset, only a few of them, so that the rest of the sentence is read as well. */
