@@ -3,6 +3,7 @@
  * partitions' ends. kafkajs keeps connections, authentication, metadata and retries; it has no
  * public way to hand out raw batches and no way to read without a consumer group, so this file, and
  * no other, uses its internals: one broker call each for fetch, topic identity and offset commit.
+ * What a fetch answers is decoded in fetched.ts.
  *
  * There is no consumer group to join: the ledger in Redis says where to read, so a bridge that was
  * killed is replaced at once, without waiting for a session to time out.
@@ -13,28 +14,7 @@ import { createErrorFromCode } from 'kafkajs/src/protocol/error'
 import { requests } from 'kafkajs/src/protocol/requests'
 import { bounds } from './config.ts'
 import { RefusalError } from './errors.ts'
-
-/** A record batch of format v2, whole, as it stands in the log. */
-export interface RawBatch {
-  /** Offsets, half-open; `to` is the last record's plus one, also where compaction took records. */
-  from: number
-  to: number
-  records: number
-  bytes: Buffer
-}
-
-export interface FetchedPartition {
-  partition: number
-  /** Kafka's error type, such as OFFSET_OUT_OF_RANGE; null where there was none. */
-  error: string | null
-  /** The end of what can be read: last stable offset, which no open transaction hides. */
-  high: number
-  logStart: number
-  /** Batches that hold records for us: no control batches, none of aborted transactions. */
-  batches: RawBatch[]
-  /** Where the next fetch goes on, past batches that were left out as well. */
-  next: number
-}
+import { decodeFetch, type FetchedPartition } from './fetched.ts'
 
 export interface TopicInfo {
   /** Kafka's identity of the topic, '' where the broker is too old to have them (before 2.8). */
@@ -227,120 +207,6 @@ function clusterOf(kafka: Kafka): Cluster {
   if (!symbol) throw new Error('kafkajs is not the pinned version: it has no cluster factory')
   const create = (kafka as unknown as Record<symbol, (options: object) => Cluster>)[symbol]!
   return create({ metadataMaxAge: 60_000, allowAutoTopicCreation: false })
-}
-
-const HEADER_BYTES = 61
-const CONTROL = 0x20
-const TRANSACTIONAL = 0x10
-
-/**
- * Decodes a fetch response of version 11 down to whole record batches.
- * Layout: Kafka protocol guide, Fetch API and "Record Batch".
- */
-export function decodeFetch(
-  raw: Buffer,
-  offsets: Map<number, number>,
-): { clientSideThrottleTime: number; partitions: FetchedPartition[] } {
-  let at = 4 // Throttle time: the broker has already held the answer back.
-  const errorCode = raw.readInt16BE(at)
-  if (errorCode !== 0) throw createErrorFromCode(errorCode)
-  at += 2 + 4 // error, session id
-  const partitions: FetchedPartition[] = []
-  const topics = raw.readInt32BE(at)
-  at += 4
-  for (let topic = 0; topic < topics; topic++) {
-    at += 2 + raw.readInt16BE(at) // name
-    const count = raw.readInt32BE(at)
-    at += 4
-    for (let i = 0; i < count; i++) {
-      const decoded = decodePartition(raw, at, offsets)
-      partitions.push(decoded.fetched)
-      at = decoded.end
-    }
-  }
-  return { clientSideThrottleTime: 0, partitions }
-}
-
-function decodePartition(raw: Buffer, start: number, offsets: Map<number, number>) {
-  const partition = raw.readInt32BE(start)
-  const errorCode = raw.readInt16BE(start + 4)
-  const stable = int64(raw, start + 14)
-  const logStart = int64(raw, start + 22)
-  const abortedCount = Math.max(raw.readInt32BE(start + 30), 0)
-  let at = start + 34
-  const aborted: { producer: bigint; from: number }[] = []
-  for (let i = 0; i < abortedCount; i++, at += 16) {
-    aborted.push({ producer: raw.readBigInt64BE(at), from: int64(raw, at + 8) })
-  }
-  at += 4 // preferred read replica
-  const size = Math.max(raw.readInt32BE(at), 0)
-  at += 4
-  const offset = offsets.get(partition) ?? 0
-  const { batches, next } = splitBatches(raw.subarray(at, at + size), offset, aborted)
-  const error = errorCode === 0 ? null : createErrorFromCode(errorCode).type
-  return {
-    fetched: { partition, error, high: stable, logStart, batches, next },
-    end: at + size,
-  }
-}
-
-/** Cuts a partition's record data into batches; the last one may be cut off and is left for later. */
-function splitBatches(
-  data: Buffer,
-  offset: number,
-  aborted: { producer: bigint; from: number }[],
-): { batches: RawBatch[]; next: number } {
-  const batches: RawBatch[] = []
-  const starting = [...aborted].sort((a, b) => a.from - b.from)
-  const abortedProducers = new Set<bigint>()
-  let next = offset
-  for (let at = 0; at + HEADER_BYTES <= data.length; ) {
-    const end = at + 12 + data.readInt32BE(at + 8)
-    if (end > data.length) break
-    const batch = data.subarray(at, end)
-    at = end
-    if (batch[16] !== 2) throw new RefusalError('the topic holds messages of Kafka before 0.11')
-    const from = int64(batch, 0)
-    const to = from + batch.readInt32BE(23) + 1
-    if (to <= offset) continue
-    next = Math.max(next, to)
-    while (starting.length > 0 && starting[0]!.from < to) {
-      abortedProducers.add(starting.shift()!.producer)
-    }
-    const attributes = batch.readInt16BE(21)
-    const producer = batch.readBigInt64BE(43)
-    if (attributes & CONTROL) {
-      if (isAbortMarker(batch)) abortedProducers.delete(producer)
-    } else if (!(attributes & TRANSACTIONAL && abortedProducers.has(producer))) {
-      const records = batch.readInt32BE(57)
-      // Compaction can leave a batch without records: there is nothing to hand on.
-      if (records > 0) batches.push({ from, to, records, bytes: batch })
-    }
-  }
-  return { batches, next }
-}
-
-/**
- * A control record's key is its version and its type, 0 for abort. The record's fields before it
- * are varints; a control batch is never compressed.
- */
-function isAbortMarker(batch: Buffer): boolean {
-  let at = HEADER_BYTES
-  const skipVarint = () => {
-    while (batch[at]! & 0x80) at++
-    at++
-  }
-  skipVarint() // length
-  at++ // attributes
-  skipVarint() // timestamp delta
-  skipVarint() // offset delta
-  skipVarint() // key length
-  return batch.readInt16BE(at + 2) === 0
-}
-
-/** Offsets are below 2⁵³ for any topic that can be: 285 years at a million records a second. */
-function int64(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4)
 }
 
 /**

@@ -28,6 +28,8 @@ export interface Totals {
   late: number
   rejected: number
   partly: number
+  /** Kafka had deleted them before they were read, and the operator gave them up. */
+  lost: number
   waiting: number
   waitingBytes: number
   entriesAppended: number
@@ -84,6 +86,7 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
       late: total('late'),
       rejected: total('rejected'),
       partly: total('partly'),
+      lost: total('lost'),
       waiting: total('waiting'),
       waitingBytes: total('waitingBytes'),
       entriesAppended: total('entriesAppended'),

@@ -17,12 +17,13 @@ import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import type { Log } from './log.ts'
 import advance from './windows/advance.lua' with { type: 'text' }
 
-const code = [shared, append, commit, advance, lifecycle].join('\n')
-const library = `millrace_${Bun.hash(code).toString(16)}`
+export const code = [shared, append, commit, advance, lifecycle].join('\n')
+export const library = `millrace_${Bun.hash(code).toString(16)}`
 
 export type FunctionName =
   | 'open'
   | 'append'
+  | 'lose'
   | 'seen'
   | 'claim'
   | 'commit'
@@ -68,6 +69,11 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
   redis.connect().catch(() => {
     // Said by the listener of 'error'; the retry strategy goes on.
   })
+  return { redis, ...functionsOf(redis), close: () => closeRedis(redis) }
+}
+
+/** Our functions over a connection. */
+export function functionsOf(redis: Pick<Redis, 'call' | 'callBuffer'>) {
   const call = (buffers: boolean) => async (name: FunctionName, base: string, args: Argument[]) => {
     const command = [`${library}_${name}`, 1, base, ...args] as const
     const send = () =>
@@ -86,7 +92,7 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
       return await send()
     }
   }
-  return { redis, call: call(false), callBuffer: call(true), close: () => closeRedis(redis) }
+  return { call: call(false), callBuffer: call(true) }
 }
 
 /** Waits until the server answers, without limit unless the signal ends it. */

@@ -49,6 +49,8 @@ export interface StatusReport {
     filtered: number
     late: number
     rejected: number
+    /** Deleted by Kafka before they were read, and given up with --accept-loss; not in `appended`. */
+    lost: number
     /** appended − committed − waiting: anything but 0 is a bug. */
     unaccounted: number
   }
@@ -180,6 +182,7 @@ export function statusOf(
       filtered: totals.filtered,
       late: totals.late,
       rejected: totals.rejected,
+      lost: totals.lost,
       unaccounted: totals.appended - totals.committed - totals.waiting,
     },
     lastDecision: decision && decisionReport(decision),

@@ -63,6 +63,11 @@ function addTotals(add: Series, { totals }: StatusReport): void {
   for (const outcome of ['counted', 'filtered', 'late', 'rejected'] as const) {
     committed.inc({ outcome }, totals[outcome])
   }
+  add.counter(
+    'records_lost_total',
+    'Records that Kafka deleted before they were read, given up with --accept-loss.',
+    totals.lost,
+  )
   add.gauge(
     'records_unaccounted',
     'Appended less committed less waiting; anything but 0 is a bug.',

@@ -48,6 +48,7 @@ export const statusSchema = v.object({
     filtered: count,
     late: count,
     rejected: count,
+    lost: v.pipe(count, v.description('Deleted by Kafka before they were read, and given up')),
     unaccounted: v.pipe(
       count,
       v.description('appended − committed − waiting; anything but 0 is a bug'),

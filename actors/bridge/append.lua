@@ -72,7 +72,7 @@ register('append', function(keys, args)
   end
   redis.call('HSET', ledger, p .. ':next', next, p .. ':high', args[4], p .. ':seenAt', time)
   if entries == 0 then
-    finish(base, p, expected, next, '')
+    finish(base, p, expected, next, '', { steps = STEPS_MAX })
   else
     redis.call('HSET', ledger, p .. ':dataAt', time)
   end
@@ -88,17 +88,41 @@ register('append', function(keys, args)
   return { 1, waiting, waitingBytes, tonumber(used[1] or '0'), tonumber(used[2] or '0') }
 end, {})
 
+-- lose: the ledger forward over records that Kafka deleted before they were read, as the operator allowed
+-- it. They are counted, and noted one range each, so that a recomputation knows of them.
+-- args: partition, expected, next, high watermark, losses kept
+-- reply: {1} | {0, what the ledger says}
+register('lose', function(keys, args)
+  local base = keys[1]
+  local ledger = key(base, 'ledger')
+  local p, expected, next = args[1], args[2], args[3]
+  local current = redis.call('HGET', ledger, p .. ':next')
+  if current ~= expected then
+    return { 0, current or '' }
+  end
+  redis.call('HSET', ledger, p .. ':next', next, p .. ':high', args[4], p .. ':seenAt', int(now()))
+  finish(base, p, expected, next, '', { steps = STEPS_MAX })
+  redis.call('HINCRBY', key(base, 'totals'), 'lost', int(tonumber(next) - tonumber(expected)))
+  redis.call('XADD', key(base, 'losses'), 'MAXLEN', '~', args[5], '*', 'p', p, 'from', expected, 'to', next)
+  return { 1 }
+end, { 'allow-oom' })
+
 -- seen: Kafka's high watermarks, when nothing was there to append.
 -- args: partition, high watermark, …   reply: partition, finished frontier, …
 register('seen', function(keys, args)
   local ledger = key(keys[1], 'ledger')
   local time = int(now())
-  local reply = {}
+  local frontiers = {}
   for i = 1, #args, 2 do
     local p = args[i]
     redis.call('HSET', ledger, p .. ':high', args[i + 1], p .. ':seenAt', time)
-    reply[#reply + 1] = p
-    reply[#reply + 1] = redis.call('HGET', ledger, p .. ':frontier')
+    frontiers[p] = redis.call('HGET', ledger, p .. ':frontier')
+  end
+  follow(keys[1], frontiers)
+  local reply = {}
+  for i = 1, #args, 2 do
+    reply[#reply + 1] = args[i]
+    reply[#reply + 1] = redis.call('HGET', ledger, args[i] .. ':frontier')
   end
   return reply
 end, { 'allow-oom' })

@@ -13,7 +13,8 @@ import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
 import { RefusalError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import type { FetchedPartition, TopicInfo, TopicReader } from '../kafka.ts'
+import type { FetchedPartition } from '../fetched.ts'
+import type { TopicInfo, TopicReader } from '../kafka.ts'
 import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Lifecycle } from '../lifecycle.ts'
@@ -23,7 +24,9 @@ import { isOutage, type Store } from '../redis.ts'
 import { Cost } from './cost.ts'
 import { Frontiers, ledgerGone } from './frontiers.ts'
 import { beginOrRefuse } from './origin.ts'
-import { pack, type PackedEntry } from './pack.ts'
+import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
+import { lostBefore } from './retention.ts'
+import { answered, Stale } from './session.ts'
 
 export interface BridgeOptions {
   job: Job
@@ -60,12 +63,7 @@ interface Plan {
   entries: PackedEntry[]
 }
 
-/** Ends a session for a reason that is no failure: leaders or partitions changed, a rival appended. */
-class Stale extends Error {}
-
 const topicCheckMs = 5_000
-/** A fetch that got no answer for so long never will: kafkajs can lose sight of a connection. */
-const fetchLateMs = bounds.fetchWaitMs + 30_000
 const closeMs = 1_000
 const fullPollMs = 20
 
@@ -78,6 +76,8 @@ export class Bridge {
   #topicIsNew = false
   /** There was a ledger: from then on it must not be missing, whatever the operator allows. */
   #begun = false
+  /** Partitions that Kafka did not give out when it was asked last. */
+  readonly #troubled = new Set<number>()
 
   constructor(options: BridgeOptions) {
     this.#options = options
@@ -129,7 +129,7 @@ export class Bridge {
     const { life } = this.#options
     const topic = await this.#connect(kafka)
     const positions = await this.#open(kafka, topic)
-    life.explain(null)
+    if (this.#troubled.size === 0) life.explain(null)
     const ended = new AbortController()
     const signal = AbortSignal.any([ended.signal, this.#options.signal])
     const pumps = [...kafka.leaders(topic.partitions)].map(([node, partitions]) =>
@@ -195,20 +195,21 @@ export class Bridge {
     const position = next.get(partition)!
     const first = earliest.get(partition) ?? 0
     const last = latest.get(partition) ?? 0
-    const place = `partition ${partition} of topic ${job.topic}`
-    if (position > last) {
-      throw new RefusalError(
-        `${place} ends at offset ${last}, but job ${job.name} has read up to ${position}: the topic was emptied or replaced; run the job under another name to begin anew`,
-      )
-    }
-    if (position >= first) return
-    const lost = `records ${position} to ${first - 1} of ${place} were deleted by retention before they were read`
-    if (!acceptLoss) {
+    const lost = lostBefore({ job, partition, position, first, last })
+    if (lost === null) return
+    if (!acceptLoss)
       throw new RefusalError(`${lost}; start with --accept-loss to go on without them`)
-    }
     log.error(lost)
-    await this.#append(partition, position, first, first, [])
+    await this.#lose(partition, position, first)
     next.set(partition, first)
+  }
+
+  /** The operator allows it: the ledger goes on behind a range that nobody has read. */
+  async #lose(partition: number, expected: number, next: number): Promise<void> {
+    const { store, keys } = this.#options
+    const args = [partition, expected, next, next, bounds.lossesKept]
+    const reply = (await store.call('lose', keys.base, args)) as [number, string?]
+    if (reply[0] === 0) throw this.#overtaken(partition, expected, reply[1] ?? '')
   }
 
   /** Fetches from one leader and appends, until the signal; the next fetch overlaps the append. */
@@ -219,12 +220,15 @@ export class Bridge {
     positions: Positions,
     signal: AbortSignal,
   ): Promise<void> {
-    const fetch = () =>
-      kafka.fetch(
-        node,
-        partitions.map((partition) => ({ partition, offset: positions.next.get(partition)! })),
-        bounds.fetchWaitMs,
-      )
+    // Kafka gives a batch beyond the fetch's bounds only to the first partition that has any: by turns,
+    // so that a large record is not kept waiting for as long as others bring something.
+    let turn = 0
+    const fetch = () => {
+      const first = turn++ % partitions.length
+      const order = [...partitions.slice(first), ...partitions.slice(0, first)]
+      const from = order.map((partition) => ({ partition, offset: positions.next.get(partition)! }))
+      return kafka.fetch(node, from, bounds.fetchWaitMs)
+    }
     let fetching = fetch()
     while (!signal.aborted) {
       const fetched = await answered(fetching, this.#options.clock, signal)
@@ -248,12 +252,23 @@ export class Bridge {
   /** What one fetched partition adds; moves the session's position past it. */
   #plan(fetched: FetchedPartition, positions: Positions): Plan {
     const { partition, error, batches, high, next } = fetched
-    if (error) throw new Stale(`Kafka says ${error} for partition ${partition}`)
+    if (error) throw this.#refused(partition, error)
+    if (this.#troubled.delete(partition) && this.#troubled.size === 0) {
+      this.#options.life.explain(null)
+    }
     const from = positions.next.get(partition)!
     positions.next.set(partition, next)
     positions.high.set(partition, Math.max(high, next))
     const limits = { bytes: bounds.entryBytes, records: this.#cost.recordsPerEntry }
     return { partition, from, next, high, entries: pack(from, batches, limits) }
+  }
+
+  /** Mostly a leader that moved; what stays so, such as a damaged log, must not go on unseen. */
+  #refused(partition: number, error: string): Stale {
+    const message = `Kafka says ${error} for partition ${partition}`
+    this.#troubled.add(partition)
+    this.#options.life.explain(message)
+    return new Stale(message)
   }
 
   async #appendAll(plan: Plan): Promise<void> {
@@ -311,9 +326,14 @@ export class Bridge {
       this.#cost.learn(busyUs!, committed!, clock.elapsed())
       return
     }
-    if (reply[1] === '') throw new RefusalError(ledgerGone(this.#options.job))
-    throw new Stale(
-      `partition ${partition}: the ledger says ${reply[1]}, not ${expected}; reading from there`,
+    throw this.#overtaken(partition, expected, String(reply[1]))
+  }
+
+  /** The ledger is not where this session left it. */
+  #overtaken(partition: number, expected: number, held: string): Error {
+    if (held === '') return new RefusalError(ledgerGone(this.#options.job))
+    return new Stale(
+      `partition ${partition}: the ledger says ${held}, not ${expected}; reading from there`,
     )
   }
 
@@ -360,40 +380,6 @@ export class Bridge {
     // What was finished since, for who looks with Kafka's tools after we are gone.
     await this.#frontiers.exchange(kafka, positions.high)
   }
-}
-
-/**
- * A fetch's answer, or null as soon as the signal is aborted: nobody waits for a fetch that waits for
- * records. Not Promise.race with one promise for all: that would keep every fetch's records for ever.
- */
-function answered<T>(promise: Promise<T>, clock: Clock, signal: AbortSignal): Promise<T | null> {
-  return new Promise((resolve, reject) => {
-    const stop = () => resolve(null)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    const answer = new AbortController()
-    void clock.sleep(fetchLateMs, answer.signal).then(() => {
-      if (!answer.signal.aborted) reject(new Stale('Kafka left a fetch unanswered'))
-    })
-    promise.then(resolve, reject).finally(() => {
-      answer.abort()
-      signal.removeEventListener('abort', stop)
-    })
-  })
-}
-
-const isLarge = ({ payload }: PackedEntry) => payload.length > bounds.inlineBytesMax
-
-/** How many entries one call takes: a quarter of a megabyte, so that Redis is held for a moment only. */
-function callLength(entries: PackedEntry[], first: number): number {
-  let bytes = 0
-  let count = 0
-  while (first + count < entries.length && count < 64) {
-    bytes += entries[first + count]!.payload.length
-    if (count > 0 && bytes > 2 * bounds.entryBytes) break
-    count++
-  }
-  return count
 }
 
 const anotherTopic = (job: Job) =>

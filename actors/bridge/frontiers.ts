@@ -21,6 +21,8 @@ export class Frontiers {
   readonly #options: FrontiersOptions
   /** What Kafka was told last, so that it is told only what is new. */
   #told = ''
+  /** Why Kafka did not take them, as was said last; '' where it does. */
+  #refused = ''
 
   constructor(options: FrontiersOptions) {
     this.#options = options
@@ -47,14 +49,28 @@ export class Frontiers {
     try {
       await kafka.commitOffsets(groupIdOf(job), frontiers)
       this.#told = state
+      if (this.#refused !== '') log.info('Kafka takes the group offsets again')
+      this.#refused = ''
     } catch (error) {
       // A coordinator that is still loading: nobody of ours waits for it, the next look asks again.
       if (isKafkaOutage(error) && isAnswer(error)) return
       if (isKafkaOutage(error)) throw error
-      log.warn('Kafka did not take the group offsets', { error: messageOf(error) })
       this.#told = state
+      const refusal = refusalOf(error, groupIdOf(job))
+      if (refusal !== this.#refused) log.warn(refusal)
+      this.#refused = refusal
     }
   }
+}
+
+/** Nothing of ours depends on these offsets, so it is said, and the work goes on. */
+function refusalOf(error: unknown, group: string): string {
+  const what = `Kafka's tools can't tell how far the job is`
+  const { type } = error as { type?: string }
+  if (type !== 'UNKNOWN_MEMBER_ID' && type !== 'REBALANCE_IN_PROGRESS') {
+    return `${what}: Kafka did not take the offsets of group ${group}: ${messageOf(error)}`
+  }
+  return `${what}: a consumer that is not ours is in group ${group}; give it a group of its own`
 }
 
 /** Whether Kafka itself said so, over a connection that works. */

@@ -85,9 +85,9 @@ async function committedOf(
 /** Counts that are left would be counted again on top; the actors' own keys stay. */
 async function removeLeftovers(store: Store, keys: Keys): Promise<void> {
   const { entries, finished, progress, crashes, suspects, hand, totals, clock } = keys
-  const { ledger, panes, closed, rejects, verdicts, base } = keys
+  const { ledger, panes, closed, rejects, verdicts, losses, base } = keys
   const data = [ledger, entries, finished, progress, crashes, suspects, hand, totals, clock]
-  await store.redis.unlink(...data, panes, closed, rejects, verdicts, `${base}:emitted`)
+  await store.redis.unlink(...data, panes, closed, rejects, verdicts, losses, `${base}:emitted`)
   for (const match of [`${base}:pane:*`, `${base}:payload:*`]) {
     for await (const names of store.redis.scanStream({ match, count: 1_000 })) {
       if ((names as string[]).length > 0) await store.redis.unlink(...(names as string[]))

@@ -4,7 +4,8 @@
  * executors can share it; each of those carries the whole batch. Entries tile the offsets: each
  * begins where the one before ended, over gaps that compaction or transactions left. Pure.
  */
-import type { RawBatch } from '../kafka.ts'
+import { bounds } from '../config.ts'
+import type { RawBatch } from '../fetched.ts'
 
 export interface PackedEntry {
   from: number
@@ -70,4 +71,19 @@ function split(position: number, batch: RawBatch, records: number, recordsMax: n
     told = upTo
   }
   return entries
+}
+
+/** Whether the payload lies beside the stream. */
+export const isLarge = ({ payload }: PackedEntry) => payload.length > bounds.inlineBytesMax
+
+/** How many entries one call takes: a quarter of a megabyte, so that Redis is held for a moment only. */
+export function callLength(entries: PackedEntry[], first: number): number {
+  let bytes = 0
+  let count = 0
+  while (first + count < entries.length && count < 64) {
+    bytes += entries[first + count]!.payload.length
+    if (count > 0 && bytes > 2 * bounds.entryBytes) break
+    count++
+  }
+  return count
 }

@@ -134,7 +134,7 @@ end
 -- Moves an entry's progress; a finished one is acknowledged and deleted, the frontier moved.
 -- A slice's records are counted against what the bridge announced from the batch headers, which may
 -- hold more (a fetch that began inside a batch); the difference is taken back when the entry ends.
-local function writeSlice(base, slice, totals)
+local function writeSlice(base, slice, totals, walk)
   local progress = redis.call('HGET', key(base, 'progress'), slice.id)
   local max, records = slice.max, slice.records
   if progress then
@@ -154,7 +154,7 @@ local function writeSlice(base, slice, totals)
   for _, name in ipairs({ 'progress', 'crashes', 'suspects' }) do
     redis.call('HDEL', key(base, name), slice.id)
   end
-  finish(base, slice.partition, slice.entryFrom, slice.entryTo, max)
+  finish(base, slice.partition, slice.entryFrom, slice.entryTo, max, walk)
   local announced = tonumber(slice.announced)
   totals.appended = totals.appended + records - announced
   totals.waiting = totals.waiting - slice.records + records - announced
@@ -212,8 +212,9 @@ register('commit', function(keys, args)
   if refused then return refused end
 
   writePanes(base, panes, ops)
+  local walk = { steps = STEPS_MAX }
   for _, slice in ipairs(slices) do
-    writeSlice(base, slice, totals)
+    writeSlice(base, slice, totals, walk)
   end
   for _ = 1, tonumber(take()) do
     redis.call('XADD', key(base, 'rejects'), 'MAXLEN', '~', rejectsKept, '*', 'topic', topic,

@@ -2,19 +2,15 @@
  * An entry's payload, record by record: checks each batch's CRC, decompresses it, and walks its
  * records. Format: Kafka's "Record Batch" and "Record", version 2.
  */
-import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
+import { codecs, decompress } from './codecs.ts'
 
 const HEADER_BYTES = 61
-/** A batch that would unpack to more than this is refused, by name, like a corrupt one. */
-const UNPACKED_BYTES_MAX = 256 * 1024 * 1024
 
 /** Offsets that are told at once, so that a commit stays small also where a large batch is corrupt. */
 const CORRUPT_OFFSETS_MAX = bounds.commitRejectsMax
-
-const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 
 /** A batch, or a part of one, that can't be read; its records' offsets are [from, to). */
 export interface CorruptBatch {
@@ -184,52 +180,6 @@ export class RecordCursor {
     return 'corrupt'
   }
 }
-
-/** Each codec is told the limit before it unpacks: a small batch can claim to hold terabytes. */
-function decompress(codec: Exclude<(typeof codecs)[number], 'none'>, data: Buffer): Buffer {
-  switch (codec) {
-    case 'gzip':
-      return gunzipSync(data, { maxOutputLength: UNPACKED_BYTES_MAX })
-    case 'zstd':
-      return zstdDecompressSync(data, { maxOutputLength: UNPACKED_BYTES_MAX })
-    case 'lz4':
-      // Its library takes no limit; LZ4 can't grow by more than 255 times.
-      return lz4().decompressFrameSync(data)
-    case 'snappy':
-      return unsnappy(data)
-    default:
-      return codec satisfies never
-  }
-}
-
-const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
-
-/** A block begins with the length that it unpacks to, as a varint. */
-function block(bytes: Buffer): Buffer {
-  let length = 0
-  for (let at = 0; at < 5; at++) {
-    length += ((bytes[at] ?? 0) & 0x7f) * 128 ** at
-    if ((bytes[at] ?? 0) < 0x80) break
-  }
-  if (length > UNPACKED_BYTES_MAX) throw new Error('the snappy batch unpacks to too much')
-  return snappy().uncompressSync(bytes) as Buffer
-}
-
-/** Java's clients frame snappy in blocks behind a magic of 16 bytes; librdkafka sends one block. */
-function unsnappy(data: Buffer): Buffer {
-  if (!data.subarray(0, 8).equals(xerialMagic)) return block(data)
-  const blocks: Buffer[] = []
-  for (let at = 16; at + 4 <= data.length; ) {
-    const length = data.readInt32BE(at)
-    blocks.push(block(data.subarray(at + 4, at + 4 + length)))
-    at += 4 + length
-  }
-  return Buffer.concat(blocks)
-}
-
-// Native libraries are loaded by the first batch that needs them: an executor starts faster.
-const lz4 = (): typeof import('lz4-napi') => require('lz4-napi')
-const snappy = (): typeof import('snappy') => require('snappy')
 
 function int64(buffer: Buffer, at: number): number {
   return buffer.readInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4)

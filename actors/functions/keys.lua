@@ -49,9 +49,13 @@ local function register(name, callback, flags)
   })
 end
 
--- Marks [from, to) of a partition as finished and moves the contiguous prefix as far as it goes.
--- max: the highest event time in it, '' where it has none.
-local function finish(base, partition, from, to, max)
+-- How many entries one call may walk over that finished before those in front of them: a slow entry
+-- can have tens of thousands behind it. `follow` goes on where a walk ended.
+local STEPS_MAX = 1000
+
+-- Marks [from, to) of a partition as finished and moves the contiguous prefix as far as `walk.steps`
+-- goes. max: the highest event time in it, '' where it has none.
+local function finish(base, partition, from, to, max, walk)
   local ledger = key(base, 'ledger')
   local finished = key(base, 'finished')
   local frontier = redis.call('HGET', ledger, partition .. ':frontier')
@@ -61,7 +65,8 @@ local function finish(base, partition, from, to, max)
   end
   local highest = tonumber(max)
   local following = redis.call('HGET', finished, partition .. ':' .. to)
-  while following do
+  while following and walk.steps > 0 do
+    walk.steps = walk.steps - 1
     redis.call('HDEL', finished, partition .. ':' .. to)
     local separator = string.find(following, '|', 1, true)
     to = string.sub(following, 1, separator - 1)
@@ -76,6 +81,26 @@ local function finish(base, partition, from, to, max)
   if highest and (not known or highest > known) then
     redis.call('HSET', ledger, partition .. ':max', int(highest))
   end
+end
+
+-- Goes on with walks that ended before the prefix did. What looks at the frontiers calls it, again and
+-- again, so that they get to their end also when no commit comes any more. Says whether more is left.
+local function follow(base, frontiers)
+  local finished = key(base, 'finished')
+  if redis.call('EXISTS', finished) == 0 then return false end
+  local walk = { steps = STEPS_MAX }
+  for partition, frontier in pairs(frontiers) do
+    -- Without a frontier (false) the ledger is gone, which is not ours to tell.
+    local place = frontier and walk.steps > 0 and partition .. ':' .. frontier
+    local following = place and redis.call('HGET', finished, place)
+    if following then
+      walk.steps = walk.steps - 1
+      redis.call('HDEL', finished, place)
+      local to, max = string.match(following, '^(%d+)|(.*)$')
+      finish(base, partition, frontier, to, max, walk)
+    end
+  end
+  return walk.steps <= 0
 end
 
 -- Adds the cells b to the cells a, slot by slot; what the letters mean stands in aggregates.ts.

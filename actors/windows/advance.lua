@@ -2,8 +2,7 @@
 -- A partition is idle when the bridge has read to Kafka's end, everything is finished, and nothing
 -- has come for idleAfter; or when all that it ever brought was rejected, so that it has no event
 -- time to wait for: one broken producer must not keep everybody's windows open. Is every one idle, event time goes on with the clock from the last record.
-local function watermarkOf(base, delay, idleAfter)
-  local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
+local function watermarkOf(ledger, delay, idleAfter)
   local time = now()
   local least, greatest, lastData, holder
   local running, unread = false, false
@@ -31,6 +30,15 @@ local function watermarkOf(base, delay, idleAfter)
   if running then return least - delay, holder end
   if greatest then return greatest - delay + time - lastData, '' end
   return nil, ''
+end
+
+local function frontiersOf(ledger)
+  local frontiers = {}
+  for field, frontier in pairs(ledger) do
+    local p = string.match(field, '^(%d+):frontier$')
+    if p then frontiers[p] = frontier end
+  end
+  return frontiers
 end
 
 -- End of the earliest window after closedTo that has a pane, and how many panes it took to find it.
@@ -118,7 +126,8 @@ register('advance', function(keys, args)
   local clock = key(base, 'clock')
   local shape = { ops = args[1], size = tonumber(args[2]), slide = tonumber(args[3]),
     closedKept = args[7] }
-  local candidate, holder = watermarkOf(base, tonumber(args[4]), tonumber(args[5]))
+  local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
+  local candidate, holder = watermarkOf(ledger, tonumber(args[4]), tonumber(args[5]))
   local held = redis.call('HMGET', clock, 'watermark', 'closedTo', 'closing')
   local watermark, closedTo = tonumber(held[1] or ''), tonumber(held[2] or '')
   if candidate and (not watermark or candidate > watermark) then
@@ -139,7 +148,9 @@ register('advance', function(keys, args)
       budget = closeSome(base, shape, math.max(budget, 1))
     end
   end
-  local more = redis.call('HEXISTS', clock, 'closing') == 1 or (limit and closedTo < limit)
+  local walking = follow(base, frontiersOf(ledger))
+  local more = walking or redis.call('HEXISTS', clock, 'closing') == 1
+    or (limit and closedTo < limit)
   return { watermark and int(watermark) or '', closedTo and int(closedTo) or '', more and 1 or 0,
     holder or '' }
 end, { 'allow-oom' })

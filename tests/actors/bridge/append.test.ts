@@ -155,6 +155,36 @@ describe('append without entries', () => {
   })
 })
 
+describe('lose', () => {
+  test('counts what was given up, notes the range, and moves the ledger and the frontier in one', async () => {
+    await it.register(10)
+    expect(await it.call('lose', 0, 10, 40, 40, 100)).toEqual([1])
+    expect(await fields('0:next', '0:frontier', '0:high')).toEqual(['40', '40', '40'])
+    expect((await it.measure()).totals).toMatchObject({ lost: 30, appended: 0, committed: 0 })
+    const [loss] = await it.redis.xrange(it.keys.losses, '-', '+')
+    expect(loss![1]).toEqual(['p', '0', 'from', '10', 'to', '40'])
+  })
+
+  test('counts nothing twice: asked again after a lost reply it says where the ledger is', async () => {
+    await it.register(10)
+    await it.call('lose', 0, 10, 40, 40, 100)
+    const before = await it.everything()
+    expect(await it.call('lose', 0, 10, 40, 40, 100)).toEqual([0, '40'])
+    expect(await it.call('lose', 7, 10, 40, 40, 100)).toEqual([0, ''])
+    expect(await it.everything()).toBe(before)
+  })
+
+  test('waits with the frontier for the entries in front', async () => {
+    await it.register(0)
+    await it.append(0, 0, [{ from: 0, to: 5 }])
+    await it.call('lose', 0, 5, 9, 9, 100)
+    expect(await fields('0:next', '0:frontier')).toEqual(['9', '0'])
+    const [entry] = await it.read('e1')
+    await it.commit({ slices: [{ entry: entry! }] })
+    expect(await fields('0:frontier')).toEqual(['9'])
+  })
+})
+
 test('seen tells the high watermarks and learns the frontiers', async () => {
   await it.register(0, 50)
   expect(await it.call('seen', 0, 40, 1, 90)).toEqual(['0', '0', '1', '50'])

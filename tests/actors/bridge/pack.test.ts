@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { bounds } from '../../../actors/config.ts'
 import { Cost } from '../../../actors/bridge/cost.ts'
 import { pack } from '../../../actors/bridge/pack.ts'
-import type { RawBatch } from '../../../actors/kafka.ts'
+import type { RawBatch } from '../../../actors/fetched.ts'
 
 const batch = (from: number, to: number, records = to - from, bytes = 10): RawBatch => ({
   from,

@@ -19,6 +19,15 @@ async function entries(lengths: number[], me = 'e1'): Promise<ReadEntry[]> {
   return it.read(me)
 }
 
+/** As many as it takes, a thousand with each call. */
+async function entriesInCalls(lengths: number[]): Promise<ReadEntry[]> {
+  const all: ReadEntry[] = []
+  for (let at = 0; at < lengths.length; at += 1_000) {
+    all.push(...(await entries(lengths.slice(at, at + 1_000))))
+  }
+  return all
+}
+
 const ledger = async (...names: string[]) => {
   const held = await it.ledger()
   return names.map((name) => held[name])
@@ -293,6 +302,32 @@ describe('the frontier', () => {
       }),
       { numRuns: 25, endOnFailure: true },
     )
+  })
+
+  test('walks over thousands of finished entries in bounded steps, and gets to the end without commits', async () => {
+    const lengths = Array.from({ length: 4_500 }, () => 1)
+    const [first, ...others] = await entriesInCalls(lengths)
+    for (let at = 0; at < others.length; at += 500) {
+      const slices = others.slice(at, at + 500).map((entry, i) => ({ entry, max: at + i }))
+      expect(await it.commit({ slices })).toEqual(['ok'])
+    }
+    expect(await ledger('0:frontier')).toEqual(['0'])
+    await it.commit({ slices: [{ entry: first!, max: 1 }] })
+    expect(await ledger('0:frontier')).toEqual(['1001'])
+    // Whoever looks at the frontiers moves them on: the leader, who is told that there is more …
+    const more: boolean[] = []
+    for (let i = 0; i < 2; i++) more.push((await it.advance()).more)
+    expect(more).toEqual([true, true])
+    // … and the bridge.
+    const told: unknown[] = []
+    for (let i = 0; i < 2; i++) told.push(await it.call('seen', 0, 4_500))
+    expect(told).toEqual([
+      ['0', '4001'],
+      ['0', '4500'],
+    ])
+    expect((await it.advance()).more).toBe(false)
+    expect(await ledger('0:max')).toEqual(['4498'])
+    expect(await it.redis.exists(it.keys.finished)).toBe(0)
   })
 
   test('of one partition does not touch another’s', async () => {

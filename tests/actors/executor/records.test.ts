@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
+import { compressFrameSync, compressSync as lz4CompressSync } from 'lz4-napi'
+import { compressSync as snappyCompressSync } from 'snappy'
 import { RecordCursor } from '../../../actors/executor/records.ts'
 import { type BatchRecord, type Codec, encodeBatch, sealed } from '../../support/batches.ts'
 
@@ -235,15 +237,66 @@ describe('a batch that would unpack to far too much', () => {
     return sealed(batch)
   }
   const zeros = () => Buffer.alloc(257 * 2 ** 20)
+  /** As snappy-java frames it: each block alone is small enough. */
+  const xerial = (blocks: number, bytes: number) => {
+    const block = snappyCompressSync(Buffer.alloc(bytes))
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(block.length)
+    const head = Buffer.from('82534e41505059000000000100000001', 'hex')
+    return Buffer.concat([
+      head,
+      ...Array.from({ length: blocks }, () => Buffer.concat([length, block])),
+    ])
+  }
 
   test.each([
     ['gzip', () => withData(1, gzipSync(zeros(), { level: 1 }))],
-    ['snappy', () => withData(2, Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0]))],
+    ['snappy', () => withData(2, snappyCompressSync(zeros()))],
+    ['xerial', () => withData(2, xerial(257, 2 ** 20))],
+    ['lz4', () => withData(3, compressFrameSync(zeros()))],
     ['zstd', () => withData(4, zstdCompressSync(zeros()))],
   ])('%s: is refused before it does', (_, make) => {
     const cursor = new RecordCursor(make(), 0, 1)
+    const before = process.memoryUsage.rss()
     expect(cursor.next()).toBe('corrupt')
-    expect(cursor.corrupt?.message).toMatch(/larger than|too much/)
+    expect(process.memoryUsage.rss() - before).toBeLessThan(300 * 2 ** 20)
+    expect(cursor.corrupt?.message).toMatch(/the \w+ batch unpacks to more than 256 MB/)
     expect(cursor.next()).toBe('end')
+  })
+
+  test('snappy: that claims more than its bytes can hold sets no memory aside', () => {
+    const claim = Buffer.from([0xff, 0xff, 0xff, 0x7f, 0])
+    expect(walk(withData(2, claim), 0, 1)).toMatchObject([
+      { message: 'a snappy block claims more than it can hold' },
+    ])
+  })
+
+  test('lz4: blocks that could hold too much and do not are unpacked', () => {
+    const values = records(0, 40).map(({ offset }) => ({
+      offset,
+      value: crypto.getRandomValues(Buffer.alloc(24 * 1024)).toString('hex'),
+    }))
+    const plain = encodeBatch(values)
+    // Blocks of 4 MB at the most, of which each has 8 KB: told by their number, they are 450 MB.
+    const descriptor = Buffer.from([0x60, 0x70])
+    const blocks: Buffer[] = []
+    for (let at = 61; at < plain.length; at += 16 * 1024) {
+      const block = lz4CompressSync(plain.subarray(at, at + 16 * 1024)).subarray(4)
+      const length = Buffer.alloc(4)
+      length.writeUInt32LE(block.length)
+      blocks.push(length, block)
+    }
+    expect(blocks.length / 2).toBeGreaterThan(100)
+    const frame = Buffer.concat([
+      Buffer.from([0x04, 0x22, 0x4d, 0x18]),
+      descriptor,
+      Buffer.from([(Bun.hash.xxHash32(descriptor) >> 8) & 0xff]),
+      ...blocks,
+      Buffer.alloc(4),
+    ])
+    const batch = Buffer.concat([plain.subarray(0, 61), frame])
+    batch.writeInt32BE(batch.length - 12, 8)
+    batch.writeInt16BE(3, 21)
+    expect(offsets(walk(sealed(batch), 0, 40))).toEqual(values.map(({ offset }) => offset))
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { decodeFetch } from '../../actors/kafka.ts'
+import { decodeFetch } from '../../actors/fetched.ts'
 import {
   type BatchRecord,
   controlBatch,
@@ -85,6 +85,87 @@ describe('a fetch response', () => {
     const data = encodeBatch(records(0, 1))
     data[16] = 1
     expect(() => decode(data)).toThrow('the topic holds messages of Kafka before 0.11')
+  })
+})
+
+describe('a damaged batch', () => {
+  const values = (from: number, count: number) => encodeBatch(records(from, count))
+  const flipped = (batch: Buffer, at: number) => {
+    const copy = Buffer.from(batch)
+    copy[at] = copy[at]! ^ 0x40
+    return copy
+  }
+  /** Reads on until nothing is left, as the bridge does. */
+  function readAll(data: Buffer, high: number): [number, number, number][] {
+    const found: [number, number, number][] = []
+    for (let next = 0; next < high; ) {
+      const fetched = decode(data, next, { high })
+      found.push(...spans(fetched).map((span) => span as [number, number, number]))
+      expect(fetched.next).toBeGreaterThan(next)
+      next = fetched.next
+    }
+    return found
+  }
+  const whole = [values(0, 3), values(3, 4), values(7, 2)]
+  const expected: [number, number, number][] = [
+    [0, 3, 3],
+    [3, 7, 4],
+    [7, 9, 2],
+  ]
+
+  test('has the offsets up to the next one, whichever byte is wrong', () => {
+    const middle = whole[1]!
+    for (let at = 17; at < middle.length; at++) {
+      const data = Buffer.concat([whole[0]!, flipped(middle, at), whole[2]!])
+      expect(readAll(data, 9)).toEqual(expected)
+    }
+  })
+
+  test('with nothing behind it ends where its own fields agree', () => {
+    const last = flipped(whole[2]!, 80)
+    expect(spans(decode(last, 7, { high: 9 }))).toEqual([[7, 9, 2]])
+  })
+
+  test('whose end is not to be told is left until more is behind it, and refused when it is alone', () => {
+    const last = Buffer.from(whole[2]!)
+    last.writeInt32BE(40, 23)
+    expect(decode(Buffer.concat([whole[1]!, last]), 3, { high: 9 }).next).toBe(7)
+    const refusal = /record batch at offset 7 of partition 0 is damaged: where it ends/
+    expect(() => decode(last, 7, { high: 9 })).toThrow(refusal)
+  })
+
+  test('whose number of offsets alone is wrong is whole again by what follows it', () => {
+    const middle = Buffer.from(whole[1]!)
+    middle.writeInt32BE(1, 23)
+    const { batches } = decode(Buffer.concat([whole[0]!, middle, whole[2]!]), 0, { high: 9 })
+    expect(batches[1]!.bytes.equals(whole[1]!)).toBe(true)
+    expect(batches.length).toBe(3)
+  })
+
+  test('whose length is wrong stops the job instead of being waited for', () => {
+    for (const length of [-5, 0, 20, 1_000_000]) {
+      const first = Buffer.from(whole[0]!)
+      first.writeInt32BE(length, 8)
+      const refusal = new RegExp(`at offset 0 of partition 0 .* it has ${length + 12} bytes`)
+      expect(() => decode(first, 0, { high: 9 })).toThrow(refusal)
+      // What is in front of it is taken first.
+      const second = Buffer.from(whole[1]!)
+      second.writeInt32BE(length, 8)
+      expect(decode(Buffer.concat([whole[0]!, second]), 0, { high: 9 }).next).toBe(3)
+    }
+  })
+
+  test('that ends a transaction does not abort the next one', () => {
+    const own = { producer: 7n, transactional: true }
+    const data = Buffer.concat([
+      encodeBatch(records(0, 2), own),
+      flipped(controlBatch(2, 7n, 'abort'), 60),
+      encodeBatch(records(3, 2), own),
+      controlBatch(5, 7n, 'commit'),
+    ])
+    const fetched = decode(data, 0, { high: 6, aborted: [{ producer: 7n, from: 0 }] })
+    expect(fetched.next).toBe(3)
+    expect(spans(decode(data, 3, { high: 6 }))).toEqual([[3, 5, 2]])
   })
 })
 

@@ -1,0 +1,35 @@
+/**
+ * What ends a session of the bridge, and a wait that ends with it.
+ */
+import type { Clock } from '../clock.ts'
+import { bounds } from '../config.ts'
+
+/** Ends a session for a reason that is no failure: leaders or partitions changed, a rival appended. */
+export class Stale extends Error {}
+
+/** A fetch that got no answer for so long never will: kafkajs can lose sight of a connection. */
+const fetchLateMs = bounds.fetchWaitMs + 30_000
+
+/**
+ * A fetch's answer, or null as soon as the signal is aborted: nobody waits for a fetch that waits for
+ * records. Not Promise.race with one promise for all: that would keep every fetch's records for ever.
+ */
+export function answered<T>(
+  promise: Promise<T>,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    const stop = () => resolve(null)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    const answer = new AbortController()
+    void clock.sleep(fetchLateMs, answer.signal).then(() => {
+      if (!answer.signal.aborted) reject(new Stale('Kafka left a fetch unanswered'))
+    })
+    promise.then(resolve, reject).finally(() => {
+      answer.abort()
+      signal.removeEventListener('abort', stop)
+    })
+  })
+}
