@@ -6,11 +6,11 @@
  *   wrong       everything else that differs: a value, a counter, a window that closed twice
  */
 import type { Job } from '../actors/job.ts'
-import type { WindowRow } from '../actors/windows/read.ts'
 import { amiss, conserved, conservedOf, type Finding, findingText, wrong } from './checks.ts'
 import type { ExpectedRow } from './expected.ts'
 import type { Totals } from './pipeline.ts'
 import { type Counts, time } from './recount.ts'
+import type { FoundRow } from './rows.ts'
 
 /** How many differences are named; all are counted. */
 const NAMED_MAX = 20
@@ -32,14 +32,12 @@ export class Differences {
   }
 }
 
-type Found = Pick<WindowRow, 'start' | 'end' | 'key' | 'values'>
-
 /** One window's rows; `found` holds rows of this window only. */
 export function compareWindow(
   job: Job,
   start: number,
   expected: Map<string, ExpectedRow>,
-  found: readonly Found[],
+  found: readonly FoundRow[],
 ): Finding[] {
   const differences: Finding[] = []
   const seen = new Set<string>()
@@ -71,7 +69,7 @@ function compareRow(
   job: Job,
   where: string,
   expected: ExpectedRow,
-  found: Found['values'],
+  found: FoundRow['values'],
 ): Finding[] {
   const differing = job.aggregates.filter(({ name }) => found[name] !== expected.values[name])
   if (differing.length === 0) return []
@@ -84,7 +82,7 @@ function compareRow(
 }
 
 /** How many records a row is made of; null where the job has no aggregate that says so. */
-function recordsOf(job: Job, values: Found['values']): number | null {
+function recordsOf(job: Job, values: FoundRow['values']): number | null {
   const counting = job.aggregates.find(({ aggregate }) => aggregate.kind === 'count')
   return counting ? (values[counting.name] ?? null) : null
 }
@@ -103,7 +101,7 @@ export function compareCounts(counts: Counts, totals: Totals): Finding[] {
   ]
 }
 
-function placeOf(job: Job, start: number, key: Found['key']): string {
+function placeOf(job: Job, start: number, key: FoundRow['key']): string {
   const group = job.groups.map(({ name }) => `${name}=${JSON.stringify(key[name])}`)
   return `window ${time(start)} ${group.join(' ')}`.trimEnd()
 }

@@ -10,7 +10,7 @@ import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import type { Ruling } from './recount.ts'
 import snapshotScript from './snapshot.lua' with { type: 'text' }
-import type { Range, Ranges } from './topic.ts'
+import type { Range, Ranges } from './ranges.ts'
 
 export interface Totals {
   appended: number
@@ -21,6 +21,8 @@ export interface Totals {
   late: number
   rejected: number
   partly: number
+  /** Given up by the operator: Kafka had deleted them before they were read. */
+  lost: number
   /** Of the places of all committed records, see places.ts. */
   hash: number
 }
@@ -47,12 +49,15 @@ export interface PipelineState {
 
 const stream = v.object({ length: v.number(), last: v.string(), added: v.number() })
 const hash = v.record(v.string(), v.string())
+/** Partition, from, to. */
+const range = v.tuple([v.string(), v.string(), v.string()])
 const replySchema = v.object({
   at: v.pipe(v.string(), v.transform(Number)),
   ledger: hash,
   totals: hash,
   clock: hash,
-  ahead: v.optional(v.array(v.tuple([v.string(), v.string(), v.string()])), []),
+  ahead: v.optional(v.array(range), []),
+  losses: v.optional(v.array(range), []),
   closed: stream,
   verdicts: stream,
 })
@@ -73,10 +78,11 @@ export async function readState(store: Store, keys: Keys): Promise<PipelineState
       late: total('late'),
       rejected: total('rejected'),
       partly: total('partly'),
+      lost: total('lost'),
       hash: total('hash'),
     },
     partitions,
-    applied: appliedRanges(partitions, reply.ahead),
+    applied: without(appliedRanges(partitions, reply.ahead), reply.losses),
     closedTo: numberOrNull(reply.clock.closedTo),
     closing: numberOrNull(reply.clock.closing),
     closed: reply.closed,
@@ -133,6 +139,25 @@ function joined(partition: number, ranges: Range[]): Range[] {
   return result
 }
 
+/** What is left of the ranges when those that nobody has read are taken out. */
+export function without(ranges: Ranges, losses: [string, string, string][]): Ranges {
+  const left: Ranges = new Map()
+  for (const [partition, held] of ranges) {
+    const lost = losses.filter(([p]) => Number(p) === partition)
+    const rest = lost.reduce(
+      (parts, [, from, to]) =>
+        parts.flatMap((part) => [
+          { from: part.from, to: Math.min(part.to, Number(from)) },
+          { from: Math.max(part.from, Number(to)), to: part.to },
+        ]),
+      held,
+    )
+    const some = rest.filter(({ from, to }) => from < to)
+    if (some.length > 0) left.set(partition, some)
+  }
+  return left
+}
+
 /** Whether nothing was committed in between; closing windows may have gone on. */
 export function stoodStill(before: PipelineState, after: PipelineState): boolean {
   const work = ({ totals, partitions, applied }: PipelineState) =>
@@ -169,44 +194,6 @@ function addRulings(rulings: Map<number, Map<number, Ruling>>, id: string, field
     at: Number(id.split('-')[0]),
   }
   for (const offset of offsets?.split(',') ?? []) known.set(Number(offset), ruling)
-}
-
-/** One closed window in the stream: how often its last entry is there, and where it stands. */
-export interface ClosedWindow {
-  start: number
-  end: number
-  times: number
-}
-
-/** Entries of one page: they carry rows. */
-const CLOSED_PAGE = 32
-
-/** The whole closed windows up to the state's instant, in the stream's order. */
-export async function readClosedEnds(
-  store: Store,
-  keys: Keys,
-  state: PipelineState,
-): Promise<ClosedWindow[]> {
-  const windows = new Map<number, ClosedWindow>()
-  let from = '-'
-  for (;;) {
-    const { last } = state.closed
-    const page = await store.redis.xrange(keys.closed, from, last, 'COUNT', CLOSED_PAGE)
-    for (const [, fields] of page) addClosed(windows, pairs(fields))
-    const newest = page.at(-1)
-    if (!newest || page.length < CLOSED_PAGE) break
-    from = `(${newest[0]}`
-  }
-  // The stream was cut: its oldest window may lack rows.
-  return [...windows.values()].slice(isTrimmed(state.closed) ? 1 : 0)
-}
-
-function addClosed(windows: Map<number, ClosedWindow>, entry: Record<string, string>): void {
-  if (entry.last !== '1') return
-  const start = Number(entry.start)
-  const known = windows.get(start)
-  if (known) known.times++
-  else windows.set(start, { start, end: Number(entry.end), times: 1 })
 }
 
 /** Whether a bounded stream has lost its oldest entries. */

@@ -24,6 +24,11 @@ export function reportText(job: Job, report: Report, seconds: number): string {
     ),
     `  ${count('counted')}, ${count('filtered')}, ${count('late')}, ${count('rejected')}, ` +
       `unaccounted ${number(report.unaccounted)}`,
+    ...(report.declaredLost > 0
+      ? [
+          `  declared lost ${number(report.declaredLost)}: Kafka had deleted them before they were read`,
+        ]
+      : []),
     `  windows compared: ${number(windows.closed)} closed, ${number(windows.open)} open, ` +
       `${number(windows.rows)} rows`,
     ...report.notes.map((note) => `  note: ${note}`),

@@ -23,6 +23,8 @@ export interface TopicRecord {
   partition: number
   offset: number
   value: Buffer | null
+  /** Its batch can't be read; there is no value then. */
+  corrupt?: boolean
 }
 
 export interface Counts {
@@ -122,6 +124,7 @@ export class Recount {
       this.counts.rejected++
       return null
     }
+    if (record.corrupt) return this.#reject(record, ruling, 'its batch is corrupt')
     const read = this.#read(record.value)
     if (typeof read === 'string') return this.#reject(record, ruling, read)
     const { row, eventTime } = read

@@ -1,7 +1,7 @@
 -- What the pipeline has done, at one instant. Reads only.
 -- KEYS[1]: base of the job's keys
 -- reply: JSON of the ledger, the totals, the clock; ranges that are committed beyond the frontiers
---        (partition, from, to); and for the streams of closed windows and of verdicts: number of
+--        (partition, from, to); ranges that were given up unread; and for the streams of closed windows and of verdicts: number of
 --        entries, last id, entries ever added
 local base = KEYS[1]
 
@@ -49,6 +49,15 @@ local function ahead()
   return ranges
 end
 
+-- Kafka had deleted them before they were read.
+local function losses()
+  local ranges = {}
+  for _, entry in ipairs(redis.call('XRANGE', base .. ':losses', '-', '+')) do
+    ranges[#ranges + 1] = { entry[2][2], entry[2][4], entry[2][6] }
+  end
+  return #ranges > 0 and ranges or nil
+end
+
 local time = redis.call('TIME')
 local ranges = ahead()
 return cjson.encode({
@@ -57,6 +66,7 @@ return cjson.encode({
   totals = map('totals'),
   clock = map('clock'),
   ahead = #ranges > 0 and ranges or nil,
+  losses = losses(),
   closed = stream('closed'),
   verdicts = stream('verdicts'),
 })

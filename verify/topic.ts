@@ -1,29 +1,19 @@
 /**
  * The topic's records as an ordinary consumer sees them: kafkajs's own decoding, committed records
  * only, in a group of its own that goes when the reading is done. Each partition is read from the
- * first offset that is asked for to the last; only offsets within the ranges are handed on.
+ * first offset that is asked for to the last; only offsets within the ranges are handed on. A reader
+ * can be asked again and again: between readings its partitions are paused.
  */
 import { ConfigResourceTypes, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
 import { RefusalError } from '../actors/errors.ts'
-import { kafkaMessage } from '../actors/kafka-client.ts'
+import { checkBatches, isCorrupt } from './batches.ts'
+import { clip, type Range, type Ranges } from './ranges.ts'
 import type { TopicRecord } from './recount.ts'
 
-/** Offsets, half-open. */
-export interface Range {
-  from: number
-  to: number
-}
-
-/** A partition's ranges in order; none of them empty. */
-export type Ranges = Map<number, Range[]>
-
 export interface Reading {
-  kafka: Kafka
-  topic: string
   ranges: Ranges
-  groupId: string
-  /** Takes a partition's records in their order. */
-  take: (records: TopicRecord[]) => Promise<void>
+  /** Takes a partition's records in their order; with them `through` of its ranges is read. */
+  take: (records: TopicRecord[], partition: number, through: Range[]) => Promise<void>
   /** Records handed on together. */
   together: number
 }
@@ -31,25 +21,136 @@ export interface Reading {
 /** Without a record for this long the topic does not hold what was asked for. */
 const STALL_MS = 60_000
 
-/** Resolves when every range was read. @throws RefusalError where the topic lacks offsets */
-export async function readTopic(reading: Reading): Promise<void> {
-  const { kafka, topic, ranges, groupId } = reading
-  if (ranges.size === 0) return
-  await checkRetention(kafka, topic, ranges)
-  const consumer = kafka.consumer({
-    groupId,
-    allowAutoTopicCreation: false,
-    maxWaitTimeInMs: 200,
-    maxBytesPerPartition: 1024 * 1024,
-    maxBytes: 4 * 1024 * 1024,
-  })
-  try {
+export class TopicReader {
+  readonly #kafka: Kafka
+  readonly #topic: string
+  readonly #groupId: string
+  readonly #stallMs: number
+  readonly #consumer: Consumer
+  #run: Run | null = null
+  #broken: Error | null = null
+
+  private constructor(kafka: Kafka, topic: string, stallMs: number) {
+    this.#kafka = kafka
+    this.#topic = topic
+    this.#stallMs = stallMs
+    this.#groupId = `millrace-verify-${crypto.randomUUID()}`
+    checkBatches()
+    this.#consumer = kafka.consumer({
+      groupId: this.#groupId,
+      allowAutoTopicCreation: false,
+      maxWaitTimeInMs: 200,
+      maxBytesPerPartition: 1024 * 1024,
+      maxBytes: 4 * 1024 * 1024,
+    })
+  }
+
+  static async open(kafka: Kafka, topic: string, stallMs = STALL_MS): Promise<TopicReader> {
+    const reader = new TopicReader(kafka, topic, stallMs)
+    try {
+      await reader.#start()
+      return reader
+    } catch (error) {
+      await reader.close()
+      throw error
+    }
+  }
+
+  /** Resolves when every range was read. @throws RefusalError where the topic lacks offsets */
+  async read(reading: Reading): Promise<void> {
+    if (reading.ranges.size === 0) return
+    if (this.#broken) throw this.#broken
+    await checkRetention(this.#kafka, this.#topic, reading.ranges)
+    const run = new Run(reading)
+    const stall = () => run.reject(stalled(this.#topic, run, this.#stallMs))
+    run.watchdog = stallWatch(stall, this.#stallMs)
+    this.#run = run
+    try {
+      for (const partition of reading.ranges.keys()) this.#seek(partition, run.next(partition))
+      this.#consumer.resume([{ topic: this.#topic, partitions: [...reading.ranges.keys()] }])
+      await run.ended
+    } finally {
+      run.watchdog.stop()
+      this.#run = null
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#run?.reject(new RefusalError('the reading was ended'))
+    await this.#consumer.disconnect()
+    await forget(this.#kafka, this.#groupId)
+  }
+
+  async #start(): Promise<void> {
+    const consumer = this.#consumer
     await consumer.connect()
-    await consumer.subscribe({ topic, fromBeginning: true })
-    await consume(consumer, reading)
+    await consumer.subscribe({ topic: this.#topic, fromBeginning: true })
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize === 0) this.#passed(payload)
+    })
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (payload.restart) return
+      this.#broken = payload.error
+      this.#run?.reject(payload.error)
+    })
+    await consumer.run({ autoCommit: false, eachBatch: (payload) => this.#eachBatch(payload) })
+  }
+
+  #seek(partition: number, offset: number): void {
+    this.#consumer.seek({ topic: this.#topic, partition, offset: String(offset) })
+  }
+
+  /** Batches whose records were all aborted, or control records, do not come to eachBatch. */
+  #passed({ partition, firstOffset, lastOffset }: Passed): void {
+    const run = this.#run
+    if (!run?.wants(partition)) return
+    run.watchdog.alive()
+    // An empty answer may be to a fetch from before the seek; the next one is not.
+    if (firstOffset === null && !run.emptyAgain(partition)) return
+    void run.reach(partition, Number(lastOffset) + 1)
+  }
+
+  async #eachBatch(payload: EachBatchPayload): Promise<void> {
+    const { partition } = payload.batch
+    const run = this.#run
+    if (!run?.wants(partition)) {
+      payload.pause()
+      return
+    }
+    try {
+      const { fetchedOffset } = payload.batch as { fetchedOffset?: string }
+      const next = run.next(partition)
+      if (Number(fetchedOffset ?? 0) > next) {
+        this.#seek(partition, next)
+        return
+      }
+      if (await handOn(payload, run)) {
+        await run.reach(partition, Number(payload.batch.lastOffset()) + 1)
+      }
+      if (!run.wants(partition)) payload.pause()
+      // Joined again, the consumer begins at the beginning.
+      else if (Number(payload.batch.lastOffset()) < next) this.#seek(partition, next)
+    } catch (error) {
+      // kafkajs would hand the same batch on again.
+      run.reject(error)
+    }
+  }
+}
+
+interface Passed {
+  partition: number
+  firstOffset: string | null
+  lastOffset: string
+}
+
+/** Reads once. Resolves when every range was read. */
+export async function readTopic(reading: Reading & { kafka: Kafka; topic: string }): Promise<void> {
+  if (reading.ranges.size === 0) return
+  const reader = await TopicReader.open(reading.kafka, reading.topic)
+  try {
+    await reader.read(reading)
   } finally {
-    await consumer.disconnect()
-    await forget(kafka, groupId)
+    await reader.close()
   }
 }
 
@@ -113,122 +214,110 @@ export async function isCompacted(kafka: Kafka, topic: string): Promise<boolean>
   }
 }
 
-/** Where the reading of each partition stands. */
-class Progress {
+/** One reading, and where each of its partitions stands. */
+class Run {
+  readonly ended: Promise<void>
+  readonly reject: (error: unknown) => void
+  readonly reading: Reading
+  watchdog: Watchdog = { alive() {}, stop() {} }
+  readonly #resolve: () => void
   readonly #next = new Map<number, number>()
-  readonly #ranges: Ranges
+  readonly #empty = new Set<number>()
 
-  constructor(ranges: Ranges) {
-    this.#ranges = ranges
-    for (const [partition, wanted] of ranges) this.#next.set(partition, wanted[0]!.from)
+  constructor(reading: Reading) {
+    this.reading = reading
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.ended = promise
+    this.#resolve = resolve
+    this.reject = reject
+    // It may be ended before anybody waits.
+    promise.catch(() => {})
+    for (const [partition, wanted] of reading.ranges) this.#next.set(partition, wanted[0]!.from)
+  }
+
+  next(partition: number): number {
+    return this.#next.get(partition) ?? 0
+  }
+
+  wants(partition: number): boolean {
+    const wanted = this.reading.ranges.get(partition)
+    return wanted !== undefined && this.next(partition) < wanted.at(-1)!.to
   }
 
   /** A record's offset once; false for one that was handed on before or was not asked for. */
   takes(partition: number, offset: number): boolean {
-    const next = this.#next.get(partition)
-    if (next === undefined || offset < next) return false
-    return this.#ranges.get(partition)!.some(({ from, to }) => offset >= from && offset < to)
+    if (offset < this.next(partition)) return false
+    return this.reading.ranges.get(partition)!.some(({ from, to }) => offset >= from && offset < to)
   }
 
-  /** Everything below `offset` was read. */
-  reach(partition: number, offset: number): void {
-    const next = this.#next.get(partition)
-    if (next !== undefined && offset > next) this.#next.set(partition, offset)
+  /** Everything of a partition below `offset` was read; the last of it are these records. */
+  async reach(partition: number, offset: number, records: TopicRecord[] = []): Promise<void> {
+    const from = this.next(partition)
+    if (offset <= from) return
+    // Moved first: what fails half-way must not be counted again.
+    this.#next.set(partition, offset)
+    this.#empty.delete(partition)
+    const through = clip(this.reading.ranges.get(partition)!, { from, to: offset })
+    try {
+      await this.reading.take(records, partition, through)
+    } catch (error) {
+      this.reject(error)
+    }
+    if (this.open.length === 0) this.#resolve()
   }
 
-  done(partition: number): boolean {
-    const next = this.#next.get(partition)
-    return next === undefined || next >= this.#ranges.get(partition)!.at(-1)!.to
-  }
-
-  get allDone(): boolean {
-    return this.open.length === 0
+  /** Whether the partition brought nothing the last time already. */
+  emptyAgain(partition: number): boolean {
+    if (this.#empty.has(partition)) return true
+    this.#empty.add(partition)
+    return false
   }
 
   get open(): { partition: number; next: number }[] {
     return Array.from(this.#next, ([partition, next]) => ({ partition, next })).filter(
-      ({ partition }) => !this.done(partition),
+      ({ partition }) => this.wants(partition),
     )
   }
 }
 
-async function consume(consumer: Consumer, reading: Reading): Promise<void> {
-  const progress = new Progress(reading.ranges)
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const watchdog = stallWatch(() => reject(stalled(reading.topic, progress)))
-  const reached = (partition: number, lastOffset: string) => {
-    watchdog.alive()
-    progress.reach(partition, Number(lastOffset) + 1)
-    if (progress.allDone) resolve()
-  }
-  // Batches whose records were all aborted, or control records, do not come to eachBatch.
-  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-    if (payload.batchSize === 0) reached(payload.partition, payload.lastOffset)
-  })
-  consumer.on(consumer.events.CRASH, ({ payload }) => {
-    if (!payload.restart) reject(new RefusalError(`reading: ${kafkaMessage(payload.error)}`))
-  })
-  const eachBatch = async (payload: EachBatchPayload) => {
-    const { partition } = payload.batch
-    try {
-      if (await handOn(payload, reading, progress, () => watchdog.alive())) {
-        reached(partition, payload.batch.lastOffset())
-      }
-      if (progress.done(partition)) payload.pause()
-    } catch (error) {
-      // kafkajs would hand the same batch on again.
-      reject(error)
-    }
-  }
-  await consumer.run({ autoCommit: false, eachBatch })
-  for (const [partition, wanted] of reading.ranges) {
-    consumer.seek({ topic: reading.topic, partition, offset: String(wanted[0]!.from) })
-  }
-  await promise.finally(() => watchdog.stop())
-}
-
 /** True when the whole batch was handed on, or needed no more; false where it has become stale. */
-async function handOn(
-  payload: EachBatchPayload,
-  reading: Reading,
-  progress: Progress,
-  alive: () => void,
-): Promise<boolean> {
+async function handOn(payload: EachBatchPayload, run: Run): Promise<boolean> {
   const { partition } = payload.batch
   let records: TopicRecord[] = []
-  const flush = async () => {
-    const last = records.at(-1)
-    if (!last) return
-    // Moved first: what fails half-way must not be counted again.
-    progress.reach(partition, last.offset + 1)
-    await reading.take(records)
-    records = []
-  }
   for (const message of payload.batch.messages) {
     const offset = Number(message.offset)
-    if (!progress.takes(partition, offset)) continue
-    records.push({ partition, offset, value: message.value })
-    if (records.length < reading.together) continue
-    await flush()
-    alive()
+    if (!run.takes(partition, offset)) continue
+    const corrupt = isCorrupt(message.value)
+    records.push({ partition, offset, value: message.value, ...(corrupt ? { corrupt } : {}) })
+    if (records.length < run.reading.together) continue
+    await run.reach(partition, offset + 1, records)
+    records = []
+    run.watchdog.alive()
     await payload.heartbeat()
     if (!payload.isRunning() || payload.isStale()) return false
   }
-  await flush()
+  const last = records.at(-1)
+  if (last) await run.reach(partition, last.offset + 1, records)
+  run.watchdog.alive()
   return true
 }
 
-function stalled(topic: string, progress: Progress): RefusalError {
-  const where = progress.open.map(({ partition, next }) => `${topic}/${partition} from ${next} on`)
-  return new RefusalError(`no record came for ${STALL_MS / 1_000} s: ${where.join(', ')}`)
+function stalled(topic: string, run: Run, stallMs: number): RefusalError {
+  const where = run.open.map(({ partition, next }) => `${topic}/${partition} from ${next} on`)
+  return new RefusalError(`no record came for ${stallMs / 1_000} s: ${where.join(', ')}`)
 }
 
-function stallWatch(stalledNow: () => void): { alive(): void; stop(): void } {
-  let timer = setTimeout(stalledNow, STALL_MS)
+interface Watchdog {
+  alive(): void
+  stop(): void
+}
+
+function stallWatch(stalledNow: () => void, stallMs: number): Watchdog {
+  let timer = setTimeout(stalledNow, stallMs)
   return {
     alive() {
       clearTimeout(timer)
-      timer = setTimeout(stalledNow, STALL_MS)
+      timer = setTimeout(stalledNow, stallMs)
     },
     stop: () => clearTimeout(timer),
   }
@@ -243,6 +332,6 @@ async function forget(kafka: Kafka, groupId: string): Promise<void> {
   } catch {
     // Only tidiness is lost.
   } finally {
-    await admin.disconnect()
+    await admin.disconnect().catch(() => {})
   }
 }

@@ -9,20 +9,19 @@ import type { Kafka } from 'kafkajs'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
-import { readClosedWindows, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
 import { applied, unaccountedOf, wrong } from './checks.ts'
+import { ClosedAudit } from './closed-audit.ts'
 import { compareCounts, compareWindow, Differences } from './compare.ts'
 import {
-  type ClosedWindow,
   isTrimmed,
   type PipelineState,
-  readClosedEnds,
   readRulings,
   readState,
   stoodStill,
   type Totals,
 } from './pipeline.ts'
 import { type Counts, Recount } from './recount.ts'
+import { type FoundRow, openRows } from './rows.ts'
 import { isCompacted, readTopic } from './topic.ts'
 
 export interface Verification {
@@ -45,6 +44,8 @@ export interface Report {
   counts: Counts
   totals: Totals
   unaccounted: number
+  /** Records that Kafka had deleted before they were read, and that the operator gave up. */
+  declaredLost: number
   windows: {
     closed: number
     open: number
@@ -59,8 +60,6 @@ export interface Report {
 
 /** Records that are handed on together; that many `work` hooks run at once. */
 const TOGETHER = 256
-/** Rows of closed windows that are held at once, about. */
-const WINDOWS_AT_ONCE = 64
 /** How often reading the open windows is tried while windows are being closed. */
 const STEADY_TRIES = 50
 
@@ -103,7 +102,6 @@ async function readRecords(
     kafka,
     topic: job.topic,
     ranges: state.applied,
-    groupId: `millrace-verify-${crypto.randomUUID()}`,
     together: TOGETHER,
     take: async (taken) => {
       await recount.take(taken)
@@ -116,7 +114,7 @@ async function readRecords(
 function noteVerdicts(state: PipelineState, recount: Recount, notes: string[]): void {
   if (isTrimmed(state.verdicts)) {
     notes.push(
-      'the oldest verdicts (late, partly, future, groups, poison) are not kept any more: records ' +
+      'the oldest verdicts (late, partly, future, groups, poison, hung) are not kept any more: records ' +
         'that they were about are taken for counted, and differ',
     )
   }
@@ -153,7 +151,7 @@ async function compareWindows(
 
 interface Steady {
   state: PipelineState
-  open: WindowRow[]
+  open: FoundRow[]
 }
 
 /** The open windows and the state that they belong to; null where the pipeline was at work. */
@@ -164,7 +162,7 @@ async function readSteadily(
   for (let attempt = 1; attempt <= STEADY_TRIES; attempt++) {
     const before = await readState(store, keys)
     if (!stoodStill(first, before)) return null
-    const open = await readOpenWindows(store, keys, job)
+    const open = await openRows(store, keys, job, before.closedTo)
     const after = await readState(store, keys)
     if (stoodStill(first, after) && closingOf(before) === closingOf(after)) {
       return { state: after, open }
@@ -182,38 +180,17 @@ async function compareClosed(
   differences: Differences,
   compared: Compared,
 ): Promise<void> {
-  const ends = await readClosedEnds(store, keys, state)
-  differences.add(ends.flatMap((window) => closedOddly(state, window)))
-  const found = new Set(ends.map(({ start }) => start))
-  const wanted = recount.expected
-    .windows()
-    .filter((start) => isClosed(state, start + job.windowSizeMs))
-  const kept = isTrimmed(state.closed) ? keptOf(wanted, found) : wanted
-  compared.trimmed = wanted.length - kept.length
-  const starts = [...new Set([...kept, ...found])].sort((a, b) => a - b)
-  compared.closed = starts.length
-  for (let i = 0; i < starts.length; i += WINDOWS_AT_ONCE) {
-    const some = starts.slice(i, i + WINDOWS_AT_ONCE)
-    const query = { from: some[0]!, to: some.at(-1)! + 1 }
-    // Windows that closed since the instant are in the answer as well.
-    const rows = (await readClosedWindows(store, keys, job, query)).filter(({ start }) =>
-      found.has(start),
-    )
-    compareRows(job, some, rows, recount, differences)
-    compared.rows += rows.length
-  }
-}
-
-/** Of the windows that must be closed, those that the cut stream can still hold. */
-function keptOf(wanted: number[], found: Set<number>): number[] {
-  const oldest = Math.min(...found)
-  return wanted.filter((start) => start >= oldest)
+  const audit = new ClosedAudit({ store, keys, job })
+  differences.add(await audit.compare(state, recount.expected))
+  compared.closed = audit.compared
+  compared.rows += audit.rows
+  compared.trimmed = audit.trimmed
 }
 
 function compareRows(
   job: Job,
   starts: Iterable<number>,
-  rows: WindowRow[],
+  rows: FoundRow[],
   recount: Recount,
   differences: Differences,
 ): void {
@@ -222,21 +199,6 @@ function compareRows(
     const found = byStart.get(start) ?? []
     differences.add(compareWindow(job, start, recount.expected.rows(start), found))
   }
-}
-
-/** Closed at the instant, and not just being closed. */
-const isClosed = (state: PipelineState, end: number): boolean =>
-  state.closedTo !== null && end <= state.closedTo && end !== state.closing
-
-function closedOddly(state: PipelineState, { end, times }: ClosedWindow) {
-  const differences = []
-  if (times > 1) {
-    differences.push(wrong('C5', `the window that ends at ${end} was closed ${times} times`))
-  }
-  if (state.closedTo === null || end > state.closedTo) {
-    differences.push(wrong('C5', `the window that ends at ${end} is closed before its time`))
-  }
-  return differences
 }
 
 function compareOpen(
@@ -280,6 +242,7 @@ function reportOf(
     counts: recount.counts,
     totals: state.totals,
     unaccounted: unaccountedOf(state.totals),
+    declaredLost: state.totals.lost,
     windows,
     differences: { total: total + unnamed, named },
     notes,

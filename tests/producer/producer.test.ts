@@ -7,7 +7,8 @@ import { fillTopic } from '../../bench/fill.ts'
 import { compressions } from '../../actors/producer/compression.ts'
 import { kafkaClient } from '../../actors/kafka-client.ts'
 import { registerCodecs } from '../../verify/codecs.ts'
-import { type Ranges, readTopic, topicOffsets } from '../../verify/topic.ts'
+import type { Ranges } from '../../verify/ranges.ts'
+import { readTopic, topicOffsets } from '../../verify/topic.ts'
 import type { TopicRecord } from '../../verify/recount.ts'
 import { watchForLeaks } from '../support/leaks.ts'
 import { uniqueName } from '../../faults/names.ts'
@@ -56,7 +57,7 @@ async function readAll(topic: string): Promise<TopicRecord[]> {
     records.push(...taken)
     return Promise.resolve()
   }
-  await readTopic({ kafka, topic, ranges, groupId: uniqueName('tests'), take, together: 256 })
+  await readTopic({ kafka, topic, ranges, take, together: 256 })
   return records
 }
 

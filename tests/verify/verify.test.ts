@@ -180,7 +180,7 @@ describe('found: ', () => {
   test('a window that was closed twice', async () => {
     const report = await check(right, () => closeWindow(store, keys, job, right.closed[0]!))
     expect(report.ok).toBe(false)
-    expect(failed(report).named.join()).toContain('was closed 2 times')
+    expect(failed(report).named.join()).toContain('was closed twice')
   })
 
   test('a window that is closed before its time', async () => {

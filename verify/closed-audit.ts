@@ -1,0 +1,109 @@
+/**
+ * Closed windows against the recount: takes what the stream of closed windows has got since the last
+ * time, compares each window once, and finds those that should have been closed and are not there.
+ */
+import type { Job } from '../actors/job.ts'
+import type { Keys } from '../actors/keys.ts'
+import type { Store } from '../actors/redis.ts'
+import { type Finding, wrong } from './checks.ts'
+import { ClosedWindows } from './closed-windows.ts'
+import { compareWindow } from './compare.ts'
+import type { Expected } from './expected.ts'
+import { isTrimmed, type PipelineState } from './pipeline.ts'
+import { closedParts, type FoundRow } from './rows.ts'
+
+export interface ClosedAuditOptions {
+  store: Store
+  keys: Keys
+  job: Job
+  /** Windows that can't be compared, because some of their records were before the audit. */
+  skips?: (start: number) => boolean
+  /** Where in the stream it begins. */
+  after?: string
+}
+
+export class ClosedAudit {
+  compared = 0
+  rows = 0
+  /** Windows that the bounded stream does not hold any more. */
+  trimmed = 0
+  readonly #windows = new ClosedWindows()
+  readonly #options: ClosedAuditOptions
+  /** Starts of the windows that were seen, as far back as they are expected. */
+  readonly #seen = new Set<number>()
+  /** Rows of the window whose last entry has not come yet. */
+  #held: FoundRow[] = []
+  /** Windows before this one were lost by the stream; set with its first window. */
+  #oldest: number | null = null
+
+  constructor(options: ClosedAuditOptions) {
+    this.#options = options
+  }
+
+  /** Id of the newest entry that was compared. */
+  get newest(): string {
+    const { newest } = this.#windows
+    return newest === '0-0' ? (this.#options.after ?? newest) : newest
+  }
+
+  /** Compares up to the state's instant; `expected` holds every record committed by then. */
+  async compare(state: PipelineState, expected: Expected): Promise<Finding[]> {
+    const { store, keys, job } = this.#options
+    const found: Finding[] = []
+    const parts = closedParts(store, keys, job, { after: this.newest, last: state.closed.last })
+    for await (const part of parts) {
+      const odd = this.#windows.take(part)
+      found.push(...odd)
+      if (state.closedTo === null || part.end > state.closedTo) {
+        found.push(wrong('C5', `the window that ends at ${part.end} is closed before its time`))
+      }
+      this.#held.push(...part.decoded)
+      if (!part.last) continue
+      // What was closed again says so; its rows have been compared.
+      if (!this.#seen.has(part.start)) found.push(...this.#whole(part.start, state, expected))
+      this.#held = []
+    }
+    return [...found, ...this.#missing(state, expected)]
+  }
+
+  /** Windows that end at or before this are not asked about any more. */
+  settle(closedTo: number): void {
+    for (const start of this.#seen) {
+      if (start + this.#options.job.windowSizeMs <= closedTo) this.#seen.delete(start)
+    }
+  }
+
+  #whole(start: number, state: PipelineState, expected: Expected): Finding[] {
+    this.#seen.add(start)
+    const first = this.#oldest === null
+    this.#oldest ??= start
+    // The stream was cut: its oldest window may lack rows.
+    if (first && isTrimmed(state.closed) && !this.#options.after) {
+      this.trimmed++
+      return []
+    }
+    if (this.#options.skips?.(start)) return []
+    this.compared++
+    this.rows += this.#held.length
+    return compareWindow(this.#options.job, start, expected.rows(start), this.#held)
+  }
+
+  /** Windows that have records and must be closed by now, yet never were. */
+  #missing(state: PipelineState, expected: Expected): Finding[] {
+    const { job, skips } = this.#options
+    const missing = expected
+      .windows()
+      .filter((start) => isClosed(state, start + job.windowSizeMs) && !this.#seen.has(start))
+      .filter((start) => !skips?.(start))
+    const cut = isTrimmed(state.closed) && !this.#options.after
+    const kept = missing.filter((start) => !cut || start >= (this.#oldest ?? Infinity))
+    this.trimmed += missing.length - kept.length
+    for (const start of missing) this.#seen.add(start)
+    this.compared += kept.length
+    return kept.flatMap((start) => compareWindow(job, start, expected.rows(start), []))
+  }
+}
+
+/** Closed at the instant, and not just being closed. */
+const isClosed = (state: PipelineState, end: number): boolean =>
+  state.closedTo !== null && end <= state.closedTo && end !== state.closing
