@@ -62,7 +62,7 @@ export class RedisModel {
 
   /** @param code with its first line, `#!lua name=…` */
   loadFunctions(code: string): string {
-    return this.#functions.load(code, true)
+    return this.#functions.load(bytesOf(code), true)
   }
 
   snapshot(): Snapshot {

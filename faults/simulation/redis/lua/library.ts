@@ -67,7 +67,7 @@ function format(value: Value, ...args: Value[]): string {
     (found, size, kind, plain) => {
       if (found === '%%') return '%'
       const arg = args[at++]
-      if (plain === 's') return tostring(arg)
+      if (plain === 's') return stringOf(arg)
       if (plain === 'd') return whole(Math.trunc(numberArgument(arg)))
       if (kind === 'g') return general(numberArgument(arg), Number(size))
       if (kind === 'f' && Number(size) === 0) return whole(numberArgument(arg))

@@ -6,13 +6,28 @@ export function general(value: number, precision: number): string {
     return Object.is(value, -0) ? '-0' : String(value)
   }
   if (!Number.isFinite(value)) return special(value)
-  const [digits, exponent] = value.toExponential(precision - 1).split('e') as [string, string]
-  const power = Number(exponent)
-  if (power < -4 || power >= precision) {
-    const sign = power < 0 ? '-' : '+'
-    return `${trim(digits)}e${sign}${String(Math.abs(power)).padStart(2, '0')}`
+  const [digits, exponent] = rounded(value, precision)
+  if (exponent < -4 || exponent >= precision) {
+    const power = String(Math.abs(exponent)).padStart(2, '0')
+    const text = trim(`${sign(value)}${digits[0]}.${digits.slice(1)}`)
+    return `${text}e${exponent < 0 ? '-' : '+'}${power}`
   }
-  return trim(value.toFixed(Math.max(0, precision - 1 - power)))
+  if (exponent < 0) return trim(`${sign(value)}0.${'0'.repeat(-1 - exponent)}${digits}`)
+  return trim(`${sign(value)}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`)
+}
+
+const sign = (value: number): string => (value < 0 ? '-' : '')
+
+/** Significant digits and the exponent of the first; a tie goes to the even digit, as in C. */
+function rounded(value: number, precision: number): [digits: string, exponent: number] {
+  const size = Math.abs(value)
+  const [mantissa, exponent] = size.toExponential(precision - 1).split('e') as [string, string]
+  const exact = size.toExponential(60)
+  const cut = precision + 1
+  const tied = /^50*$/.test(exact.slice(cut, exact.indexOf('e')))
+  const even = tied && Number(exact[cut - 1]) % 2 === 0
+  const chosen = even ? exact.slice(0, cut) : mantissa
+  return [chosen.replace('.', ''), even ? Number(exact.split('e')[1]) : Number(exponent)]
 }
 
 /** C's %.0f: halves go to the even neighbour, and all digits are written. */

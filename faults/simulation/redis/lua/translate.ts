@@ -28,11 +28,12 @@ interface Variable {
 }
 
 /**
+ * @param source a byte string
  * @param globals names of what `Chunk` will be given, such as redis.call
  * @throws LuaSyntaxError for what is no Lua, or outside the part that is known here
  */
 export function translate(source: string, globals: readonly string[]): Chunk {
-  const body = new Translator(globals).chunk(parse(Buffer.from(source).toString('latin1')))
+  const body = new Translator(globals).chunk(parse(source))
   const names = [...Object.keys(operators), 'library', 'globals']
   // oxlint-disable-next-line typescript/no-implied-eval -- the sources are the project's own
   const make = new Function(...names, body) as (...values: unknown[]) => Values
