@@ -10,6 +10,7 @@ const root = resolve(import.meta.dir, '..', '..')
 
 const SOURCES = [
   'actors',
+  'doctor',
   'supervisor',
   'web',
   'verify',
