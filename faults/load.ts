@@ -7,6 +7,7 @@ import { fillTopic } from '../bench/fill.ts'
 import { systemClock } from '../actors/clock.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Feed } from './sample.ts'
+import { student } from './student.ts'
 import type { TestRecord } from './topic.ts'
 
 /** How long a sample should last at a pace, and what share of it may come at once. */
@@ -85,4 +86,10 @@ function trickle(pipeline: Pipeline, feed: Feed, rate: number): Load {
       await flowing
     },
   }
+}
+
+/** Records to send by hand: of the sample, or of the shipped job's form. */
+export function records(pipeline: Pipeline, count: number): TestRecord[] {
+  if (pipeline.feed) return pipeline.feed.take(count)
+  return Array.from({ length: count }, (_, i) => ({ value: student({ lines_of_code: i }) }))
 }
