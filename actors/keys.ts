@@ -31,6 +31,8 @@ export interface Keys {
   closed: string
   rejects: string
   verdicts: string
+  /** Hash: partition:offset of a reject → what became of it (rejects/marks.ts). */
+  handled: string
   /** Stream: ranges of offsets that Kafka deleted unread and that the operator gave up. */
   losses: string
   /** Hash: actor → what it last said of itself; sorted set: actor → when its lease ends. */
@@ -74,6 +76,7 @@ export function keysOf(job: string, shard = 0): Keys {
     closed: `${base}:closed`,
     rejects: `${base}:rejects`,
     verdicts: `${base}:verdicts`,
+    handled: `${base}:handled`,
     losses: `${base}:losses`,
     actors: `${base}:actors`,
     leases: `${base}:leases`,

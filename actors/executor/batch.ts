@@ -192,7 +192,7 @@ export class Batch {
         }
         this.#context.hand?.add(slice.entry, cursor.offset)
         if (careful) await this.#context.mark(slice.entry, cursor.offset)
-        const candidate = this.fold.check(cursor)
+        const candidate = this.fold.check(cursor, true)
         if (candidate) candidates.push(candidate)
       }
       await this.#work(slice.entry, candidates)

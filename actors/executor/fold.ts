@@ -134,8 +134,11 @@ export class Fold {
     return this.#maxEventTime
   }
 
-  /** Takes the cursor's record up to the point where `work` would run; null where it stopped. */
-  check(cursor: RecordCursor): Candidate | null {
+  /**
+   * Takes the cursor's record up to the point where `work` would run; null where it stopped. `apart`:
+   * the cursor moves on before `add`, so the candidate carries its bytes.
+   */
+  check(cursor: RecordCursor, apart = false): Candidate | null {
     const { buffer, start, end, offset } = cursor
     if (start < 0) return this.#reject(cursor, 'null', 'the record has no value')
     const text = buffer.toString('utf8', start, end)
@@ -168,7 +171,7 @@ export class Fold {
     if (this.#maxEventTime === null || eventTime > this.#maxEventTime) {
       this.#maxEventTime = eventTime
     }
-    const value = this.#job.work ? buffer.subarray(start, end) : EMPTY
+    const value = apart ? buffer.subarray(start, end) : EMPTY
     return { offset, timestamp: cursor.timestamp, eventTime, row, value }
   }
 

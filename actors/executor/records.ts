@@ -32,6 +32,8 @@ export class RecordCursor {
   /** The value's bytes [start, end) in `buffer`; start is -1 for a null value. */
   start = -1
   end = -1
+  /** Where in `buffer` the record begins, with its length. */
+  recordAt = 0
   corrupt: CorruptBatch | null = null
 
   /** Up to here the batch at hand is corrupt; what of it was not told yet begins at #from. */
@@ -133,6 +135,7 @@ export class RecordCursor {
 
   #readRecord(): void {
     const buffer = this.buffer
+    this.recordAt = this.#at
     const length = this.#varint()
     const end = this.#at + length
     if (length < 0 || end > buffer.length) throw new Error('a record is cut off')

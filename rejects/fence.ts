@@ -1,0 +1,123 @@
+/**
+ * Produces records to the topic again, each once: a Kafka transaction carries them together with the
+ * evidence that it happened, an offset of a group of our own whose metadata is the transaction's
+ * token. All replays of a job share one transactional id, so whoever begins ends what others had not
+ * finished, and shuts them out: afterwards the evidence says for certain what has happened.
+ */
+import { CompressionTypes, type Kafka, type Message, Partitioners, type Producer } from 'kafkajs'
+import { kafkaMessage } from '../actors/kafka-client.ts'
+import { bounds } from '../actors/config.ts'
+import { RefusalError } from '../actors/errors.ts'
+
+/** An unfinished transaction hides what lies behind it from the bridge for so long at the most. */
+const TRANSACTION_TIMEOUT_MS = 10_000
+/** Records that hardly fit into a request go compressed, as they mostly came. */
+const COMPRESSED_FROM_BYTES = 256 * 1024
+
+/** The last transaction of a partition that happened. */
+export interface Evidence {
+  token: string
+  /** Of its first record. */
+  offset: number
+}
+
+export interface Sending {
+  partition: number
+  token: string
+  messages: Message[]
+}
+
+/** `sent`: they are in the topic from this offset on. `refused`: they are not, and won't be. */
+export type Sent = { kind: 'sent'; offset: number } | { kind: 'refused'; why: string }
+
+/** What a replay asks of Kafka besides the original records. */
+export interface Fenced {
+  evidence(): Promise<Map<number, Evidence>>
+  /** Rejects where the outcome is unknown, or somebody else has begun. */
+  send(sending: Sending): Promise<Sent>
+  close(): Promise<void>
+}
+
+export async function openFence(kafka: Kafka, job: string, topic: string): Promise<Fenced> {
+  const name = `millrace-${job}-replay`
+  const producer = kafka.producer({
+    transactionalId: name,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    transactionTimeout: TRANSACTION_TIMEOUT_MS,
+    allowAutoTopicCreation: false,
+    createPartitioner: Partitioners.DefaultPartitioner,
+    // Another one's transaction takes a moment to be ended.
+    retry: { retries: 12, initialRetryTime: 50, maxRetryTime: bounds.kafkaRetryCapMs },
+  })
+  await producer.connect()
+  return {
+    evidence: () => evidenceOf(kafka, name, topic),
+    send: (sending) => send(producer, name, topic, sending),
+    close: () => producer.disconnect(),
+  }
+}
+
+async function send(
+  producer: Producer,
+  groupId: string,
+  topic: string,
+  { partition, token, messages }: Sending,
+): Promise<Sent> {
+  const transaction = await producer.transaction()
+  let offset: string
+  try {
+    const bytes = messages.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
+    const [answer] = await transaction.send({
+      topic,
+      messages: messages.map((message) => ({ ...message, partition })),
+      compression: bytes >= COMPRESSED_FROM_BYTES ? CompressionTypes.GZIP : CompressionTypes.None,
+    })
+    offset = answer!.baseOffset!
+    // kafkajs passes the metadata on, though its types do not know it.
+    const partitions = [{ partition, offset, metadata: token }]
+    await transaction.sendOffsets({ consumerGroupId: groupId, topics: [{ topic, partitions }] })
+  } catch (error) {
+    if (isShutOut(error)) throw shutOut(error)
+    // Only when this is through is it certain that nothing has happened.
+    await transaction.abort()
+    return { kind: 'refused', why: kafkaMessage(error) }
+  }
+  try {
+    await transaction.commit()
+  } catch (error) {
+    throw isShutOut(error) ? shutOut(error) : error
+  }
+  return { kind: 'sent', offset: Number(offset) }
+}
+
+async function evidenceOf(
+  kafka: Kafka,
+  groupId: string,
+  topic: string,
+): Promise<Map<number, Evidence>> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] })
+    const known = (answer?.partitions ?? []).filter(({ offset }) => Number(offset) >= 0)
+    return new Map(
+      known.map(({ partition, offset, metadata }) => [
+        partition,
+        { token: metadata ?? '', offset: Number(offset) },
+      ]),
+    )
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+const shutOutTypes = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_TXN_STATE'])
+
+function isShutOut(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return shutOutTypes.has((error as { type?: string }).type ?? '') || isShutOut(error.cause)
+}
+
+const shutOut = (cause: unknown): RefusalError =>
+  new RefusalError('another replay of this job has begun meanwhile, and goes on', { cause })

@@ -1,0 +1,76 @@
+/**
+ * Rejects and outcomes as a person reads them. What a record holds is escaped: it must not write to
+ * the terminal what it likes.
+ */
+import type { Outcome } from './replay.ts'
+import { placeOf, type Reject, stateOf } from './rejects.ts'
+
+const widths = { message: 60, value: 60 } as const
+
+export function tableOf(rejects: readonly Reject[]): string {
+  const head = ['rejected at', 'place', 'state', 'reason', 'message', 'value']
+  const rows = rejects.map((reject) => [
+    new Date(reject.at).toISOString().slice(0, 19).concat('Z'),
+    placeOf(reject),
+    noteOf(reject),
+    reject.reason,
+    cut(escaped(reject.message), widths.message),
+    cut(escaped(reject.value.toString()), widths.value),
+  ])
+  const all = [head, ...rows]
+  const wide = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))
+  return all
+    .map((row) => row.map((cell, i) => cell.padEnd(wide[i]!)).join('  '))
+    .map((line) => line.trimEnd())
+    .join('\n')
+}
+
+/** One reject for programs; the value as text, as the API gives it. */
+export function reportOf(reject: Reject) {
+  const { id, at, topic, partition, offset, reason, message, value, mark, replayOf } = reject
+  return {
+    id,
+    at: new Date(at).toISOString(),
+    topic,
+    partition,
+    offset: String(offset),
+    reason,
+    message,
+    value: value.toString(),
+    state: stateOf(reject),
+    replayedAs: mark?.state === 'replayed' ? `${partition}:${mark.offset}` : null,
+    replayOf,
+  }
+}
+
+/** `open`, `replayed as 0:17`, and whose replay it is itself. */
+function noteOf(reject: Reject): string {
+  const { mark, partition, replayOf } = reject
+  const state =
+    mark?.state === 'replayed' ? `replayed as ${partition}:${mark.offset}` : stateOf(reject)
+  return replayOf === null ? state : `${state} (replay of ${replayOf})`
+}
+
+export function outcomeText(outcome: Outcome): string {
+  const place = placeOf(outcome.reject)
+  switch (outcome.kind) {
+    case 'replayed':
+      return `${place}  replayed as ${outcome.reject.partition}:${outcome.offset}`
+    case 'done before':
+      return `${place}  replayed or dropped before`
+    case 'kept':
+      return `${place}  kept: ${escaped(outcome.why)}`
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** Control characters, and what reverses or hides text, as their code points. */
+export const escaped = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
+    const code = character.codePointAt(0)!.toString(16)
+    return `\\u{${code}}`
+  })
+
+const cut = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, width - 1)}…`

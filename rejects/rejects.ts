@@ -1,0 +1,119 @@
+/**
+ * The rejects as the command sees them: rows of the bounded stream, newest first, with what became
+ * of each, and the choice among them.
+ *
+ *   stream `rejects` + hash `handled` → rows → chosen rows
+ */
+import type { Keys } from '../actors/keys.ts'
+import type { Store } from '../actors/redis.ts'
+import { type Mark, markOf } from './marks.ts'
+
+export interface Reject {
+  /** Of the row in the stream. */
+  id: string
+  /** When it was rejected, epoch ms. */
+  at: number
+  topic: string
+  partition: number
+  offset: number
+  reason: string
+  message: string
+  /** The record's first bytes. */
+  value: Buffer
+  /** What became of it; null for nothing yet. */
+  mark: Mark | null
+  /** The reject whose replay this record is; null where it is none that is known. */
+  replayOf: string | null
+}
+
+/** Which rejects are meant; what is absent restricts nothing. */
+export interface Choice {
+  reason?: string | undefined
+  partition?: number | undefined
+  /** Rejected at this time or later, epoch ms. */
+  since?: number | undefined
+  /** `partition:offset`. */
+  places?: ReadonlySet<string> | undefined
+  ids?: ReadonlySet<string> | undefined
+  state?: State | undefined
+}
+
+export const states = ['open', 'replaying', 'replayed', 'dropped'] as const
+export type State = (typeof states)[number]
+
+export const placeOf = ({ partition, offset }: Pick<Reject, 'partition' | 'offset'>): string =>
+  `${partition}:${offset}`
+
+export const stateOf = ({ mark }: Pick<Reject, 'mark'>): State => mark?.state ?? 'open'
+
+/** Rows of one page: 1 KB of value each, so a page holds Redis for well under a millisecond. */
+const PAGE = 500
+
+/** The chosen rejects, newest first, at most `limit`. */
+export async function readRejects(
+  store: Store,
+  keys: Keys,
+  choice: Choice,
+  limit = Infinity,
+): Promise<Reject[]> {
+  const marks = await store.redis.hgetall(keys.handled)
+  const replays = replaysOf(marks)
+  const found: Reject[] = []
+  for (let top = '+'; ; ) {
+    const page = await store.redis.xrevrangeBuffer(keys.rejects, top, '-', 'COUNT', PAGE)
+    for (const [id, fields] of page) {
+      const reject = rejectOf(id.toString(), fields, marks, replays)
+      if (isChosen(reject, choice)) found.push(reject)
+      if (found.length >= limit) return found
+    }
+    const oldest = page.at(-1)
+    if (!oldest || page.length < PAGE) return found
+    top = `(${oldest[0].toString()}`
+  }
+}
+
+function isChosen(reject: Reject, choice: Choice): boolean {
+  const { reason, partition, since, places, ids, state } = choice
+  const named = !places && !ids
+  return (
+    (reason === undefined || reject.reason === reason) &&
+    (partition === undefined || reject.partition === partition) &&
+    (since === undefined || reject.at >= since) &&
+    (state === undefined || stateOf(reject) === state) &&
+    (named || places?.has(placeOf(reject)) === true || ids?.has(reject.id) === true)
+  )
+}
+
+function rejectOf(
+  id: string,
+  fields: Buffer[],
+  marks: Record<string, string>,
+  replays: ReadonlyMap<string, string>,
+): Reject {
+  const of = new Map<string, Buffer>()
+  for (let i = 0; i < fields.length; i += 2) of.set(fields[i]!.toString(), fields[i + 1]!)
+  const text = (name: string) => of.get(name)?.toString() ?? ''
+  const place = `${text('p')}:${text('o')}`
+  return {
+    id,
+    at: Number(id.split('-')[0]),
+    topic: text('topic'),
+    partition: Number(text('p')),
+    offset: Number(text('o')),
+    reason: text('reason'),
+    message: text('message'),
+    value: of.get('value') ?? Buffer.alloc(0),
+    mark: markOf(marks[place]),
+    replayOf: replays.get(place) ?? null,
+  }
+}
+
+/** Place of a replayed record → place of the reject that it came from. */
+function replaysOf(marks: Record<string, string>): Map<string, string> {
+  const replays = new Map<string, string>()
+  for (const [place, text] of Object.entries(marks)) {
+    const mark = markOf(text)
+    if (mark?.state === 'replayed') replays.set(`${place.split(':')[0]}:${mark.offset}`, place)
+  }
+  return replays
+}
