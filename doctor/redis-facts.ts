@@ -11,6 +11,8 @@ import { away, fatal, type Finding } from './finding.ts'
 import type { Info, RedisFacts } from './redis.ts'
 
 const connectMs = 2_000
+/** Where nobody listens, one more try tells as much as twenty. */
+const nobodyMs = 200
 const pings = 5
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const asked = [
@@ -36,7 +38,8 @@ export async function reachRedis(config: Config): Promise<Store | Finding> {
       const refusal = [text, last].find((one) => /^(NOAUTH|WRONGPASS|NOPERM)\b/.test(one))
       // LOADING and its like are answers: INFO says more about them.
       if (!refusal && /^(LOADING|MASTERDOWN|MISCONF)\b/.test(text)) return store
-      const late = systemClock.elapsed() - started > connectMs
+      const nobody = /ECONNREFUSED|ENOTFOUND/.test(last)
+      const late = systemClock.elapsed() - started > (nobody ? nobodyMs : connectMs)
       if (refusal || late) {
         await store.close()
         return unreachable(redisAddress(config), refusal, last || text)

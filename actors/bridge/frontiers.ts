@@ -1,6 +1,7 @@
 /**
  * How far either side is: Kafka's ends go to Redis, for the watermark and the lag; the executors'
- * finished frontiers go to Kafka, for its own tools. Nothing of ours reads the latter back.
+ * finished frontiers go to Kafka, for its own tools. Where to go on is never read from there, but
+ * origin.ts knows by it that a job without a ledger has been at work.
  */
 import { messageOf, RefusalError } from '../errors.ts'
 import type { Job } from '../job.ts'
