@@ -152,6 +152,11 @@ export class Pipeline {
     return this.supervisors.at(-1)!.url
   }
 
+  /** Where the pipeline itself finds Redis. */
+  get redisUrl(): string {
+    return this.#options.services.redisUrl
+  }
+
   get jobFile(): string {
     return resolve(this.#options.job)
   }
@@ -221,8 +226,17 @@ export class Pipeline {
     return (await response.json()) as T
   }
 
-  fetch(path: string): Promise<Response> {
-    return fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(5_000) })
+  /** From the page of the supervisor that was started last, or of another one if that has none. */
+  async fetch(path: string): Promise<Response> {
+    const failures: unknown[] = []
+    for (const { url } of this.supervisors.toReversed()) {
+      try {
+        return await fetch(`${url}${path}`, { signal: AbortSignal.timeout(5_000) })
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    throw failures[0] ?? new Error('no supervisor was started')
   }
 
   async post(path: string, body: unknown = {}): Promise<void> {

@@ -2,7 +2,8 @@
  * What can be done to our own processes: killed, stopped, crowded, starved. Small acts that faults
  * and the random nemesis are put together from; each leaves it to the pipeline to get over it.
  */
-import { readFileSync, readlinkSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Subprocess } from 'bun'
 import { systemClock } from '../../actors/clock.ts'
 import { GROUP } from '../../actors/keys.ts'
@@ -30,6 +31,20 @@ export async function someone(
     const working = (await pipeline.alive(kind)).filter(({ state }) => state === 'running')
     return working[Math.floor(random() * working.length)]
   })
+}
+
+/** An executor that has entries in hand at this moment. */
+export async function someoneBusy(pipeline: Pipeline): Promise<Actor> {
+  return until(
+    'an executor with entries in hand',
+    async () => {
+      for (const executor of await pipeline.alive('executor')) {
+        if ((await entriesOf(pipeline, executor.id)).length > 0) return executor
+      }
+      return null
+    },
+    { everyMs: 5, timeoutMs: 30_000 },
+  )
 }
 
 /** kill -9 of any one of a kind; null where there is none at the moment. */
@@ -77,12 +92,13 @@ export async function replaceSupervisor(pipeline: Pipeline): Promise<SupervisorP
   return pipeline.start()
 }
 
-/** A second one that stands by. */
+/** A second one that stands by; of another copy of the project where one is given. */
 export async function startSecondSupervisor(
   pipeline: Pipeline,
   args?: string[],
+  copy?: string,
 ): Promise<SupervisorProcess> {
-  const second = await pipeline.start(args)
+  const second = await pipeline.start(args, copy)
   await until('the second supervisor to be there', async () =>
     (await pipeline.alive('supervisor')).some(({ pid }) => pid === second.process.pid),
   )
@@ -95,8 +111,10 @@ export async function leadingPid(pipeline: Pipeline): Promise<number | null> {
   return actors.find(({ id }) => id === leader)?.pid ?? null
 }
 
-export const leads = (pipeline: Pipeline, { process: { pid } }: SupervisorProcess) => async () =>
-  (await leadingPid(pipeline)) === pid
+export const leads =
+  (pipeline: Pipeline, { process: { pid } }: SupervisorProcess) =>
+  async () =>
+    (await leadingPid(pipeline)) === pid
 
 /** Processes of a kind, whether they have said who they are or not. */
 export const processesOf = (pipeline: Pipeline, kind: Kind): { pid: number; command: string }[] =>
@@ -107,9 +125,10 @@ export function startByHand(
   pipeline: Pipeline,
   kind: 'bridge' | 'executor',
   environment: Record<string, string> = {},
+  copy = '',
 ): Subprocess {
   const args = kind === 'bridge' ? ['--from', 'earliest'] : []
-  return pipeline.spawn([scripts[kind], pipeline.jobFile, ...args], environment)
+  return pipeline.spawn([join(copy, scripts[kind]), pipeline.jobFile, ...args], environment)
 }
 
 /** Entries that an executor has in hand. */
@@ -134,26 +153,35 @@ export async function appendedTo(pipeline: Pipeline): Promise<number> {
   return partitions.reduce((sum, { next }) => sum + next, 0)
 }
 
-/**
- * Bytes that have come in for a process and that it has not read, by connection; by /proc, so it
- * works while the process is stopped. Only connections to `port` count.
- */
-export function unreadBytes(pid: number, port: number): number[] {
+export interface Connection {
+  localPort: number
+  remotePort: number
+  /** Bytes that have come in and that the process has not read. */
+  unread: number
+}
+
+/** A process's TCP connections; by /proc, so it works while the process is stopped. */
+export function connectionsOf(pid: number): Connection[] {
   const inodes = new Set(
     readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
       try {
         return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? []
       } catch {
+        // Closed since it was listed.
         return []
       }
     }),
   )
-  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const hex = (text: string | undefined) => Number.parseInt(text?.split(':')[1] ?? '', 16)
   return readFileSync(`/proc/${pid}/net/tcp`, 'latin1')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[2]?.endsWith(remote) && inodes.has(fields[9] ?? ''))
-    .map((fields) => Number.parseInt(fields[4]!.split(':')[1]!, 16))
+    .filter((fields) => inodes.has(fields[9] ?? ''))
+    .map(([, local, remote, , queues]) => ({
+      localPort: hex(local),
+      remotePort: hex(remote),
+      unread: hex(queues),
+    }))
 }
 
 /** Takes `count` processor cores away until it is ended. */
@@ -188,6 +216,8 @@ export async function limitFiles(pid: number, more: number | null): Promise<void
 }
 
 function filesOf(pid: number): [soft: number, hard: number] {
-  const line = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'latin1'))
+  const line = /^Max open files\s+(\S+)\s+(\S+)/m.exec(
+    readFileSync(`/proc/${pid}/limits`, 'latin1'),
+  )
   return [Number(line?.[1]), Number(line?.[2])]
 }
