@@ -87,8 +87,11 @@ function recordsOf(job: Job, values: FoundRow['values']): number | null {
   return counting ? (values[counting.name] ?? null) : null
 }
 
-/** C1: what the pipeline's counters say against the topic's records. */
-export function compareCounts(counts: Counts, totals: Totals): Finding[] {
+/**
+ * C1: what the pipeline's counters say against the topic's records. `now` are the whole counters
+ * where `totals` are those since a moment.
+ */
+export function compareCounts(counts: Counts, totals: Totals, now = totals): Finding[] {
   const records = counts.counted + counts.filtered + counts.late + counts.rejected
   const names = ['counted', 'filtered', 'late', 'rejected', 'partly'] as const
   const differing = names.filter((name) => counts[name] !== totals[name])
@@ -97,7 +100,7 @@ export function compareCounts(counts: Counts, totals: Totals): Finding[] {
       wrong('C1', `${name}: the pipeline says ${totals[name]}, the topic ${counts[name]}`),
     ),
     ...conservedOf(totals, records),
-    ...conserved(totals),
+    ...conserved(now),
   ]
 }
 

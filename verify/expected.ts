@@ -137,6 +137,14 @@ export class Expected {
     return [...starts].sort((a, b) => a - b)
   }
 
+  /** Forgets the panes whose windows all end at or before `closedTo`. */
+  drop(closedTo: number): void {
+    for (const start of this.#panes.keys()) {
+      if (start + this.#job.windowSizeMs <= closedTo) this.#panes.delete(start)
+    }
+    this.#lastStart = Number.NaN
+  }
+
   /** A window's rows by the JSON text of their group's values. */
   rows(start: number): Map<string, ExpectedRow> {
     const end = start + this.#job.windowSizeMs

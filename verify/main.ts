@@ -4,15 +4,17 @@
  */
 import { systemClock } from '../actors/clock.ts'
 import { readConfig } from '../actors/config.ts'
-import { RefusalError, runMain } from '../actors/errors.ts'
+import { RefusalError, runMain, UsageError } from '../actors/errors.ts'
 import { numberFlag, parseFlags } from '../actors/flags.ts'
 import { kafkaClient, kafkaMessage, throughOutages } from '../actors/kafka-client.ts'
 import { keysOf } from '../actors/keys.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { openStore, untilReady } from '../actors/redis.ts'
+import { Audit } from './audit.ts'
 import { catchUp } from './catch-up.ts'
 import { registerCodecs } from './codecs.ts'
+import { live } from './live.ts'
 import { reportText, showProgress } from './print.ts'
 import { topicOffsets } from './topic.ts'
 import { type Verification, verify } from './verify.ts'
@@ -26,27 +28,69 @@ with what the pipeline has: the counters and each row of each window, to the las
 Default: ${SHIPPED_JOB}. Nothing is changed; it may run beside the pipeline.
 
   --wait SECONDS     first wait until the pipeline has processed all that Kafka holds
-  --json             print the report as JSON
+  --json             print the report as JSON; with --live a line of JSON a round
+
+  --live             audit on and on while the pipeline works, a line a round, until Ctrl-C
+  --interval SECONDS with --live: between two rounds (5)
+  --for SECONDS      with --live: end by itself after this
+  --from-now         with --live: leave out what was committed before. Otherwise the first round
+                     reads all that was processed, which takes time and memory like a run without
+                     --live; after that memory holds only windows that are not closed yet
+
+A round of --live reads the records that were committed since the one before, as of one instant, and
+compares the counters, the set of offsets (by number and hash) and each window that has closed since.
+Open windows are compared by a run without --live. It goes on through outages of Redis and Kafka.
+
+  behind             records that Kafka holds and the pipeline has not finished
+  unaccounted        records that were taken in and are neither waiting nor counted, filtered, late
+                     or rejected; anything but 0 is a bug
 
 lost: records missing, from a window's row or from the counters; duplicated: records too many;
 wrong: any other difference. A record that is missing from two windows counts twice.
-Exit code 0 when there is none, else 1.
+Exit code 0 when there is none, and with --live never was one; else 1.
 `,
-  options: { wait: { type: 'string' }, json: { type: 'boolean' } },
+  options: {
+    wait: { type: 'string' },
+    json: { type: 'boolean' },
+    live: { type: 'boolean' },
+    interval: { type: 'string' },
+    for: { type: 'string' },
+    'from-now': { type: 'boolean' },
+  },
   positionals: ['job'],
 } as const
+
+const CONNECT_MS = 2_000
 
 async function main(): Promise<number> {
   const { values, positionals } = parseFlags({ ...command, positionals: [...command.positionals] })
   const waitSeconds = numberFlag('wait', values.wait, { from: 0, to: 86_400 })
+  const intervalSeconds = numberFlag('interval', values.interval, { from: 0.05, to: 3_600 })
+  const forSeconds = numberFlag('for', values.for, { from: 0, to: 20 * 86_400 })
+  refuseMixed(values)
   const config = readConfig()
-  const log = createLog('verify', config.LOG_LEVEL)
+  // An outage has its line in the audit.
+  const log = createLog('verify', values.live ? 'error' : config.LOG_LEVEL)
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
   registerCodecs()
   const kafka = kafkaClient(config, 'millrace-verify')
   const store = openStore(config, log)
   const keys = keysOf(job.name)
   try {
+    if (values.live) {
+      // Later it is an outage, and said as one.
+      await untilReady(store, AbortSignal.timeout(CONNECT_MS))
+      const audit = new Audit({ job, kafka, store, keys }, { fromNow: values['from-now'] ?? false })
+      const ok = await live({
+        audit,
+        clock: systemClock,
+        intervalMs: (intervalSeconds ?? 5) * 1_000,
+        signal: endOf(forSeconds),
+        json: values.json ?? false,
+        write: (line) => void process.stdout.write(`${line}\n`),
+      })
+      return ok ? 0 : 1
+    }
     await untilReady(store)
     await throughOutages(config, log, () => topicOffsets(kafka, job.topic)).catch((error) => {
       throw new RefusalError(`topic ${job.topic}: ${kafkaMessage(error)}`, { cause: error })
@@ -66,6 +110,22 @@ async function main(): Promise<number> {
   } finally {
     await store.close()
   }
+}
+
+/** Aborted by Ctrl-C, by SIGTERM, and when the time is up; asked again, they end it at once. */
+function endOf(seconds: number | undefined): AbortSignal {
+  const end = new AbortController()
+  process.once('SIGINT', () => end.abort())
+  process.once('SIGTERM', () => end.abort())
+  if (seconds !== undefined) setTimeout(() => end.abort(), seconds * 1_000)
+  return end.signal
+}
+
+function refuseMixed(values: Record<string, unknown>): void {
+  const others = values.live ? ['wait'] : ['interval', 'for', 'from-now']
+  const mixed = others.find((name) => values[name] !== undefined)
+  if (!mixed) return
+  throw new UsageError(values.live ? `--live takes no --${mixed}` : `--${mixed} is for --live only`)
 }
 
 /** A job that never ran would compare nothing with nothing, and pass. */

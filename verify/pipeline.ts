@@ -167,14 +167,17 @@ export function stoodStill(before: PipelineState, after: PipelineState): boolean
 
 const PAGE = 500
 
-/** Verdicts up to the state's instant: partition → offset → ruling. */
+/** Partition → offset → ruling. */
+export type Rulings = Map<number, Map<number, Ruling>>
+
+/** Verdicts behind `after` up to the state's instant. */
 export async function readRulings(
   store: Store,
   keys: Keys,
   state: PipelineState,
-): Promise<Map<number, Map<number, Ruling>>> {
-  const rulings = new Map<number, Map<number, Ruling>>()
-  let from = '-'
+  { rulings = new Map(), after }: { rulings?: Rulings; after?: string } = {},
+): Promise<Rulings> {
+  let from = after === undefined ? '-' : `(${after}`
   for (;;) {
     const page = await store.redis.xrange(keys.verdicts, from, state.verdicts.last, 'COUNT', PAGE)
     for (const [id, fields] of page) addRulings(rulings, id, fields)
@@ -184,7 +187,7 @@ export async function readRulings(
   }
 }
 
-function addRulings(rulings: Map<number, Map<number, Ruling>>, id: string, fields: string[]): void {
+function addRulings(rulings: Rulings, id: string, fields: string[]): void {
   const { p, reason, closedTo, offsets } = pairs(fields)
   const known = rulings.get(Number(p)) ?? new Map<number, Ruling>()
   rulings.set(Number(p), known)

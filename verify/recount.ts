@@ -71,15 +71,17 @@ export class Recount {
   readonly #job: Job
   readonly #rulings: Map<number, Map<number, Ruling>>
   /** When the pipeline's state was taken, epoch ms. */
-  readonly #at: number
+  at: number
   readonly #newest = new Map<number, number>()
   /** Panes that the pipeline said were full. */
   readonly #full = new Set<number>()
+  /** Windows that end at or before this were compared, and can't get a record any more. */
+  #settledTo = -Infinity
 
   constructor(job: Job, rulings: Map<number, Map<number, Ruling>>, at: number) {
     this.#job = job
     this.#rulings = rulings
-    this.#at = at
+    this.at = at
     this.expected = new Expected(job)
   }
 
@@ -107,11 +109,27 @@ export class Recount {
 
   /** What can be judged only at the end. */
   finish(): void {
+    for (const pane of this.#full) this.#checkFull(pane)
+  }
+
+  /**
+   * Windows that end at or before `closedTo` have been compared: forgets what only they need. Of
+   * panes that are `partly` recounted not all groups are known.
+   */
+  settle(closedTo: number, partly?: ReadonlySet<number>): void {
+    this.#settledTo = closedTo
     for (const pane of this.#full) {
-      const groups = this.expected.groupsOfPane(pane)
-      if (groups >= GROUPS_MAX) continue
-      this.#contradict(`the pane at ${time(pane)} was said to be full with ${groups} groups`)
+      if (pane + this.#job.windowSizeMs > closedTo) continue
+      if (!partly?.has(pane)) this.#checkFull(pane)
+      this.#full.delete(pane)
     }
+    this.expected.drop(closedTo)
+  }
+
+  #checkFull(pane: number): void {
+    const groups = this.expected.groupsOfPane(pane)
+    if (groups >= GROUPS_MAX) return
+    this.#contradict(`the pane at ${time(pane)} was said to be full with ${groups} groups`)
   }
 
   /** Up to the point where `work` would run; null for a record that stopped before. */
@@ -119,7 +137,7 @@ export class Recount {
     const { partition } = record
     this.records.set(partition, (this.records.get(partition) ?? 0) + 1)
     this.places.add(partition, record.offset)
-    const ruling = this.#rulings.get(partition)?.get(record.offset)
+    const ruling = this.#takeRuling(record)
     if (ruling && UNSEEN.has(ruling.reason)) {
       this.counts.rejected++
       return null
@@ -135,6 +153,14 @@ export class Recount {
     const newestBefore = this.#newest.get(partition) ?? -Infinity
     if (eventTime > newestBefore) this.#newest.set(partition, eventTime)
     return { record, ruling, eventTime, newestBefore, row }
+  }
+
+  /** It is needed once. */
+  #takeRuling({ partition, offset }: TopicRecord): Ruling | undefined {
+    const ofPartition = this.#rulings.get(partition)
+    const ruling = ofPartition?.get(offset)
+    if (ruling) ofPartition?.delete(offset)
+    return ruling
   }
 
   /** Its `work` is not run: what hung there may hang here. */
@@ -169,7 +195,7 @@ export class Recount {
       }
       return true
     }
-    if (eventTime <= this.#at + maxFutureSkewMs + CLOCK_TOLERANCE_MS) return false
+    if (eventTime <= this.at + maxFutureSkewMs + CLOCK_TOLERANCE_MS) return false
     this.#contradict(`${name(record)} of ${time(eventTime)} is ahead of the clock, yet was taken`)
     return true
   }
@@ -208,6 +234,7 @@ export class Recount {
       return
     }
     this.counts.counted++
+    this.#checkSettled(record, pane, ruling?.closedTo ?? -Infinity)
     if (ruling?.reason === 'partly') {
       this.counts.partly++
       this.#checkClosed(candidate, pane + this.#job.windowSlideMs)
@@ -226,6 +253,14 @@ export class Recount {
     } else if (end > newestBefore - this.#job.watermarkDelayMs) {
       this.lateWithinDelay++
     }
+  }
+
+  /** A record that counted when windows up to `closedTo` were closed: is it in all the others? */
+  #checkSettled(record: TopicRecord, pane: number, closedTo: number): void {
+    const { windowSizeMs, windowSlideMs } = this.#job
+    const first = Math.max(pane + windowSlideMs, closedTo + windowSlideMs)
+    if (first > Math.min(this.#settledTo, pane + windowSizeMs)) return
+    this.#contradict(`${name(record)} counted in a window that was closed: ${time(first)}`)
   }
 
   #reject(record: TopicRecord, ruling: Ruling | undefined, problem: string): null {

@@ -217,10 +217,12 @@ export async function isCompacted(kafka: Kafka, topic: string): Promise<boolean>
 /** One reading, and where each of its partitions stands. */
 class Run {
   readonly ended: Promise<void>
-  readonly reject: (error: unknown) => void
   readonly reading: Reading
+  /** Nobody waits for it any more: nothing may be handed on. */
+  over = false
   watchdog: Watchdog = { alive() {}, stop() {} }
   readonly #resolve: () => void
+  readonly #reject: (error: unknown) => void
   readonly #next = new Map<number, number>()
   readonly #empty = new Set<number>()
 
@@ -229,10 +231,15 @@ class Run {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.ended = promise
     this.#resolve = resolve
-    this.reject = reject
+    this.#reject = reject
     // It may be ended before anybody waits.
     promise.catch(() => {})
     for (const [partition, wanted] of reading.ranges) this.#next.set(partition, wanted[0]!.from)
+  }
+
+  reject(error: unknown): void {
+    this.over = true
+    this.#reject(error)
   }
 
   next(partition: number): number {
@@ -253,7 +260,7 @@ class Run {
   /** Everything of a partition below `offset` was read; the last of it are these records. */
   async reach(partition: number, offset: number, records: TopicRecord[] = []): Promise<void> {
     const from = this.next(partition)
-    if (offset <= from) return
+    if (offset <= from || this.over) return
     // Moved first: what fails half-way must not be counted again.
     this.#next.set(partition, offset)
     this.#empty.delete(partition)
@@ -294,7 +301,7 @@ async function handOn(payload: EachBatchPayload, run: Run): Promise<boolean> {
     records = []
     run.watchdog.alive()
     await payload.heartbeat()
-    if (!payload.isRunning() || payload.isStale()) return false
+    if (run.over || !payload.isRunning() || payload.isStale()) return false
   }
   const last = records.at(-1)
   if (last) await run.reach(partition, last.offset + 1, records)
@@ -302,9 +309,12 @@ async function handOn(payload: EachBatchPayload, run: Run): Promise<boolean> {
   return true
 }
 
+/** Kafka is away, or the topic does not hold what was asked for. */
+export class StalledError extends RefusalError {}
+
 function stalled(topic: string, run: Run, stallMs: number): RefusalError {
   const where = run.open.map(({ partition, next }) => `${topic}/${partition} from ${next} on`)
-  return new RefusalError(`no record came for ${stallMs / 1_000} s: ${where.join(', ')}`)
+  return new StalledError(`no record came for ${stallMs / 1_000} s: ${where.join(', ')}`)
 }
 
 interface Watchdog {

@@ -10,9 +10,11 @@ import { readConfig } from '../../actors/config.ts'
 import { keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
+import type { Round } from '../../verify/audit.ts'
 import type { Report } from '../../verify/verify.ts'
 import { watchForLeaks } from '../support/leaks.ts'
 import { uniqueName } from '../../faults/names.ts'
+import { until } from '../../faults/until.ts'
 import { testServices } from '../support/services.ts'
 
 const RECORDS = 20_000
@@ -94,6 +96,75 @@ test('the pipeline passes, and a spoiled pane does not', async () => {
     await Promise.all(actors.map(({ code }) => code))
   }
 })
+
+test('a live audit goes along with the pipeline, through the death of an executor', async () => {
+  const name = uniqueName('verify-live')
+  const file = jobFile(name)
+  await produce(name)
+  const flags = [file, '--live', '--interval', '0.1', '--json']
+  const audit = follow(flags)
+  const actors = [
+    start('actors/bridge/main.ts', [file, '--from', 'earliest']),
+    start('actors/executor/main.ts', [file]),
+  ]
+  try {
+    await until('records to be audited', () => audit.rounds().some(({ records }) => records > 0))
+    actors[1]!.child.kill('SIGKILL')
+    actors.push(start('actors/executor/main.ts', [file]))
+    await produce(name)
+    await until(
+      'all to be audited',
+      () => audit.rounds().at(-1)?.records === 2 * RECORDS && audit.rounds().at(-1)?.behind === 0,
+      { timeoutMs: 40_000 },
+    )
+    const late = follow([file, '--live', '--interval', '0.1', '--json', '--from-now'])
+    await until('a first round', () => late.rounds().length > 0)
+    await produce(name)
+    await until('the rest', () => late.rounds().at(-1)?.records === RECORDS, { timeoutMs: 40_000 })
+    expect(await late.end()).toEqual([0, ''])
+    await until('all again', () => audit.rounds().at(-1)?.records === 3 * RECORDS)
+    expect(await audit.end()).toEqual([0, ''])
+    for (const round of [...audit.rounds(), ...late.rounds()]) {
+      expect(round).toMatchObject({ lost: 0, duplicated: 0, wrong: 0, unaccounted: 0, named: [] })
+    }
+    expect(audit.last()).toMatchObject({ summary: { ok: true, records: 3 * RECORDS, outages: 0 } })
+  } finally {
+    await Promise.all([audit.end(), ...actors.map(({ child }) => child.kill('SIGTERM'))])
+    await Promise.all(actors.map(({ code }) => code))
+  }
+}, 120_000)
+
+/** A live audit whose lines are read as they come. */
+function follow(flags: string[]) {
+  const env = { ...process.env, ...environment, LOG_LEVEL: 'warn' }
+  const child = Bun.spawn(['bun', 'verify/main.ts', ...flags], {
+    env,
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const lines: string[] = []
+  const stderr = new Response(child.stderr).text()
+  const reading = (async () => {
+    let rest = ''
+    for await (const bytes of child.stdout) {
+      const parts = (rest + Buffer.from(bytes).toString()).split('\n')
+      rest = parts.pop() ?? ''
+      lines.push(...parts)
+    }
+  })()
+  return {
+    rounds: () =>
+      lines
+        .map((line) => JSON.parse(line) as Round | { summary: unknown })
+        .filter((line): line is Round => 'records' in line),
+    last: () => JSON.parse(lines.at(-1)!) as unknown,
+    async end(): Promise<[number, string]> {
+      child.kill('SIGINT')
+      await reading
+      return [await child.exited, await stderr]
+    },
+  }
+}
 
 test('what can not be verified is said in one line', async () => {
   const name = uniqueName('verify-nothing')

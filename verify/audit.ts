@@ -1,0 +1,264 @@
+/**
+ * An audit that goes on beside the pipeline. A round takes the state at one instant, reads the
+ * records that were committed since the round before, and compares counters and the windows that have
+ * closed since. What was compared is forgotten, so memory grows with what is open only. A round that
+ * an outage ends has lost nothing: what it read is known, and the next one goes on from there.
+ */
+import * as checks from './checks.ts'
+import { ClosedAudit } from './closed-audit.ts'
+import { compareCounts, Differences } from './compare.ts'
+import {
+  isTrimmed,
+  type PipelineState,
+  readRulings,
+  readState,
+  type Rulings,
+  type Totals,
+} from './pipeline.ts'
+import { include, type Ranges, subtract } from './ranges.ts'
+import { Recount } from './recount.ts'
+import { type PartitionOffsets, TopicReader, topicOffsets } from './topic.ts'
+import type { Verification } from './verify.ts'
+
+export interface Round {
+  /** Redis's clock, epoch ms. */
+  at: number
+  /** Records and closed windows compared, since the audit began. */
+  records: number
+  windows: number
+  lost: number
+  duplicated: number
+  wrong: number
+  unaccounted: number
+  /** Records that Kafka holds and the pipeline has not finished. */
+  behind: number
+  /** What differs now. */
+  named: string[]
+  notes: string[]
+}
+
+export interface AuditOptions {
+  /** Leaves out what was committed before the audit began. */
+  fromNow?: boolean
+  /** Without a record for this long a reading is given up. */
+  stallMs?: number
+}
+
+/** Records that are handed on together; that many `work` hooks run at once. */
+const TOGETHER = 256
+const STALL_MS = 20_000
+const CLOSE_MS = 5_000
+
+/** From where on the audit counts. */
+interface Baseline {
+  totals: Totals
+  /** Panes that held records by then. */
+  panes: ReadonlySet<number>
+  closedTo: number
+}
+
+export class Audit {
+  readonly #verification: Verification
+  readonly #options: AuditOptions
+  #reader: TopicReader | null = null
+  /** The records that are being counted. */
+  #taking: Promise<unknown> = Promise.resolve()
+  #began = false
+  #baseline: Baseline | null = null
+  #audited: Ranges = new Map()
+  #rulings: Rulings = new Map()
+  #rulingsTo: string | undefined
+  #recount: Recount
+  #closed: ClosedAudit
+  #last: PipelineState | null = null
+  #contradictions = 0
+  /** What was found once and stays: in windows, and what went back. */
+  #kept = new Differences()
+
+  constructor(verification: Verification, options: AuditOptions = {}) {
+    this.#verification = verification
+    this.#options = options
+    this.#recount = new Recount(verification.job, this.#rulings, 0)
+    this.#closed = new ClosedAudit(verification)
+  }
+
+  /** Rejects where Redis or Kafka is away, or the topic lacks records. */
+  async round(): Promise<Round> {
+    const { store, keys, kafka, job } = this.#verification
+    await this.#taking
+    const state = await readState(store, keys)
+    const notes: string[] = []
+    if (!this.#began) await this.#begin(state)
+    if (this.#wentBack(state)) {
+      notes.push('Redis was taken back to an earlier state: the audit begins again')
+      await this.#begin(state)
+    }
+    await this.#read(state)
+    this.#kept.add(checks.monotone(this.#last && progress(this.#last), progress(state)))
+    this.#kept.add(await this.#closed.compare(state, this.#recount.expected))
+    this.#kept.add(this.#newContradictions())
+    this.#settle(state)
+    this.#last = state
+    if (isTrimmed(state.verdicts) && this.#rulingsTo === undefined) notes.push(VERDICTS_GONE)
+    return this.#roundOf(state, await topicOffsets(kafka, job.topic), notes)
+  }
+
+  async close(): Promise<void> {
+    const reader = this.#reader
+    this.#reader = null
+    if (!reader) return
+    // Kafka may be away, and then it is not told.
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, CLOSE_MS)
+    await Promise.race([reader.close().catch(() => {}), promise])
+    clearTimeout(timer)
+  }
+
+  async #begin(state: PipelineState): Promise<void> {
+    const { store, keys, job } = this.#verification
+    const late = this.#options.fromNow === true || this.#baseline !== null
+    const panes = late ? await store.redis.hkeys(keys.panes) : []
+    this.#baseline = late
+      ? {
+          totals: state.totals,
+          panes: new Set(panes.map(Number)),
+          closedTo: state.closedTo ?? -Infinity,
+        }
+      : null
+    this.#audited = late ? new Map(state.applied) : new Map()
+    this.#rulings = new Map()
+    this.#rulingsTo = late ? state.verdicts.last : undefined
+    this.#recount = new Recount(job, this.#rulings, state.at)
+    this.#contradictions = 0
+    this.#closed = new ClosedAudit({
+      ...this.#verification,
+      ...(late ? { skips: (start) => this.#skips(start), after: state.closed.last } : {}),
+    })
+    this.#last = null
+    this.#began = true
+  }
+
+  /** Whether records of the window were committed before the audit began. */
+  #skips(start: number): boolean {
+    const { windowSizeMs, windowSlideMs } = this.#verification.job
+    if (!this.#baseline) return false
+    if (start + windowSizeMs <= this.#baseline.closedTo) return true
+    for (let pane = start; pane < start + windowSizeMs; pane += windowSlideMs) {
+      if (this.#baseline.panes.has(pane)) return true
+    }
+    return false
+  }
+
+  #wentBack(state: PipelineState): boolean {
+    if (subtract(this.#audited, state.applied).size > 0) return true
+    if (idBefore(state.closed.last, this.#closed.newest)) return true
+    return this.#last !== null && state.totals.committed < this.#last.totals.committed
+  }
+
+  async #read(state: PipelineState): Promise<void> {
+    const { store, keys, kafka, job, onProgress } = this.#verification
+    const { last } = state.verdicts
+    const after = this.#rulingsTo
+    const rulings = this.#rulings
+    await readRulings(store, keys, state, after === undefined ? { rulings } : { rulings, after })
+    if (last !== '0-0') this.#rulingsTo = last
+    const recount = this.#recount
+    recount.at = state.at
+    const ranges = subtract(state.applied, this.#audited)
+    if (ranges.size === 0) return
+    const { stallMs = STALL_MS } = this.#options
+    try {
+      this.#reader ??= await TopicReader.open(kafka, job.topic, stallMs)
+      await this.#reader.read({
+        ranges,
+        together: TOGETHER,
+        take: (records, partition, through) => {
+          const taking = recount.take(records).then(() => {
+            for (const range of through) include(this.#audited, partition, range)
+            onProgress?.(recount.places.count)
+          })
+          this.#taking = taking.catch(() => {})
+          return taking
+        },
+      })
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  #newContradictions() {
+    const { contradictions, contradictionsTotal } = this.#recount
+    const more = contradictionsTotal - this.#contradictions
+    const named = contradictions.slice(this.#contradictions)
+    this.#contradictions = contradictionsTotal
+    return Array.from({ length: more }, (_, i) =>
+      checks.wrong('C1', named[i] ?? 'another contradiction'),
+    )
+  }
+
+  /** Whatever ends before the window that is being closed has been compared. */
+  #settle({ closedTo, closing }: PipelineState): void {
+    if (closedTo === null) return
+    const to = closing === null ? closedTo : closing - this.#verification.job.windowSlideMs
+    this.#recount.settle(to, this.#baseline?.panes)
+    this.#closed.settle(to)
+  }
+
+  #roundOf(state: PipelineState, ends: PartitionOffsets[], notes: string[]): Round {
+    const { counts, places } = this.#recount
+    const now = new Differences()
+    const totals = since(state.totals, this.#baseline?.totals)
+    now.add(compareCounts(counts, totals, state.totals))
+    if (totals.committed === places.count) {
+      now.add(checks.applied(places, { count: totals.committed, hash: totals.hash }))
+    }
+    const kept = this.#kept
+    return {
+      at: state.at,
+      records: places.count,
+      windows: this.#closed.compared,
+      lost: now.lost + kept.lost,
+      duplicated: now.duplicated + kept.duplicated,
+      wrong: now.wrong + kept.wrong,
+      unaccounted: checks.unaccountedOf(state.totals),
+      behind: behind(state, ends),
+      named: [...now.named, ...kept.named],
+      notes,
+    }
+  }
+}
+
+const VERDICTS_GONE =
+  'the oldest verdicts are not kept any more, so that records that they were about may differ: ' +
+  '--from-now leaves them out'
+
+const progress = ({ closedTo, totals, partitions }: PipelineState): checks.Progress => ({
+  watermark: null,
+  closedTo,
+  totals,
+  partitions,
+})
+
+/** The counters without what they held before; the hash is a sum modulo 2^48. */
+function since(totals: Totals, before: Totals | undefined): Totals {
+  if (!before) return totals
+  const names = Object.keys(totals) as (keyof Totals)[]
+  const rest = { ...totals }
+  for (const name of names) rest[name] = totals[name] - before[name]
+  rest.hash = (rest.hash + 2 ** 48) % 2 ** 48
+  return rest
+}
+
+function behind({ partitions }: PipelineState, ends: PartitionOffsets[]): number {
+  return ends.reduce((sum, { partition, low, high }) => {
+    const known = partitions.find((one) => one.partition === partition)
+    return sum + Math.max(0, high - (known?.frontier ?? low))
+  }, 0)
+}
+
+function idBefore(one: string, other: string): boolean {
+  const [ms = 0, sequence = 0] = one.split('-').map(Number)
+  const [otherMs = 0, otherSequence = 0] = other.split('-').map(Number)
+  return ms < otherMs || (ms === otherMs && sequence < otherSequence)
+}
