@@ -193,7 +193,8 @@ function judgeLedger(topic: TopicFacts, { job, ledger, acceptLoss, fresh }: JobF
   const what = 'ledger'
   if (!ledger) return [hint(what, 'not compared with Kafka, because Redis does not tell it')]
   if (ledger.topicId === null) {
-    const lost = lostLedger(job, topic.committed, ledger.left)
+    const ends = new Map(topic.partitions.map(({ partition, end }) => [partition, end]))
+    const lost = lostLedger(job, topic.committed, ends, ledger.left)
     if (lost === null) return [ok(what, 'none yet: a first start, from where --from says')]
     if (fresh) return [warning(what, lost, 'it begins anew, as --fresh says')]
     const [found, todo] = splitOnce(lost, '; ')

@@ -114,9 +114,9 @@ await runMain('supervisor', async () => {
     pulse,
     spawn: spawner({
       command: (kind, id) => {
-        // Said of the ledger that was lost before this start, not of one that is lost later.
-        const fresh = settings.fresh && !supervisor.ledgerKnown
-        return commandOf(kind, id, file, { ...settings, fresh })
+        // --fresh is said of a ledger that was lost before this start, not of one that is lost later.
+        const begun = supervisor.ledgerKnown
+        return commandOf(kind, id, file, { ...settings, fresh: settings.fresh && !begun, begun })
       },
       output: childOutput(process.stderr.isTTY, level),
       clock,
@@ -191,7 +191,12 @@ async function examineAll(config: Config, file: string, settings: Settings): Pro
 }
 
 /** How each kind of actor is started; what is secret is in the environment. */
-function commandOf(kind: Actor['kind'], id: string, file: string, settings: Settings): string[] {
+function commandOf(
+  kind: Actor['kind'],
+  id: string,
+  file: string,
+  settings: Settings & { begun: boolean },
+): string[] {
   const script = (path: string, args: string[]) =>
     bunCommand(join(root, path), [file, '--id', id, ...args])
   switch (kind) {
@@ -200,7 +205,9 @@ function commandOf(kind: Actor['kind'], id: string, file: string, settings: Sett
     case 'bridge': {
       const loss = settings.acceptLoss ? ['--accept-loss'] : []
       const fresh = settings.fresh ? ['--fresh'] : []
-      return script('actors/bridge/main.ts', ['--from', settings.from, ...loss, ...fresh])
+      const begun = settings.begun ? ['--begun'] : []
+      const flags = ['--from', settings.from, ...loss, ...fresh, ...begun]
+      return script('actors/bridge/main.ts', flags)
     }
     case 'web':
       return script('web/main.ts', ['--port', String(settings.port)])

@@ -41,6 +41,8 @@ export interface BridgeOptions {
   acceptLoss: boolean
   /** Begin anew where Redis has lost what the job had read, instead of stopping. */
   fresh: boolean
+  /** Who started us has seen the job's ledger, so that it must not be missing. */
+  begun?: boolean
   clock: Clock
   log: Log
   life: Lifecycle
@@ -75,12 +77,13 @@ export class Bridge {
   /** We waited for the topic to be made: whatever it holds came after our start. */
   #topicIsNew = false
   /** There was a ledger: from then on it must not be missing, whatever the operator allows. */
-  #begun = false
+  #begun: boolean
   /** Partitions that Kafka did not give out when it was asked last. */
   readonly #troubled = new Set<number>()
 
   constructor(options: BridgeOptions) {
     this.#options = options
+    this.#begun = options.begun ?? false
     this.#cost = new Cost(options.job.work !== null)
     this.#frontiers = new Frontiers(options)
   }
@@ -167,7 +170,7 @@ export class Bridge {
     // A partition that was added to a topic we read already is new from its beginning.
     const known = await store.redis.hexists(keys.ledger, 'topicId')
     if (!known && this.#begun) throw new RefusalError(ledgerGone(job))
-    if (!known) await beginOrRefuse(this.#options, kafka, topic.partitions)
+    if (!known) await beginOrRefuse(this.#options, kafka, latest)
     const start = known || this.#topicIsNew || from === 'earliest' ? earliest : latest
     const reply = (await store.call('open', keys.base, [
       topic.id,

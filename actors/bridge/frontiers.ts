@@ -81,7 +81,7 @@ function isAnswer(error: unknown): boolean {
 }
 
 export const ledgerGone = (job: Pick<Job, 'name'>): string =>
-  `the ledger of job ${job.name} is gone: Redis was emptied while the job ran`
+  `the ledger of job ${job.name} is gone: Redis was emptied while the job ran, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew`
 
 /** The consumer group under which Kafka's tools see a job. */
 export const groupIdOf = (job: Job): string => `millrace-${job.name}`

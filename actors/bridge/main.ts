@@ -15,7 +15,7 @@ import { runBridge } from './run.ts'
 const command = {
   help: `
 Usage: bun run bridge [jobs/file.ts] [--from earliest|latest] [--accept-loss] [--fresh]
-                      [--id NAME]
+                      [--begun] [--id NAME]
 
 Moves the job's topic from Kafka into its Redis Stream until it is asked to end.
 
@@ -23,6 +23,7 @@ Moves the job's topic from Kafka into its Redis Stream until it is asked to end.
                            (START_FROM, by default latest)
   --accept-loss            go on past records that Kafka deleted before they were read
   --fresh                  begin anew where Redis has lost what the job had read
+  --begun                  the job has a ledger: do not begin where it is missing
   --id NAME                the bridge's name, unique to this start (made up by default)
   --help                   this text
 
@@ -31,6 +32,7 @@ Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_
     from: { type: 'string' },
     'accept-loss': { type: 'boolean' },
     fresh: { type: 'boolean' },
+    begun: { type: 'boolean' },
     id: { type: 'string' },
   },
 } as const
@@ -52,6 +54,7 @@ await runMain('bridge', async () => {
     address: kafkaAddress(config),
     acceptLoss: values['accept-loss'] ?? false,
     fresh: values.fresh ?? false,
+    begun: values.begun ?? false,
     clock: systemClock,
     host: systemHost,
     log,

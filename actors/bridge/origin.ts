@@ -25,18 +25,19 @@ export interface OriginOptions {
 }
 
 /**
- * Lets a job without a ledger begin; rejects while either server is away.
+ * Lets a job without a ledger begin; rejects while either server is away. `ends`: the partitions of
+ * its topic, and where they end.
  * @throws RefusalError where the job has been at work before, unless it is to begin anew
  */
 export async function beginOrRefuse(
   options: OriginOptions,
   kafka: TopicReader,
-  partitions: number[],
+  ends: Map<number, number>,
 ): Promise<void> {
   const { store, keys, job, fresh, log } = options
   const left = await store.redis.exists(keys.totals, keys.panes, keys.closed)
-  const committed = await committedOf(kafka, job, partitions, log)
-  const lost = lostLedger(job, committed, left > 0)
+  const committed = await committedOf(kafka, job, [...ends.keys()], log)
+  const lost = lostLedger(job, committed, ends, left > 0)
   if (!lost) return
   if (!fresh) throw new RefusalError(lost)
   const readUpTo = committed.size > 0 ? placesOf(committed) : null
@@ -48,13 +49,15 @@ export async function beginOrRefuse(
 export function lostLedger(
   job: Pick<Job, 'name' | 'topic'>,
   committed: Map<number, number>,
+  ends: Map<number, number>,
   left: boolean,
 ): string | null {
-  const read = new Map([...committed].filter(([, offset]) => offset > 0))
+  // Told at its very start, 0 says nothing of how far it came, unless there was nothing to read.
+  const read = new Map([...committed].filter(([p, offset]) => offset > 0 || ends.get(p)! > 0))
   if (read.size === 0 && !left) return null
   const witness =
     read.size > 0
-      ? `Kafka says that it has read topic ${job.topic} (up to ${placesOf(read)})`
+      ? `Kafka says that it has been at work on topic ${job.topic} (up to ${placesOf(read)} or more)`
       : 'parts of its windows are still there'
   return `Redis has lost the ledger of job ${job.name}, while ${witness}: it was emptied or replaced, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew (--from earliest reads again what Kafka still has)`
 }

@@ -163,8 +163,10 @@ describe('ledger', () => {
 
   test('a first start', () => {
     expect(wrong({}, { ...of, ledger: none })).toEqual([])
+    // It was begun before, but there is nothing that it could have read.
     const committed = new Map([[0, 0]])
-    expect(wrong({ topic: { ...topic, committed } }, { ...of, ledger: none })).toEqual([])
+    const empty = { ...topic, committed, partitions: [{ ...partition, end: 0 }] }
+    expect(wrong({ topic: empty }, { ...of, ledger: none })).toEqual([])
   })
 
   test('a ledger that Redis has lost', () => {
@@ -173,6 +175,8 @@ describe('ledger', () => {
     expect(wrong(lost, { ...of, ledger: none })).toEqual(['fatal ledger'])
     expect(wrong(lost, { ...of, ledger: none, fresh: true })).toEqual(['warning ledger'])
     expect(wrong({}, { ...of, ledger: { ...none, left: true } })).toEqual(['fatal ledger'])
+    const begun = { ...topic, committed: new Map([[0, 0]]) }
+    expect(wrong({ topic: begun }, { ...of, ledger: none })).toEqual(['fatal ledger'])
     const finding = judgeKafka({ ...kafka, ...lost }, { ...of, ledger: none }).at(-1)
     expect(finding?.found).toMatch(/lost the ledger of job rooms.*up to 0:900/)
     expect(finding?.todo).toMatch(/--fresh.*--from earliest/)

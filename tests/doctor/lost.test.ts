@@ -46,7 +46,7 @@ test('Redis is emptied: no silent new start, but a fresh one on request, and onl
     // While it runs: the bridge that has nothing to append notices as well.
     await pipeline.store.redis.flushall()
     await untilLogged(pipeline, /the ledger of job \S+ is gone/)
-    await untilLogged(pipeline, /bridge failed: Redis has lost the ledger.*up to 0:200.*--fresh/)
+    await untilLogged(pipeline, /bridge failed: the ledger of job.*--fresh/)
     await pipeline.stop()
 
     // A restart does not forget it.
@@ -54,6 +54,7 @@ test('Redis is emptied: no silent new start, but a fresh one on request, and onl
     const before = pipeline.logLines(/bridge failed/).length
     await pipeline.start()
     await until('the refusal', () => pipeline.logLines(/bridge failed/).length > before)
+    await untilLogged(pipeline, /bridge failed: Redis has lost the ledger.*up to 0:200.*--fresh/)
     await pipeline.stop()
 
     await pipeline.start([...fromStart, '--fresh'])
