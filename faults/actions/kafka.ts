@@ -5,7 +5,7 @@
  */
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Admin, Consumer } from 'kafkajs'
+import { type Admin, ConfigResourceTypes, type Consumer } from 'kafkajs'
 import { systemClock } from '../../actors/clock.ts'
 import { killQuietly, type Pipeline } from '../pipeline.ts'
 import type { World } from '../world.ts'
@@ -185,4 +185,46 @@ export const kafkaRolledBack: Action = {
     cpSync(copyOf(services.dir), dataOf(services.dir), { recursive: true })
   },
   heal: ({ services }) => services.kafka.start(),
+}
+
+/** Of a topic that Kafka compacts as soon as it can; its records need keys. */
+export const COMPACTED = {
+  'cleanup.policy': 'compact',
+  'min.cleanable.dirty.ratio': '0.01',
+  'segment.ms': '100',
+  'max.compaction.lag.ms': '200',
+  'delete.retention.ms': '0',
+}
+
+/** A compacted topic stays as it is from now on. */
+export const compactionEnded: Action = {
+  name: 'Kafka: no more compaction',
+  inject: ({ pipeline }) =>
+    asAdmin(pipeline, async (admin) => {
+      const configEntries = [{ name: 'cleanup.policy', value: 'delete' }]
+      const resource = { type: ConfigResourceTypes.TOPIC, name: pipeline.topic.name, configEntries }
+      await admin.alterConfigs({ validateOnly: false, resources: [resource] })
+    }),
+  heal: nothing,
+}
+
+/** How many records a consumer finds in partition 0. */
+export async function recordsLeft({ topic }: Pipeline): Promise<number> {
+  const [end] = await topic.ends()
+  const consumer = topic.kafka.consumer({ groupId: `${topic.name}-${crypto.randomUUID()}` })
+  await consumer.connect()
+  try {
+    await consumer.subscribe({ topic: topic.name, fromBeginning: true })
+    return await new Promise<number>((resolve, reject) => {
+      let count = 0
+      const eachMessage = ({ message }: { message: { offset: string } }) => {
+        count++
+        if (BigInt(message.offset) === end! - 1n) resolve(count)
+        return Promise.resolve()
+      }
+      consumer.run({ autoCommit: false, eachMessage }).catch(reject)
+    })
+  } finally {
+    await consumer.disconnect()
+  }
 }
