@@ -5,12 +5,14 @@
  * finished, and shuts them out: afterwards the evidence says for certain what has happened.
  */
 import { CompressionTypes, type Kafka, type Message, Partitioners, type Producer } from 'kafkajs'
-import { kafkaMessage } from '../actors/kafka-client.ts'
+import type { Clock } from '../actors/clock.ts'
+import { isKafkaOutage, kafkaMessage } from '../actors/kafka-client.ts'
 import { bounds } from '../actors/config.ts'
 import { RefusalError } from '../actors/errors.ts'
 
 /** An unfinished transaction hides what lies behind it from the bridge for so long at the most. */
 const TRANSACTION_TIMEOUT_MS = 10_000
+const PATIENCE_MS = 15_000
 /** Records that hardly fit into a request go compressed, as they mostly came. */
 const COMPRESSED_FROM_BYTES = 256 * 1024
 
@@ -33,12 +35,20 @@ export type Sent = { kind: 'sent'; offset: number } | { kind: 'refused'; why: st
 /** What a replay asks of Kafka besides the original records. */
 export interface Fenced {
   evidence(): Promise<Map<number, Evidence>>
+  /** Resolves where nobody has begun after us until now. @throws RefusalError where somebody has */
+  prove(): Promise<void>
   /** Rejects where the outcome is unknown, or somebody else has begun. */
   send(sending: Sending): Promise<Sent>
   close(): Promise<void>
 }
 
-export async function openFence(kafka: Kafka, job: string, topic: string): Promise<Fenced> {
+/** @throws kafkajs's errors, also where Kafka is away for longer than a start takes */
+export async function openFence(
+  kafka: Kafka,
+  job: string,
+  topic: string,
+  clock: Clock,
+): Promise<Fenced> {
   const name = `millrace-${job}-replay`
   const producer = kafka.producer({
     transactionalId: name,
@@ -50,9 +60,22 @@ export async function openFence(kafka: Kafka, job: string, topic: string): Promi
     // Another one's transaction takes a moment to be ended.
     retry: { retries: 12, initialRetryTime: 50, maxRetryTime: bounds.kafkaRetryCapMs },
   })
-  await producer.connect()
+  try {
+    await patiently(clock, async () => {
+      await producer.connect()
+      // kafkajs asks for its epoch with the first transaction only, and keeps it; an empty one costs
+      // nothing more. From here on whoever began before us can't commit.
+      await (await producer.transaction()).abort()
+    })
+    // Where it has never been asked for, Kafka makes its place first.
+    await patiently(clock, () => evidenceOf(kafka, name, topic))
+  } catch (error) {
+    await producer.disconnect()
+    throw error
+  }
   return {
-    evidence: () => evidenceOf(kafka, name, topic),
+    evidence: () => patiently(clock, () => evidenceOf(kafka, name, topic)),
+    prove: () => prove(producer, `${name}-owner`, topic),
     send: (sending) => send(producer, name, topic, sending),
     close: () => producer.disconnect(),
   }
@@ -91,6 +114,18 @@ async function send(
   return { kind: 'sent', offset: Number(offset) }
 }
 
+/** A transaction that changes nothing: only who is not shut out can commit it. */
+async function prove(producer: Producer, groupId: string, topic: string): Promise<void> {
+  try {
+    const transaction = await producer.transaction()
+    const topics = [{ topic, partitions: [{ partition: 0, offset: '0' }] }]
+    await transaction.sendOffsets({ consumerGroupId: groupId, topics })
+    await transaction.commit()
+  } catch (error) {
+    throw isShutOut(error) ? shutOut(error) : error
+  }
+}
+
 async function evidenceOf(
   kafka: Kafka,
   groupId: string,
@@ -109,6 +144,20 @@ async function evidenceOf(
     )
   } finally {
     await admin.disconnect()
+  }
+}
+
+/** A Kafka that has just started says "later" for some seconds. The action must be safe to repeat. */
+async function patiently<T>(clock: Clock, action: () => Promise<T>): Promise<T> {
+  const startedAt = clock.elapsed()
+  for (;;) {
+    try {
+      return await action()
+    } catch (error) {
+      const isLater = isKafkaOutage(error) && clock.elapsed() - startedAt < PATIENCE_MS
+      if (!isLater) throw error
+      await clock.sleep(200)
+    }
   }
 }
 

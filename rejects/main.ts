@@ -172,7 +172,7 @@ async function replayChosen(asked: Asked, place: Place): Promise<number> {
   try {
     const { id } = await raw.connect()
     await refuseOtherTopic(place, id)
-    fenced = await openFence(kafka, job.name, job.topic)
+    fenced = await openFence(kafka, job.name, job.topic, systemClock)
     // Only now: what others had begun is settled by whoever shuts them out.
     const rejects = await readRejects(store, keys, asked.choice)
     const originals = new Originals(raw)

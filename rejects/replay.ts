@@ -127,7 +127,10 @@ async function release({ store, keys }: ReplayOptions, marks: readonly Change[])
   await change(store, keys, released)
 }
 
-/** Decides about every replay that was begun and not seen through; nobody else is at one now. */
+/**
+ * Decides about every replay that was begun and not seen through. Who was shut out since these marks
+ * and the evidence were read must not: they may be those of a replay that goes on.
+ */
 export async function settle(
   options: Pick<ReplayOptions, 'store' | 'keys' | 'clock' | 'fenced' | 'force'>,
 ): Promise<{ unknown: ReadonlySet<string>; replayed: ReadonlySet<string> }> {
@@ -150,6 +153,7 @@ export async function settle(
       changes.push({ place, from: mark, to: null })
     }
   }
+  await fenced.prove()
   await change(store, keys, changes)
   return { unknown, replayed }
 }
