@@ -10,10 +10,11 @@ import decodeBatch from 'kafkajs/src/protocol/recordBatch/v0/decoder'
 /** Where a batch's fields stand; the checksum is over all that follows it. */
 const LENGTH_AT = 8
 const EPOCH_AT = 12
+const MAGIC_AT = 16
 const CRC_AT = 17
 const ATTRIBUTES_AT = 21
 const LAST_OFFSET_DELTA_AT = 23
-const ATTRIBUTES = { transactional: 0x10, control: 0x20 }
+const COUNT_AT = 57
 
 interface Decoder {
   buffer: Buffer
@@ -47,12 +48,16 @@ export function checkBatches(): void {
 export function checked(decode: Decode): Decode {
   return async (decoder) => {
     const at = decoder.offset
-    const batch = decoder.buffer.subarray(at)
-    const size = EPOCH_AT + batch.readInt32BE(LENGTH_AT)
+    const rest = decoder.buffer.subarray(at)
+    const size = EPOCH_AT + rest.readInt32BE(LENGTH_AT)
     // The end of a fetch may cut a batch off: it comes whole with the next.
-    if (batch.length < size) return decode(decoder)
-    const whole = batch.subarray(0, size)
-    if (crc32c(whole.subarray(ATTRIBUTES_AT)) === whole.readUInt32BE(CRC_AT)) {
+    if (rest.length < size) return decode(decoder)
+    const batch = rest.subarray(0, size)
+    const whole = isWhole(batch)
+    const to = whole ? headerEnd(batch) : damagedEnd(batch, rest.subarray(size))
+    // In place, so that kafkajs decodes a batch in which nothing else was damaged.
+    if (!whole) batch.writeInt32BE(to - first(batch) - 1, LAST_OFFSET_DELTA_AT)
+    if (whole || isWhole(batch)) {
       try {
         return await decode(decoder)
       } catch (error) {
@@ -60,36 +65,47 @@ export function checked(decode: Decode): Decode {
       }
     }
     decoder.offset = at + size
-    return corruptBatch(whole)
+    return corruptBatch(first(batch), to)
   }
 }
 
-function corruptBatch(batch: Buffer): DecodedBatch {
-  const first = batch.readBigInt64BE(0)
-  const attributes = batch.readInt16BE(ATTRIBUTES_AT)
-  const isControlRecord = (attributes & ATTRIBUTES.control) > 0
-  const batchContext = {
-    firstOffset: String(first),
-    firstTimestamp: String(batch.readBigInt64BE(27)),
-    maxTimestamp: String(batch.readBigInt64BE(35)),
-    producerId: String(batch.readBigInt64BE(43)),
-    producerEpoch: batch.readInt16BE(51),
-    firstSequence: batch.readInt32BE(53),
-    lastOffsetDelta: batch.readInt32BE(LAST_OFFSET_DELTA_AT),
-    inTransaction: (attributes & ATTRIBUTES.transactional) > 0,
-    isControlBatch: isControlRecord,
+const isWhole = (batch: Buffer): boolean =>
+  crc32c(batch.subarray(ATTRIBUTES_AT)) === batch.readUInt32BE(CRC_AT)
+
+const first = (batch: Buffer): number => Number(batch.readBigInt64BE(0))
+
+const headerEnd = (batch: Buffer): number =>
+  first(batch) + batch.readInt32BE(LAST_OFFSET_DELTA_AT) + 1
+
+/**
+ * Where a damaged batch ends: where the next one begins, or where two of its own fields say so. Where
+ * neither does, it is left for a fetch that brings the next one.
+ */
+function damagedEnd(batch: Buffer, behind: Buffer): number {
+  if (behind.length > MAGIC_AT && behind[MAGIC_AT] === 2) {
+    const next = first(behind)
+    if (next > first(batch)) return next
   }
-  const length = Math.max(0, batchContext.lastOffsetDelta + 1)
-  const records = Array.from({ length }, (_, i) => ({
+  const count = batch.readInt32BE(COUNT_AT)
+  if (count > 0 && headerEnd(batch) === first(batch) + count) return headerEnd(batch)
+  const error = new Error('a damaged batch does not say where it ends')
+  error.name = PARTIAL
+  throw error
+}
+
+/** A record for each offset; nothing else of the batch can be believed. */
+function corruptBatch(from: number, to: number): DecodedBatch {
+  const batchContext = { producerId: '-1', inTransaction: false, isControlBatch: false }
+  const records = Array.from({ length: to - from }, (_, i) => ({
     magicByte: 2,
     attributes: 0,
-    timestamp: batchContext.firstTimestamp,
-    offset: String(first + BigInt(i)),
+    timestamp: '0',
+    offset: String(from + i),
     key: null,
     value: CORRUPT,
     headers: {},
-    isControlRecord,
+    isControlRecord: false,
     batchContext,
   }))
-  return { ...batchContext, records }
+  return { records }
 }
