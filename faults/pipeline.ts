@@ -84,6 +84,9 @@ export async function withPipeline(
     const words = await pipeline.lastWords()
     if (options.onFailure) options.onFailure(pipeline, words)
     else process.stderr.write(`${words}\n`)
+    await pipeline.kill()
+    // The next pipeline of this job has the same names, and must find nothing.
+    if (options.names) await pipeline.forget().catch(() => undefined)
     throw error
   } finally {
     await pipeline.kill()
@@ -358,14 +361,19 @@ export class Pipeline {
       .filter(({ command }) => command !== '')
   }
 
-  /** Forgets the job and its topic. */
+  /** Forgets the job, its topic and its log. */
   async clear(): Promise<void> {
+    await this.forget()
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  /** Forgets the job and its topic. */
+  async forget(): Promise<void> {
     await this.topic.delete().catch(() => undefined)
     const { redis } = this.store
     for await (const keys of redis.scanStream({ match: `${this.keys.base}:*`, count: 1_000 })) {
       if ((keys as string[]).length > 0) await redis.unlink(...(keys as string[]))
     }
-    rmSync(this.#dir, { recursive: true, force: true })
   }
 
   async lastWords(): Promise<string> {

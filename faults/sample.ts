@@ -153,9 +153,17 @@ async function forget(kafka: Kafka, groupId: string): Promise<void> {
 export class Feed {
   readonly sample: Sample
   #next = 0
+  #turn: Promise<void> = Promise.resolve()
 
   constructor(sample: Sample) {
     this.sample = sample
+  }
+
+  /** Sends the next records. One caller at a time, so that they come in their order. */
+  next(count: number, send: (records: TestRecord[]) => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(() => send(this.take(count)))
+    this.#turn = turn.catch(() => {})
+    return turn
   }
 
   take(count: number): TestRecord[] {

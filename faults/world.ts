@@ -108,11 +108,15 @@ export class World {
   }
 
   /**
-   * Times how long `condition` takes from now on. Longer than `withinMs` is told with the outcome; it
+   * Times how long `condition` takes, from now on or since `startedAt`. Longer than `withinMs` is told with the outcome; it
    * fails a run only where that is asked for, since others may use the machine at the same time.
    */
-  async recovers<T>(what: string, withinMs: number, condition: () => T | Promise<T>): Promise<T> {
-    const startedAt = systemClock.elapsed()
+  async recovers<T>(
+    what: string,
+    withinMs: number,
+    condition: () => T | Promise<T>,
+    startedAt = systemClock.elapsed(),
+  ): Promise<T> {
     const timeoutMs = Math.max(RECOVERY_TIMEOUT_MS, 2 * withinMs)
     const value = await until(what, condition, { timeoutMs, everyMs: 10 })
     this.#told.recoveries.push({
@@ -121,6 +125,11 @@ export class World {
       withinMs,
     })
     return value
+  }
+
+  /** A recovery that was timed elsewhere. */
+  recovered(recovery: Recovery): void {
+    this.#told.recoveries.push(recovery)
   }
 
   note(text: string): void {

@@ -172,7 +172,6 @@ export function connectionsOf(pid: number): Connection[] {
       }
     }),
   )
-  const hex = (text: string | undefined) => Number.parseInt(text?.split(':')[1] ?? '', 16)
   return readFileSync(`/proc/${pid}/net/tcp`, 'latin1')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
@@ -183,6 +182,9 @@ export function connectionsOf(pid: number): Connection[] {
       unread: hex(queues),
     }))
 }
+
+/** The part behind the colon of `0100007F:18EB`. */
+const hex = (text: string | undefined) => Number.parseInt(text?.split(':')[1] ?? '', 16)
 
 /** Takes `count` processor cores away until it is ended. */
 export function hogCores(count: number): { end(): Promise<void> } {

@@ -40,13 +40,8 @@ export const processFaults: Fault[] = [
         const filling = world.fill(20_000, round + 1)
         await systemClock.sleep(systemClock.random() * 200)
         killQuietly(bridge.pid, 'SIGKILL')
-        // What it had sent before is still taken.
-        await systemClock.sleep(20)
-        const before = await appendedTo(pipeline)
+        await appendsAgain(world, filling)
         if (await leftWithoutEntry(pipeline)) cuts++
-        await filling
-        const moved = async () => (await appendedTo(pipeline)) > before
-        await world.recovers('appending again', 2_000, moved)
       }
       world.note(`${cuts} of 10 kills fell between a payload and its entry`)
     },
@@ -67,10 +62,7 @@ export const processFaults: Fault[] = [
         await until('payloads without their entries', () => leftWithoutEntry(pipeline))
         killQuietly(bridge.pid, 'SIGKILL')
         proxies.redis.heal()
-        await systemClock.sleep(20)
-        const before = await appendedTo(pipeline)
-        const moved = async () => (await appendedTo(pipeline)) > before
-        await world.recovers('appending again', 2_000, moved)
+        await appendsAgain(world)
       }
     },
   },
@@ -187,6 +179,18 @@ export const processFaults: Fault[] = [
     },
   },
 ]
+
+/** Times how long it takes from a bridge's death until another one has appended something. */
+async function appendsAgain(world: World, filling?: Promise<void>): Promise<void> {
+  const { pipeline } = world
+  const diedAt = systemClock.elapsed()
+  // What it had sent before is still taken.
+  await systemClock.sleep(200)
+  const before = await appendedTo(pipeline)
+  await filling
+  const moved = async () => (await appendedTo(pipeline)) > before
+  await world.recovers('appending again', 2_000, moved, diedAt)
+}
 
 /** Times how long others need to finish what a dead one had in hand. */
 export async function othersCommit(world: World, victim: Actor): Promise<void> {
