@@ -9,7 +9,7 @@ import { type Host, systemHost } from './host.ts'
 import type { Keys } from './keys.ts'
 import type { Log } from './log.ts'
 import { type Actor, type ActorState, noWork } from './messages.ts'
-import { isOutage, type Store } from './redis.ts'
+import { isOutage, type Store, untilReady } from './redis.ts'
 
 const transitions: Record<ActorState, readonly ActorState[]> = {
   starting: ['running', 'draining', 'stopped', 'failed'],
@@ -138,6 +138,22 @@ export class Lifecycle {
     } catch (error) {
       // While Redis is away nobody reads leases either; the connection says the outage itself.
       if (!isOutage(error)) this.#options.log.error('heartbeat', { error: messageOf(error) })
+    }
+  }
+}
+
+/** Starts an actor once Redis answers on all of its connections; it may go away again in between. */
+export async function startWhenReady(
+  life: Lifecycle,
+  stores: Store[],
+  clock: Clock,
+): Promise<void> {
+  for (;;) {
+    for (const store of stores) await untilReady(store, undefined, clock)
+    try {
+      return await life.start()
+    } catch (error) {
+      if (!isOutage(error)) throw error
     }
   }
 }

@@ -108,7 +108,7 @@ register('lose', function(keys, args)
 end, { 'allow-oom' })
 
 -- seen: Kafka's high watermarks, when nothing was there to append.
--- args: partition, high watermark, …   reply: partition, finished frontier, …
+-- args: partition, high watermark, …   reply: partition, finished frontier, the bridge's next offset, …
 register('seen', function(keys, args)
   local ledger = key(keys[1], 'ledger')
   local time = int(now())
@@ -123,6 +123,7 @@ register('seen', function(keys, args)
   for i = 1, #args, 2 do
     reply[#reply + 1] = args[i]
     reply[#reply + 1] = redis.call('HGET', ledger, args[i] .. ':frontier')
+    reply[#reply + 1] = redis.call('HGET', ledger, args[i] .. ':next')
   end
   return reply
 end, { 'allow-oom' })

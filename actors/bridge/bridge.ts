@@ -54,6 +54,8 @@ export interface BridgeOptions {
 interface Positions {
   next: Map<number, number>
   high: Map<number, number>
+  /** Up to where appends are known to have happened. */
+  appended: Map<number, number>
 }
 
 /** What one fetched partition adds: entries over [from, next). */
@@ -185,7 +187,7 @@ export class Bridge {
     for (const partition of topic.partitions) {
       await this.#checkPosition(partition, next, earliest, latest)
     }
-    return { next, high: latest }
+    return { next, high: latest, appended: new Map(next) }
   }
 
   async #checkPosition(
@@ -240,7 +242,7 @@ export class Bridge {
       const overlap = this.#hasRoom()
       if (overlap && !signal.aborted) fetching = fetch()
       try {
-        await Promise.all(work.map((one) => this.#appendAll(one)))
+        await Promise.all(work.map((one) => this.#appendAll(one, positions)))
       } catch (error) {
         fetching.catch(() => {})
         throw error
@@ -274,7 +276,7 @@ export class Bridge {
     return new Stale(message)
   }
 
-  async #appendAll(plan: Plan): Promise<void> {
+  async #appendAll(plan: Plan, { appended }: Positions): Promise<void> {
     const { partition, entries, high } = plan
     let from = plan.from
     for (let first = 0; first < entries.length; ) {
@@ -286,10 +288,12 @@ export class Bridge {
       const last = part.at(-1)!
       part[part.length - 1] = { ...last, to }
       await this.#append(partition, from, to, high, part)
+      appended.set(partition, to)
       from = to
     }
     if (entries.length === 0 && plan.next > from) {
       await this.#append(partition, from, plan.next, high, [])
+      appended.set(partition, plan.next)
     }
   }
 
@@ -359,6 +363,19 @@ export class Bridge {
     }
   }
 
+  /**
+   * While nothing comes there is nothing to append, and nothing else would tell that Redis came back
+   * older: what it lost has to be read again now, not with the partition's next record.
+   */
+  async #exchange(kafka: TopicReader, positions: Positions): Promise<void> {
+    const appended = [...positions.appended]
+    const held = await this.#frontiers.exchange(kafka, positions.high)
+    for (const [partition, next] of appended) {
+      const now = held.get(partition)!
+      if (now < next) throw this.#overtaken(partition, next, String(now))
+    }
+  }
+
   /** Beside the pumps: exchanges ends, and looks whether this is still the topic we began with. */
   async #watch(
     kafka: TopicReader,
@@ -369,7 +386,7 @@ export class Bridge {
     const { clock, job } = this.#options
     let checkedAt = clock.elapsed()
     while (!signal.aborted) {
-      await this.#frontiers.exchange(kafka, positions.high)
+      await this.#exchange(kafka, positions)
       if (clock.elapsed() - checkedAt > topicCheckMs) {
         checkedAt = clock.elapsed()
         const now = await kafka.topic()
@@ -381,7 +398,7 @@ export class Bridge {
       await clock.sleep(bounds.heartbeatMs, signal)
     }
     // What was finished since, for who looks with Kafka's tools after we are gone.
-    await this.#frontiers.exchange(kafka, positions.high)
+    await this.#exchange(kafka, positions)
   }
 }
 

@@ -29,18 +29,24 @@ export class Frontiers {
     this.#options = options
   }
 
-  /** `high`: partition → the end of what can be read. Rejects while either server is away. */
-  async exchange(kafka: TopicReader, high: Map<number, number>): Promise<void> {
+  /**
+   * `high`: partition → the end of what can be read. Answers with what the ledger says is next.
+   * Rejects while either server is away.
+   */
+  async exchange(kafka: TopicReader, high: Map<number, number>): Promise<Map<number, number>> {
     const { store, keys } = this.#options
     const reply = (await store.call('seen', keys.base, [...high].flat())) as (string | null)[]
     const frontiers = new Map<number, number>()
-    for (let i = 0; i < reply.length; i += 2) {
+    const next = new Map<number, number>()
+    for (let i = 0; i < reply.length; i += 3) {
       const frontier = reply[i + 1]
       // Kafka keeps what it was told last: the next bridge knows by it that the job was at work.
       if (frontier === null) throw new RefusalError(ledgerGone(this.#options.job))
       frontiers.set(Number(reply[i]), Number(frontier))
+      next.set(Number(reply[i]), Number(reply[i + 2]))
     }
     await this.#tellKafka(kafka, frontiers)
+    return next
   }
 
   async #tellKafka(kafka: TopicReader, frontiers: Map<number, number>): Promise<void> {

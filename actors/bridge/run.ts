@@ -4,8 +4,7 @@
  */
 import type { Host } from '../host.ts'
 import { Lease } from '../lease.ts'
-import { Lifecycle } from '../lifecycle.ts'
-import { untilReady } from '../redis.ts'
+import { Lifecycle, startWhenReady } from '../lifecycle.ts'
 import { Bridge, type BridgeOptions } from './bridge.ts'
 
 export interface BridgeParts extends Omit<BridgeOptions, 'life' | 'signal'> {
@@ -21,8 +20,7 @@ export async function runBridge(parts: BridgeParts): Promise<void> {
   const { id, host, ...options } = parts
   const { store, keys, clock, log } = options
   const life = new Lifecycle({ kind: 'bridge', id, store, keys, clock, host, log })
-  await untilReady(store, undefined, clock)
-  await life.start()
+  await startWhenReady(life, [store], clock)
   const lease = new Lease({
     store,
     base: keys.base,

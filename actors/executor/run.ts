@@ -6,9 +6,9 @@ import type { Clock } from '../clock.ts'
 import type { Host } from '../host.ts'
 import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
-import { Lifecycle } from '../lifecycle.ts'
+import { Lifecycle, startWhenReady } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
-import { type Store, untilReady } from '../redis.ts'
+import type { Store } from '../redis.ts'
 import { Executor } from './executor.ts'
 import type { Hand } from './hand.ts'
 import { Stats } from './stats.ts'
@@ -40,9 +40,7 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
     log,
     account: () => stats.account(clock.now()),
   })
-  await untilReady(writer, undefined, clock)
-  await untilReady(reader, undefined, clock)
-  await life.start()
+  await startWhenReady(life, [writer, reader], clock)
   await new Executor({ job, keys, reader, writer, clock, log, life, stats, hand }).run()
   await life.leave()
   log.debug('left', { records: stats.records })

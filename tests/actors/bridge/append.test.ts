@@ -187,7 +187,7 @@ describe('lose', () => {
 
 test('seen tells the high watermarks and learns the frontiers', async () => {
   await it.register(0, 50)
-  expect(await it.call('seen', 0, 40, 1, 90)).toEqual(['0', '0', '1', '50'])
+  expect(await it.call('seen', 0, 40, 1, 90)).toEqual(['0', '0', '0', '1', '50', '50'])
   expect(await fields('0:high', '1:high')).toEqual(['40', '90'])
 })
 

@@ -1,0 +1,190 @@
+/**
+ * What must hold in the end: nothing is left over, the counters add up, and each row of each window,
+ * closed or open, is what the records give by other arithmetic (whole numbers of any size).
+ */
+import type { SimRecord } from './records.ts'
+import type { World } from './world.ts'
+
+/** A group's numbers, by the records. */
+interface Row {
+  n: bigint
+  micros: bigint
+  least: bigint
+  greatest: bigint
+}
+
+export function finalFindings(world: World, closed: boolean): string[] {
+  return [...leftovers(world), ...counters(world), ...windows(world, closed)]
+}
+
+/** C4: drained to the last key. */
+function leftovers({ server, keys, topic }: World): string[] {
+  const { model } = server
+  const found: string[] = []
+  const lengths = [
+    ['XLEN', keys.entries],
+    ['HLEN', keys.finished],
+    ['HLEN', keys.progress],
+    ['HLEN', keys.crashes],
+    ['HLEN', keys.suspects],
+  ]
+  for (const [command, key] of lengths) {
+    const length = model.execute([command!, key!])
+    if (length !== 0) found.push(`${key} still has ${String(length)}`)
+  }
+  const pending = model.execute(['XPENDING', keys.entries, 'executors']) as [number]
+  if (pending[0] !== 0) found.push(`${pending[0]} entries are pending`)
+  const ledger = hash(model.execute(['HGETALL', keys.ledger]))
+  for (const { partition, batches } of topic.partitions) {
+    const end = String(batches.at(-1)?.to ?? 0)
+    for (const name of ['next', 'frontier']) {
+      const value = ledger.get(`${partition}:${name}`)
+      if (value !== end) found.push(`partition ${partition}: ${name} is ${value}, the end ${end}`)
+    }
+  }
+  return found
+}
+
+/** C1. */
+function counters({ server, keys, witness }: World): string[] {
+  const totals = hash(server.model.execute(['HGETALL', keys.totals]))
+  const of = (name: string) => Number(totals.get(name) ?? 0)
+  const { counted, filtered, late, rejected } = witness.state.totals
+  const all = counted + filtered + late + rejected
+  const expected = {
+    counted,
+    filtered,
+    late,
+    rejected,
+    committed: all,
+    appended: all,
+    waiting: 0,
+    waitingBytes: 0,
+    entriesCommitted: of('entriesAppended'),
+  }
+  return Object.entries(expected).flatMap(([name, value]) =>
+    of(name) === value ? [] : [`totals: ${name} is ${of(name)} and should be ${value}`],
+  )
+}
+
+/** C3 and C5. */
+function windows(world: World, closed: boolean): string[] {
+  const { server, keys, witness } = world
+  const { model } = server
+  const found: string[] = []
+  const closing = model.execute(['HGET', keys.clock, 'closing'])
+  const { windows: expected, panes } = expectedRows(world)
+  const seen = new Set<number>()
+  const rows = new Map<number, Map<string, Buffer>>()
+  for (const [, fields] of model.executeBuffer(['XRANGE', keys.closed, '-', '+']) as [
+    Buffer,
+    Buffer[],
+  ][]) {
+    const entry = new Map<string, Buffer>()
+    for (let i = 0; i < fields.length; i += 2) entry.set(fields[i]!.toString(), fields[i + 1]!)
+    const end = Number(entry.get('end'))
+    if (seen.has(end)) found.push(`window to ${end} was written again after it was closed`)
+    const into = rows.get(end) ?? new Map<string, Buffer>()
+    rows.set(end, into)
+    readRows(entry.get('rows')!, into, (group) => {
+      found.push(`window to ${end} has group ${group} twice`)
+    })
+    if (entry.get('last')?.toString() === '1') seen.add(end)
+  }
+  for (const [end, groups] of expected) {
+    if (String(end) === closing) continue
+    if (!rows.has(end)) found.push(`window to ${end} was never closed`)
+    else found.push(...differences(`window to ${end}`, groups, rows.get(end)!))
+  }
+  for (const end of rows.keys()) {
+    if (!expected.has(end)) found.push(`window to ${end} was closed, but has no records`)
+    if (!seen.has(end) && String(end) !== closing) found.push(`window to ${end} was closed in part`)
+  }
+  if (closing) return found
+  const open = hash(model.execute(['HGETALL', keys.panes]))
+  for (const [start, groups] of panes) {
+    if (start + world.job.windowSizeMs <= witness.state.closedTo) continue
+    const held = model.executeBuffer(['HGETALL', keys.pane(start)]) as Buffer[]
+    const cells = new Map<string, Buffer>()
+    for (let i = 0; i < held.length; i += 2) cells.set(held[i]!.toString(), held[i + 1]!)
+    found.push(...differences(`pane from ${start}`, groups, cells))
+    if (!open.has(String(start))) found.push(`pane from ${start} is not in the list`)
+  }
+  if (closed && open.size > 0) found.push(`${open.size} panes are open`)
+  return found
+}
+
+function expectedRows({ witness, job }: World) {
+  const windows = new Map<number, Map<string, Row>>()
+  const panes = new Map<number, Map<string, Row>>()
+  const { windowSizeMs: size, windowSlideMs: slide } = job
+  for (const { record, closedTo } of witness.state.counted) {
+    const pane = Math.floor(record.time! / slide) * slide
+    add(panes, pane, record)
+    for (let end = pane + slide; end <= pane + size; end += slide) {
+      if (end > closedTo && end <= witness.state.closedTo) add(windows, end, record)
+    }
+  }
+  return { windows, panes }
+}
+
+function add(into: Map<number, Map<string, Row>>, at: number, { group, micros }: SimRecord): void {
+  let groups = into.get(at)
+  if (!groups) into.set(at, (groups = new Map()))
+  const key = JSON.stringify([group])
+  const row = groups.get(key)
+  if (!row) {
+    groups.set(key, { n: 1n, micros, least: micros, greatest: micros })
+    return
+  }
+  row.n++
+  row.micros += micros
+  if (micros < row.least) row.least = micros
+  if (micros > row.greatest) row.greatest = micros
+}
+
+function readRows(bytes: Buffer, into: Map<string, Buffer>, twice: (group: string) => void): void {
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes.readUInt32LE(at)
+    const group = bytes.toString('utf8', at + 4, at + 4 + length)
+    at += 4 + length
+    if (into.has(group)) twice(group)
+    into.set(group, bytes.subarray(at, at + CELLS * 8))
+    at += CELLS * 8
+  }
+}
+
+/** count, sum (two slots), average (three), least, greatest. */
+const CELLS = 8
+
+function differences(what: string, expected: Map<string, Row>, rows: Map<string, Buffer>) {
+  const found: string[] = []
+  for (const [group, row] of expected) {
+    const cells = rows.get(group)
+    const told = cells ? cellsText(cells) : 'missing'
+    const right = rowText(row)
+    if (told !== right) found.push(`${what}, group ${group}: ${told}; the records give ${right}`)
+  }
+  for (const group of rows.keys()) {
+    if (!expected.has(group)) found.push(`${what}: group ${group} has no records`)
+  }
+  return found
+}
+
+function rowText({ n, micros, least, greatest }: Row): string {
+  const real = (value: bigint) => String(Number(value) / 1_000_000)
+  return `${n} ${micros} ${n} ${micros} ${real(least)} ${real(greatest)}`
+}
+
+function cellsText(cells: Buffer): string {
+  const slot = (i: number) => cells.readDoubleLE(i * 8)
+  const sum = (i: number) => BigInt(slot(i)) * 2n ** 52n + BigInt(slot(i + 1))
+  return `${slot(0)} ${sum(1)} ${slot(3)} ${sum(4)} ${slot(6)} ${slot(7)}`
+}
+
+function hash(flat: unknown): Map<string, string> {
+  const result = new Map<string, string>()
+  const list = flat as string[]
+  for (let i = 0; i < list.length; i += 2) result.set(list[i]!, list[i + 1]!)
+  return result
+}

@@ -1,0 +1,61 @@
+/**
+ * The jobs that worlds run: windows of several shapes, with and without `work` that waits. The
+ * aggregates are the same everywhere, so that the reference knows the cells by heart.
+ */
+import * as v from 'valibot'
+import type { Clock } from '../../actors/clock.ts'
+import { avg, count, defineJob, type Job, max, min, sum } from '../../actors/job.ts'
+
+/** Whose clock `work` waits by: the process in whose event it runs. */
+export interface Waiting {
+  clock: Clock | null
+}
+
+const schema = v.looseObject({ t: v.number(), g: v.string(), v: v.number(), f: v.boolean() })
+type Row = v.InferOutput<typeof schema>
+
+interface Shape {
+  size: number
+  slide: number
+  delay: number
+  /** Milliseconds of a record's work; 0 for none. */
+  workMs: number
+  concurrency: number
+}
+
+export const shapes: readonly Shape[] = [
+  { size: 1_000, slide: 1_000, delay: 1_000, workMs: 0, concurrency: 1 },
+  { size: 2_000, slide: 500, delay: 1_500, workMs: 0, concurrency: 1 },
+  { size: 1_000, slide: 500, delay: 0, workMs: 0, concurrency: 1 },
+  { size: 3_000, slide: 1_000, delay: 2_000, workMs: 8, concurrency: 1 },
+  { size: 1_000, slide: 500, delay: 700, workMs: 30, concurrency: 3 },
+]
+
+/** A job for each shape; `waiting` is set by the world that runs. */
+export function createJobs(waiting: Waiting): Job[] {
+  return shapes.map(({ size, slide, delay, workMs, concurrency }) =>
+    defineJob({
+      name: 'simulated',
+      topic: 'simulated',
+      schema,
+      eventTime: (row) => row.t,
+      filter: (row) => row.f,
+      watermarkDelay: delay,
+      window: { size, slide },
+      groupBy: ['g'],
+      aggregates: { n: count(), s: sum('v'), a: avg('v'), lo: min('v'), hi: max('v') },
+      concurrency,
+      ...(workMs > 0 ? { work: (row: Row) => work(row, workMs, waiting) } : {}),
+    }),
+  )
+}
+
+async function work(row: Row, ms: number, { clock }: Waiting): Promise<Row> {
+  if (row.g === THROWS) throw new Error('work does not like this record')
+  // Not the same for each, but the same for a record each time.
+  await clock!.sleep(ms * (0.5 + (Math.abs(row.v) % 100) / 100))
+  return row
+}
+
+/** Records of this group make `work` throw, where there is one. */
+export const THROWS = 'throws'

@@ -1,0 +1,292 @@
+/**
+ * A simulated connection to Redis, as ioredis is configured in actors/redis.ts: commands in their
+ * order, rejected at once while there is no connection, given up after the command's time limit,
+ * never sent again. What a cut does: a command that had not arrived is not executed, of one that had
+ * the reply is lost; the caller can't tell which. What is in the network when its sender dies arrives.
+ */
+import { ReplyError } from 'ioredis'
+import { backoffDelayMs } from '../../actors/backoff.ts'
+import { bounds } from '../../actors/config.ts'
+import { functionsOf, type Store } from '../../actors/redis.ts'
+import type { Chance } from './chance.ts'
+import type { Process } from './processes.ts'
+import type { Argument, Reply, Server, Session } from './server.ts'
+import type { Event, Time } from './time.ts'
+import type { Trace } from './trace.ts'
+
+/** What a fault does to one command. */
+export type Interference =
+  | 'none'
+  /** The connection is cut before the command arrives; after it was executed. */
+  | 'cut before'
+  | 'cut after'
+  /** The process dies before the command is sent; after it was executed. */
+  | 'die before'
+  | 'die after'
+
+export interface Wires {
+  time: Time
+  trace: Trace
+  chance: Chance
+  server: Server
+  /** One way, in ms. */
+  latencyMs: () => number
+  /** Asked for each command; faults wait here for their moment. */
+  interfere: (process: Process, args: Argument[]) => Interference
+}
+
+interface Pending {
+  resolve: (value: unknown) => void
+  reject: (error: Error) => void
+  /** By the process's clock; ms. */
+  deadline: number
+  settled: boolean
+}
+
+export class Connection {
+  readonly #wires: Wires
+  readonly #process: Process
+  readonly #name: string
+  readonly #timeoutMs: number
+  #session: Session | null = null
+  #pending: Pending[] = []
+  #attempt = 0
+  #closed = false
+  /** When the last command of this connection arrives, and the last reply; for their order. */
+  #lastArrivalUs = 0
+  #lastReplyUs = 0
+  #limit: Event | null = null
+  /** Nothing passes, in either direction, until then. */
+  #holeUntilUs = 0
+
+  constructor(wires: Wires, process: Process, name: string, blockMs = 0) {
+    this.#wires = wires
+    this.#process = process
+    this.#name = name
+    this.#timeoutMs = blockMs + bounds.redisCommandTimeoutMs
+    process.closers.push(() => this.close())
+    this.#connect()
+  }
+
+  get ready(): boolean {
+    return this.#session !== null
+  }
+
+  send(args: Argument[], buffers: boolean): Promise<unknown> {
+    const { interfere, trace } = this.#wires
+    if (!this.#process.alive) return new Promise(() => {})
+    const session = this.#session
+    if (!session) return Promise.reject(new Error(NOT_WRITEABLE))
+    const interference = interfere(this.#process, args)
+    trace.say(`${this.#name} > ${tell(args)}`)
+    if (interference === 'die before') {
+      this.#process.kill()
+      return new Promise(() => {})
+    }
+    return new Promise((resolve, reject) => {
+      const deadline = this.#process.clock.elapsed() + this.#timeoutMs
+      const pending = { resolve, reject, deadline, settled: false }
+      this.#pending.push(pending)
+      this.#watch()
+      if (interference === 'cut before') this.#process.after(0.05, () => this.cut())
+      else this.#carry(session, args, buffers, pending, interference)
+    })
+  }
+
+  /** The connection breaks, seen by both sides. */
+  cut(): void {
+    const session = this.#session
+    if (!session) return
+    this.#session = null
+    this.#wires.server.disconnect(session)
+    this.#lost()
+  }
+
+  /** Packets get lost for a while: they come later, or too late. */
+  swallow(ms: number): void {
+    this.#holeUntilUs = this.#wires.time.nowUs + ms * 1_000
+  }
+
+  /** Ends it for good; what was sent before is on its way all the same. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    const session = this.#session
+    this.#session = null
+    this.#limit = null
+    const { time, server } = this.#wires
+    if (session) {
+      const ms = Math.max(0, this.#lastArrivalUs - time.nowUs) / 1_000 + 0.05
+      time.after(ms, null, () => server.disconnect(session))
+    }
+    const pending = this.#pending.splice(0)
+    if (this.#process.alive)
+      for (const one of pending) reject(one, new Error('Connection is closed.'))
+  }
+
+  #carry(
+    session: Session,
+    args: Argument[],
+    buffers: boolean,
+    pending: Pending,
+    interference: Interference,
+  ): void {
+    const { time, server, latencyMs, trace } = this.#wires
+    const arrivalUs = this.#through(latencyMs(), this.#lastArrivalUs)
+    this.#lastArrivalUs = arrivalUs
+    time.after((arrivalUs - time.nowUs) / 1_000, null, () => {
+      server.receive(session, args, buffers, (reply) => {
+        if (interference === 'cut after') {
+          trace.count('reply lost')
+          this.cut()
+          return
+        }
+        if (interference === 'die after') {
+          this.#process.kill()
+          return
+        }
+        const replyUs = this.#through(latencyMs(), this.#lastReplyUs)
+        this.#lastReplyUs = replyUs
+        const deliver = () => this.#deliver(session, pending, reply)
+        this.#process.after((replyUs - time.nowUs) / 1_000, deliver)
+      })
+    })
+  }
+
+  /** When something sent now is there: in order, and not before a hole has ended. */
+  #through(ms: number, lastUs: number): number {
+    const { time } = this.#wires
+    const us = Math.max(time.nowUs, this.#holeUntilUs) + Math.round(ms * 1_000)
+    return Math.max(us, lastUs)
+  }
+
+  #deliver(session: Session, pending: Pending, reply: Reply): void {
+    // Of a connection that was cut nothing is read any more.
+    if (session !== this.#session) return
+    const at = this.#pending.indexOf(pending)
+    if (at >= 0) this.#pending.splice(at, 1)
+    if (pending.settled) return
+    pending.settled = true
+    if (reply.error === null) pending.resolve(reply.value)
+    else pending.reject(new ReplyError(reply.error))
+  }
+
+  #lost(): void {
+    const pending = this.#pending.splice(0)
+    this.#process.after(0.02, () => {
+      for (const one of pending) reject(one, connectionLost())
+    })
+    if (!this.#closed) this.#retry()
+  }
+
+  #connect(): void {
+    const { server, latencyMs } = this.#wires
+    const inHole = this.#holeUntilUs - this.#wires.time.nowUs
+    this.#process.after(latencyMs() * 2 + Math.max(0, inHole / 1_000), () => {
+      if (this.#closed) return
+      this.#session = server.connect(this.#name, () => {
+        this.#session = null
+        this.#lost()
+      })
+      if (this.#session) this.#attempt = 0
+      else this.#retry()
+    })
+  }
+
+  #retry(): void {
+    this.#attempt++
+    const backoff = { baseMs: 50, capMs: bounds.redisRetryCapMs }
+    const ms = backoffDelayMs(backoff, this.#attempt, this.#process.chance.next())
+    this.#process.after(ms, () => this.#connect())
+  }
+
+  /** One timer for the oldest command: all of a connection have the same limit. */
+  #watch(): void {
+    if (this.#limit) return
+    const first = this.#pending.find(({ settled }) => !settled)
+    if (!first) return
+    const ms = first.deadline - this.#process.clock.elapsed()
+    this.#limit = this.#process.after(ms, () => {
+      this.#limit = null
+      const now = this.#process.clock.elapsed()
+      for (const one of this.#pending) {
+        if (one.deadline <= now) reject(one, new Error('Command timed out'))
+      }
+      this.#watch()
+    })
+  }
+}
+
+/** The connection as actors use it. */
+export function storeOn(connection: Connection): Store {
+  const plain =
+    (name: string) =>
+    (...args: unknown[]) =>
+      connection.send([name, ...args.map(argument)], false)
+  const redis = {
+    call: (name: string, ...args: unknown[]) => plain(name)(...args),
+    callBuffer: (name: string, ...args: unknown[]) =>
+      connection.send([name, ...args.map(argument)], true),
+    mgetBuffer: (...keys: string[]) => connection.send(['MGET', ...keys], true),
+    hgetall: async (key: string) => pairs((await plain('HGETALL')(key)) as string[]),
+    hset: (key: string, ...fields: unknown[]) =>
+      plain('HSET')(
+        key,
+        ...fields.flatMap((field) => (isPlain(field) ? Object.entries(field).flat() : [field])),
+      ),
+    ...Object.fromEntries(COMMANDS.map((name) => [name, plain(name.toUpperCase())])),
+  }
+  const store = {
+    redis: redis as unknown as Store['redis'],
+    ...functionsOf(redis),
+    close: () => {
+      connection.close()
+      return Promise.resolve()
+    },
+  }
+  return store
+}
+
+/** What actors and supervisor say to Redis besides our functions. */
+const COMMANDS =
+  'ping info exists unlink set get hget hexists hmget hsetnx hdel xadd xack xdel xpending xread xrevrange xrange'.split(
+    ' ',
+  )
+
+const argument = (value: unknown): Argument => (Buffer.isBuffer(value) ? value : String(value))
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Buffer.isBuffer(value)
+
+function pairs(flat: string[]): Record<string, string> {
+  const result: Record<string, string> = {}
+  for (let i = 0; i < flat.length; i += 2) result[flat[i]!] = flat[i + 1]!
+  return result
+}
+
+const NOT_WRITEABLE = "Stream isn't writeable and enableOfflineQueue options is false"
+
+function connectionLost(): Error {
+  const error = new Error('Reached the max retries per request limit (which is 0).')
+  error.name = 'MaxRetriesPerRequestError'
+  return error
+}
+
+function reject(pending: Pending, error: Error): void {
+  if (pending.settled) return
+  pending.settled = true
+  pending.reject(error)
+}
+
+/** A command in a trace: what identifies it, not its bytes. */
+function tell(args: Argument[]): string {
+  if (args[0] === 'FCALL') {
+    const name = String(args[1])
+    const at = name.lastIndexOf('_') + 1
+    return `${name.slice(at)} ${short(args[4])} ${short(args[5])} ${short(args[6])} (${args.length})`
+  }
+  return `${String(args[0])} ${short(args[1])} (${args.length})`
+}
+
+const short = (arg: Argument | undefined) =>
+  typeof arg === 'string' ? (arg.length > 40 ? String(arg.length) : arg) : (arg?.length ?? '')

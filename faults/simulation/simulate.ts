@@ -1,0 +1,205 @@
+/**
+ * One seed: a world is made, things go wrong in it, then nothing more does, and what came of it is
+ * compared with what had to come of it.
+ *
+ *   records appear, faults strike → calm → drained → (all windows closed) → (shut down) → checks
+ */
+import { bounds } from '../../actors/config.ts'
+import type { Job } from '../../actors/job.ts'
+import { Chance } from './chance.ts'
+import { finalFindings } from './checks.ts'
+import { createJobs, shapes, type Waiting } from './jobs.ts'
+import type { SimPartition } from './kafka.ts'
+import { restoreKnobs, turnKnobs } from './knobs.ts'
+import { Process } from './processes.ts'
+import { type SimRecord, Writer } from './records.ts'
+import { Time } from './time.ts'
+import { Trace } from './trace.ts'
+import { Witness } from './witness.ts'
+import { World } from './world.ts'
+
+export interface SimulateOptions {
+  /** Takes each line of the trace. */
+  print?: (line: string) => void
+}
+
+export interface Outcome {
+  seed: number
+  findings: string[]
+  /** Of the whole trace: two runs of a seed have the same. */
+  hash: string
+  counts: Map<string, number>
+  steps: number
+  virtualMs: number
+}
+
+/** Virtual time within which everything must be drained once nothing goes wrong any more. */
+const DRAIN_MS = 100_000
+const SHUTDOWN_MS = 40_000
+const LOOK_MS = 50
+const STEPS_MAX = 400_000
+
+const waiting: Waiting = {
+  get clock() {
+    return now?.current instanceof Process ? now.current.clock : null
+  },
+}
+let now: Time | null = null
+let jobs: Job[] | null = null
+
+export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
+  jobs ??= createJobs(waiting)
+  const chance = new Chance(seed)
+  turnKnobs(chance.branch())
+  const time = new Time()
+  now = time
+  const trace = new Trace(time, options.print ?? null)
+  const shape = chance.whole(0, shapes.length - 1)
+  const job = jobs[shape]!
+  const spanMs = chance.whole(1_000, 6_000)
+  const partitions = partitionsOf(chance.branch(), job, spanMs)
+  const witness = witnessOf(job, trace, partitions)
+  const max = chance.whole(1, 4)
+  const world = new World({
+    job,
+    chance: chance.branch(),
+    time,
+    trace,
+    partitions,
+    witness,
+    executors: { min: chance.is(0.2) ? 1 : 0, max },
+    supervisors: chance.is(0.2) ? 2 : 1,
+    latencyMs: chance.pick([0.1, 0.3, 2]),
+  })
+  const script = { closes: chance.is(0.3), shutsDown: chance.is(0.3), spanMs }
+  try {
+    new Play(world, script).run(chance.branch())
+  } catch (error) {
+    witness.find(`the simulation failed: ${error instanceof Error ? error.stack : String(error)}`)
+  } finally {
+    restoreKnobs()
+    now = null
+  }
+  const { findings } = witness
+  const { counts, hash } = trace
+  return { seed, findings, hash, counts, steps: time.steps, virtualMs: time.nowMs }
+}
+
+interface Script {
+  closes: boolean
+  shutsDown: boolean
+  spanMs: number
+}
+
+class Play {
+  readonly #world: World
+  readonly #script: Script
+
+  constructor(world: World, script: Script) {
+    this.#world = world
+    this.#script = script
+  }
+
+  run(chance: Chance): void {
+    const world = this.#world
+    const { spanMs, closes, shutsDown } = this.#script
+    world.start()
+    world.nemesis.plan(spanMs + 1_500)
+    for (let i = chance.whole(1, 4); i > 0; i--) {
+      world.time.after(chance.between(200, spanMs), null, () => world.save())
+    }
+    this.#pass(spanMs + 1_500)
+    world.calm()
+    if (!this.#until('everything is drained', DRAIN_MS, () => this.#isDrained())) return
+    if (closes && !this.#until('all windows are closed', DRAIN_MS, () => this.#isClosed())) return
+    if (shutsDown) {
+      world.shutDown()
+      this.#until('all have ended', SHUTDOWN_MS, () => world.living().length === 0)
+    }
+    for (const finding of finalFindings(world, closes)) world.witness.find(finding)
+  }
+
+  #isDrained(): boolean {
+    const { witness, topic, server, keys } = this.#world
+    const ends = topic.partitions.map(({ partition, batches }) => ({
+      partition,
+      end: batches.at(-1)?.to ?? 0,
+    }))
+    return witness.hasAll(ends) && server.model.execute(['XLEN', keys.entries]) === 0
+  }
+
+  #isClosed(): boolean {
+    const { server, keys } = this.#world
+    return server.model.execute(['HLEN', keys.panes]) === 0
+  }
+
+  #pass(ms: number): void {
+    let passed = false
+    const { time } = this.#world
+    time.after(ms, null, () => {
+      passed = true
+    })
+    while (!passed && time.steps < STEPS_MAX) time.step()
+  }
+
+  /** Runs until the condition holds; a finding where it does not in time. */
+  #until(what: string, ms: number, holds: () => boolean): boolean {
+    const { time, witness } = this.#world
+    const endUs = time.nowUs + ms * 1_000
+    while (witness.findings.length === 0) {
+      if (holds()) return true
+      if (time.nowUs > endUs || time.steps > STEPS_MAX) {
+        witness.find(`waited ${ms} ms of virtual time in vain until ${what}`)
+        return false
+      }
+      this.#pass(LOOK_MS)
+    }
+    return false
+  }
+}
+
+function partitionsOf(chance: Chance, job: Job, spanMs: number): SimPartition[] {
+  const count = chance.whole(1, 4)
+  const grown = chance.is(0.1) ? 1 : 0
+  const plan = {
+    delayMs: job.watermarkDelayMs,
+    hasWork: job.work !== null,
+    odd: chance.pick([0, 0.05, 0.2]),
+    disorder: chance.pick([0.1, 0.3]),
+    late: chance.pick([0, 0.05, 0.15]),
+    groups: chance.whole(1, 6),
+  }
+  const batchesMax = job.work ? 10 : 25
+  return Array.from({ length: count + grown }, (_, partition) => {
+    const bornUs = partition < count ? 0 : Math.floor((spanMs * 1_000) / 2)
+    const writer = new Writer(partition, plan, chance.branch())
+    for (const atUs of appendTimes(chance, bornUs, spanMs * 1_000, batchesMax)) {
+      writer.write(atUs, chance.whole(1, job.work ? 3 : 8))
+    }
+    return { partition, batches: writer.batches, bornUs }
+  })
+}
+
+/** When batches come: evenly, all at once, or with a silence after which a partition lives again. */
+function appendTimes(chance: Chance, fromUs: number, toUs: number, batchesMax: number): number[] {
+  const count = chance.is(0.1) ? 0 : chance.whole(1, batchesMax)
+  const silent = chance.is(0.25) ? Math.floor(bounds.idleAfterMs * 1_000 * 1.3) : 0
+  const burst = chance.is(0.2)
+  const times = Array.from({ length: count }, () => {
+    const at = burst ? chance.between(fromUs, fromUs + 50_000) : chance.between(fromUs, toUs)
+    return Math.floor(at)
+  })
+  const reborn = bounds.idleAfterMs < 10_000 && silent > 0
+  return times.map((at, i) => (reborn && i % 3 === 0 ? at + silent : at)).sort((a, b) => a - b)
+}
+
+function witnessOf(job: Job, trace: Trace, partitions: SimPartition[]): Witness {
+  const records = new Map<number, Map<number, SimRecord>>()
+  const ends = new Map<number, number>()
+  for (const { partition, batches } of partitions) {
+    const all = batches.flatMap((batch) => batch.records)
+    records.set(partition, new Map(all.map((record) => [record.offset, record])))
+    ends.set(partition, batches.at(-1)?.to ?? 0)
+  }
+  return new Witness({ job, trace, records, ends, idleAfterMs: bounds.idleAfterMs })
+}

@@ -1,0 +1,257 @@
+/**
+ * A world: topic, Redis, supervisors and their children in virtual time, all of it made from a seed.
+ * What runs in it is what ships (the actors' own lives: runBridge, runExecutor, runSupervisor); the
+ * world gives them clock, chance, network, processes, and takes them away.
+ */
+import { runBridge } from '../../actors/bridge/run.ts'
+import { bounds } from '../../actors/config.ts'
+import type { Hand } from '../../actors/executor/hand.ts'
+import { runExecutor } from '../../actors/executor/run.ts'
+import type { Job } from '../../actors/job.ts'
+import { type Keys, keysOf } from '../../actors/keys.ts'
+import { Lifecycle, newActorId } from '../../actors/lifecycle.ts'
+import type { Actor } from '../../actors/messages.ts'
+import type { Store } from '../../actors/redis.ts'
+import type { Exit, Spawn } from '../../supervisor/child.ts'
+import { mailboxBlockMs, Pulse } from '../../supervisor/pulse.ts'
+import { begin, runSupervisor } from '../../supervisor/run.ts'
+import { Supervisor } from '../../supervisor/supervisor.ts'
+import type { Chance } from './chance.ts'
+import { SimKafka, Topic } from './kafka.ts'
+import { Nemesis } from './nemesis.ts'
+import { Connection, storeOn, type Wires } from './network.ts'
+import { Process } from './processes.ts'
+import { Server } from './server.ts'
+import { Time } from './time.ts'
+import { Trace } from './trace.ts'
+import type { SimPartition } from './kafka.ts'
+import type { Snapshot } from './redis/redis.ts'
+import type { Witness, WitnessState } from './witness.ts'
+
+export interface WorldOptions {
+  job: Job
+  chance: Chance
+  time: Time
+  trace: Trace
+  partitions: SimPartition[]
+  witness: Witness
+  executors: { min: number; max: number }
+  supervisors: number
+  /** The network's speed one way, in ms. */
+  latencyMs: number
+}
+
+export class World {
+  readonly time: Time
+  readonly trace: Trace
+  readonly server: Server
+  readonly topic: Topic
+  readonly nemesis: Nemesis
+  readonly keys: Keys
+  readonly witness: Witness
+  readonly job: Job
+  readonly limits: { min: number; max: number }
+  readonly #options: WorldOptions
+  readonly #chance: Chance
+  readonly #wires: Wires
+  readonly #processes = new Set<Process>()
+  readonly #connections = new Map<Process, Connection[]>()
+  /** A moment that Redis can come back to. */
+  #saved: { snapshot: Snapshot; witness: WitnessState } | null = null
+  #pids = 100
+  /** Supervisors are no longer started anew. */
+  #ending = false
+
+  constructor(options: WorldOptions) {
+    const { time, trace, chance, witness, job, partitions, latencyMs } = options
+    this.#options = options
+    this.time = time
+    this.trace = trace
+    this.witness = witness
+    this.job = job
+    this.limits = options.executors
+    this.#chance = chance.branch()
+    this.keys = keysOf(job.name)
+    this.server = new Server(time, witness.observe)
+    witness.server = this.server
+    this.topic = new Topic(time, partitions, chance.branch())
+    this.nemesis = new Nemesis(this, chance.branch())
+    const wire = chance.branch()
+    this.#wires = {
+      time,
+      trace,
+      chance: wire,
+      server: this.server,
+      latencyMs: () => latencyMs * (0.5 + wire.next()),
+      interfere: this.nemesis.interfere,
+    }
+  }
+
+  start(): void {
+    for (let i = 0; i < this.#options.supervisors; i++) this.#startSupervisor(i * 40)
+  }
+
+  living(): Process[] {
+    return [...this.#processes]
+  }
+
+  /** Keeps this moment of Redis, to come back to. */
+  save(): void {
+    // Before the ledger is there a job has nothing to lose.
+    if (this.witness.state.places.size === 0) return
+    this.#saved = { snapshot: this.server.model.snapshot(), witness: this.witness.save() }
+    this.trace.say('redis is saved')
+  }
+
+  restartRedis(awayMs: number): void {
+    this.server.goDown()
+    this.time.after(awayMs, null, () => {
+      this.server.up = true
+    })
+  }
+
+  /** Redis dies and comes back as it was when it was saved last. */
+  rollBack(awayMs: number): void {
+    if (!this.#saved) return
+    const { snapshot, witness } = this.#saved
+    this.#saved = null
+    this.trace.count('rolled back')
+    this.server.goDown()
+    this.time.after(awayMs, null, () => {
+      this.server.model.restore(snapshot)
+      this.witness.restore(witness)
+      this.server.up = true
+    })
+  }
+
+  swallow(process: Process, ms: number): void {
+    for (const connection of this.#connections.get(process) ?? []) connection.swallow(ms)
+  }
+
+  /** An operator sets other limits. */
+  changeLimits(): void {
+    this.limits.max = this.#chance.whole(1, 4)
+    this.limits.min = this.#chance.whole(0, Math.min(1, this.limits.max))
+    const { min, max } = this.limits
+    const { control } = this.keys
+    if (this.server.model.outOfMemory) return
+    this.server.model.execute(['HSET', control, 'min', String(min), 'max', String(max)])
+  }
+
+  /** Faults end: who is stopped goes on, what is away comes back. */
+  calm(): void {
+    this.nemesis.end()
+    this.server.model.outOfMemory = false
+    for (const process of this.living()) process.resume()
+  }
+
+  /** Asks the supervisors to end, and all else with them. */
+  shutDown(): void {
+    this.#ending = true
+    for (const process of this.living()) if (process.kind === 'supervisor') process.terminate()
+  }
+
+  #start(kind: Actor['kind'], name: string, parent: Process | null): Process {
+    const { time, trace } = this
+    const onEnd = (process: Process, exit: Exit) => this.#ended(process, exit)
+    const world = { time, trace, chance: this.#chance, onEnd }
+    const process = new Process(world, kind, name, this.#pids++, parent)
+    this.#processes.add(process)
+    trace.say(`${name} started`)
+    return process
+  }
+
+  #ended(process: Process, { code, signal, lastLine }: Exit): void {
+    this.#processes.delete(process)
+    this.#connections.delete(process)
+    this.trace.say(`${process.name} ended: ${code ?? signal}`)
+    this.trace.count(`${process.kind} ended by ${code === null ? signal : `code ${code}`}`)
+    if (code !== 0 && code !== null) this.witness.find(`${lastLine}\n${process.lastWords}`)
+    if (process.kind === 'supervisor' && !this.#ending) {
+      this.#startSupervisor(this.#chance.between(50, 500))
+    }
+  }
+
+  #open(process: Process, name: string, blockMs = 0): Store {
+    const connection = new Connection(this.#wires, process, `${process.name}/${name}`, blockMs)
+    const connections = this.#connections.get(process) ?? []
+    this.#connections.set(process, [...connections, connection])
+    return storeOn(connection)
+  }
+
+  #startSupervisor(afterMs: number): void {
+    const process = this.#start('supervisor', `supervisor-${this.#pids}`, null)
+    process.run(afterMs, () => this.#supervise(process))
+  }
+
+  async #supervise(process: Process): Promise<void> {
+    const { keys } = this
+    const { job } = this.#options
+    const { clock, host, log } = process
+    const store = this.#open(process, 'store')
+    const id = process.name
+    const life = new Lifecycle({ kind: 'supervisor', id, store, keys, clock, host, log })
+    await begin({ store, life, clock, check: () => Promise.resolve() })
+    const pulse = new Pulse(clock)
+    const supervisor = new Supervisor({
+      id,
+      job,
+      keys,
+      store,
+      clock,
+      log,
+      pulse,
+      spawn: this.#spawner(process),
+      limits: { ...this.limits, policy: 'backlog', given: new Set() },
+      executorMemoryMaxBytes: 2 ** 30,
+      pricePerHour: 0.05,
+      cores: host.cores,
+      web: false,
+    })
+    const mailbox = this.#open(process, 'mailbox', mailboxBlockMs)
+    await runSupervisor({ supervisor, life, mailbox, keys, pulse, clock })
+  }
+
+  #spawner(parent: Process): Spawn {
+    return (kind) => {
+      const id = newActorId(kind, parent.clock)
+      const process = this.#start(kind, id, parent)
+      const main = kind === 'bridge' ? () => this.#bridge(process) : () => this.#execute(process)
+      process.run(this.#chance.between(20, 120), main)
+      return process.asChild(parent, id)
+    }
+  }
+
+  #bridge(process: Process): Promise<void> {
+    const { clock, host, log, name } = process
+    return runBridge({
+      job: this.#options.job,
+      keys: this.keys,
+      id: name,
+      store: this.#open(process, 'store'),
+      connect: () => new SimKafka(this.topic, this.time, process),
+      from: 'earliest',
+      address: 'simulated',
+      acceptLoss: false,
+      fresh: false,
+      clock,
+      host,
+      log,
+    })
+  }
+
+  #execute(process: Process): Promise<void> {
+    const { clock, host, log, name } = process
+    return runExecutor({
+      job: this.#options.job,
+      keys: this.keys,
+      id: name,
+      writer: this.#open(process, 'writer'),
+      reader: this.#open(process, 'reader', bounds.readBlockMs),
+      clock,
+      host,
+      log,
+      hand: process.hand as unknown as Hand,
+    })
+  }
+}
