@@ -16,8 +16,13 @@ const AT_ONCE = 1 / 5
 const FEED_EVERY_MS = 50
 const END_TIMEOUT_MS = 120_000
 
-/** Records over 10 minutes of event time; of a sample as many as it can spare. */
-export async function fill(pipeline: Pipeline, count: number, seed = 1): Promise<void> {
+/** Records over `spanMs` of event time, until now; of a sample as many as it can spare. */
+export async function fill(
+  pipeline: Pipeline,
+  count: number,
+  seed = 1,
+  spanMs = 600_000,
+): Promise<void> {
   const { name, kafkaBrokers } = pipeline.topic
   const { feed } = pipeline
   if (feed) {
@@ -26,7 +31,7 @@ export async function fill(pipeline: Pipeline, count: number, seed = 1): Promise
     return
   }
   const config = { KAFKA_BROKERS: kafkaBrokers.split(',') }
-  const filled = await fillTopic({ config, topic: name, count, seed, spanMs: 600_000 })
+  const filled = await fillTopic({ config, topic: name, count, seed, spanMs })
   if (filled.records !== count) throw new Error(`${filled.records} of ${count} records were sent`)
 }
 

@@ -45,6 +45,8 @@ const margin = { records: 4 * bounds.entryRecordsMax * 64, bytes: 4 * bounds.fet
 export interface Monitor {
   /** The greatest sizes until now. */
   readonly peaksMb: Peaks
+  /** Redis was taken back to an earlier state: what was seen before does not bind any more. */
+  forget(): void
   /** Ends the watch; throws what was seen. */
   end(): Promise<void>
 }
@@ -60,8 +62,8 @@ export function watch(pipeline: Pipeline, options: MonitorOptions): Monitor {
   const ended = new AbortController()
   const peaksMb: Peaks = {}
   const memory = memoryOf(pipeline, peaksMb)
+  let last: Snapshot | null = null
   const watching = (async () => {
-    let last: Snapshot | null = null
     let looks = 0
     while (!ended.signal.aborted) {
       try {
@@ -80,6 +82,9 @@ export function watch(pipeline: Pipeline, options: MonitorOptions): Monitor {
   })()
   return {
     peaksMb,
+    forget() {
+      last = null
+    },
     async end() {
       ended.abort()
       const looks = await watching

@@ -90,8 +90,8 @@ export class World {
   }
 
   /** So many records at once, beside those that keep coming. */
-  async fill(count: number, seed?: number): Promise<void> {
-    await fill(this.pipeline, count, seed)
+  async fill(count: number, seed?: number, spanMs?: number): Promise<void> {
+    await fill(this.pipeline, count, seed, spanMs)
   }
 
   async committed(): Promise<number> {
