@@ -91,7 +91,7 @@ function readGroup(space: Keyspace, [keyword, name, me, ...rest]: string[]): Rep
   const found: Reply[] = []
   for (const { key, after, stream, group } of places) {
     if (after) found.push([key, history(space, stream, group, me!, after, count)])
-    else if (compareIds(stream.last, group.last) > 0) {
+    else if (compareIds(stream.entries.at(-1) ?? group.last, group.last) > 0) {
       const entries = fresh(space, stream, group, me!, count)
       if (entries.length > 0) found.push([key, entries])
     }
@@ -111,7 +111,7 @@ function fresh(space: Keyspace, stream: Stream, group: Group, me: string, count:
 
 /** Moves the group to an entry, and with it the count of what it has read, where that is known. */
 function advance(stream: Stream, group: Group, id: Id): void {
-  const known = group.entriesRead !== undefined && !hasTombstones(stream, group.last)
+  const known = group.entriesRead !== undefined && !hasTombstones(stream, id)
   if (known) group.entriesRead!++
   else if (stream.added > 0) group.entriesRead = distance(stream, id)
   group.last = { ms: id.ms, seq: id.seq }

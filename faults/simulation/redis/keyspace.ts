@@ -58,7 +58,7 @@ export class Keyspace {
 
   find(key: string): Holder | undefined {
     const expiry = this.#expiries.get(key)
-    if (expiry !== undefined && expiry <= this.now) this.delete(key)
+    if (expiry !== undefined && expiry < this.now) this.delete(key)
     return this.#keys.get(key)
   }
 

@@ -117,6 +117,7 @@ function range(
   bound(to, 'to')
   const stream = space.stream(key)
   if (!stream) return []
+  if (count === 0) return null
   const found = slice(stream.entries, from, to)
   if (backwards) found.reverse()
   return (count === undefined ? found : found.slice(0, count)).map(entryReply)

@@ -22,6 +22,7 @@ const sign = (value: number): string => (value < 0 ? '-' : '')
 function rounded(value: number, precision: number): [digits: string, exponent: number] {
   const size = Math.abs(value)
   const [mantissa, exponent] = size.toExponential(precision - 1).split('e') as [string, string]
+  // oxlint-disable-next-line number-arg-out-of-range -- it may be 100 by now
   const exact = size.toExponential(60)
   const cut = precision + 1
   const tied = /^50*$/.test(exact.slice(cut, exact.indexOf('e')))

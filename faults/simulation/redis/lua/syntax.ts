@@ -1,12 +1,12 @@
 /**
  * Parses the part of Lua 5.1 that our functions are written in. What it does not know, such as
- * `...`, methods or global functions, it refuses with the line, so that no change of the functions
+ * methods or global functions, it refuses with the line, so that no change of the functions
  * can mean something else here than in Redis.
  */
 import { LuaSyntaxError, type Token, tokens } from './tokens.ts'
 
 export type Expression = { line: number } & (
-  | { kind: 'nil' | 'true' | 'false' }
+  | { kind: 'nil' | 'true' | 'false' | 'rest' }
   | { kind: 'number'; value: number }
   | { kind: 'string'; value: string }
   | { kind: 'name'; name: string }
@@ -266,6 +266,7 @@ class Parser {
       this.#at++
       return { kind: 'string', line, value: token.text }
     }
+    if (this.#accept('...')) return { kind: 'rest', line }
     if (this.#accept('nil')) return { kind: 'nil', line }
     if (this.#accept('true')) return { kind: 'true', line }
     if (this.#accept('false')) return { kind: 'false', line }
@@ -305,9 +306,20 @@ class Parser {
 
   #functionRest(): { params: string[]; body: Statement[] } {
     this.#expect('(')
-    const params = this.#is(')') ? [] : this.#names()
+    const params = this.#params()
     this.#expect(')')
     return { params, body: this.#bodyToEnd() }
+  }
+
+  /** Names; the last may be `...`. */
+  #params(): string[] {
+    const params: string[] = []
+    if (this.#is(')')) return params
+    do {
+      if (this.#accept('...')) return [...params, '...']
+      params.push(this.#name())
+    } while (this.#accept(','))
+    return params
   }
 
   #table(): Expression {

@@ -81,7 +81,7 @@ class Translator {
 
   #declare(name: string, single = false): string {
     if (libraries.has(name)) throw new LuaSyntaxError(`a local '${name}' would hide a library`, 0)
-    const js = `${name}_${++this.#count}`
+    const js = `${name === '...' ? 'rest' : name}_${++this.#count}`
     this.#scopes.at(-1)!.set(name, { js, single })
     return js
   }
@@ -150,7 +150,11 @@ class Translator {
 
   #function(params: string[], body: Statement[]): string {
     return this.#scoped(() => {
-      const names = params.map((name) => this.#declare(name))
+      const names = params.map((name) =>
+        name === '...' ? `...${this.#declare(name)}` : this.#declare(name),
+      )
+      // The rest is that of the innermost function alone.
+      if (!params.includes('...')) this.#scopes.at(-1)!.set('...', { js: '', single: false })
       return `(${names.join(', ')}) => {\n${this.#functionBody(body)}\n}`
     })
   }
@@ -349,6 +353,7 @@ if (${value} === undefined) continue;`
   }
 
   #isSingle(expression: Expression): boolean {
+    if (expression.kind === 'rest') return false
     if (expression.kind !== 'call') return true
     if (expression.callee.kind === 'name') {
       const variable = this.#lookup(expression.callee.name)
@@ -360,7 +365,15 @@ if (${value} === undefined) continue;`
 
   /** One value, or a list of them where a call returns that. */
   #raw(expression: Expression): string {
+    if (expression.kind === 'rest') return this.#rest(expression.line)
     return expression.kind === 'call' ? this.#call(expression) : this.#value(expression).text
+  }
+
+  /** The list that stands for `...`. */
+  #rest(line: number): string {
+    const js = this.#lookup('...')?.js
+    if (!js) throw new LuaSyntaxError("no '...' here", line)
+    return js
   }
 
   #call({ callee, args, line }: Expression & { kind: 'call' }): string {
@@ -382,6 +395,8 @@ if (${value} === undefined) continue;`
       case 'true':
       case 'false':
         return { text: expression.kind, kind: 'boolean' }
+      case 'rest':
+        return { text: `${this.#rest(expression.line)}[0]`, kind: 'any' }
       case 'number':
         return { text: String(expression.value), kind: 'number' }
       case 'string':
@@ -504,7 +519,7 @@ function isSingle(body: Statement[]): boolean {
 
 function isOneValue(values: Expression[]): boolean {
   const [value] = values
-  if (values.length !== 1 || !value) return false
+  if (values.length !== 1 || !value || value.kind === 'rest') return false
   if (value.kind !== 'call') return true
   const { callee } = value
   if (callee.kind !== 'index' || callee.object.kind !== 'name' || callee.key.kind !== 'string') {
