@@ -53,18 +53,18 @@ export class ExecutorFleet {
     if (snapshot.orphaned > 0) await this.#handOn(snapshot)
   }
 
-  /** Those that count for the target: starting or running, not asked to go, not silent. */
+  /**
+   * Those that count for the target: starting or running, and not asked to go. Of ours also one that
+   * is silent: until it is killed for that it may speak again, and then there would be too many.
+   */
   living(snapshot: Snapshot): Living[] {
     const known = new Map(snapshot.actors.map((actor) => [actor.id, actor]))
-    const ours = this.ward
-      .live()
-      .filter(({ child }) => this.#register.silentFor(child.id) === 0)
-      .map((member) => ({
-        id: member.child.id,
-        member,
-        actor: known.get(member.child.id) ?? null,
-        startedAt: member.child.startedAt,
-      }))
+    const ours = this.ward.live().map((member) => ({
+      id: member.child.id,
+      member,
+      actor: known.get(member.child.id) ?? null,
+      startedAt: member.child.startedAt,
+    }))
     const strangers = snapshot.actors
       .filter((actor) => actor.kind === 'executor' && actor.alive && isAtWork(actor))
       .filter(({ id, state }) => state !== 'draining' && !this.#asked.has(id))

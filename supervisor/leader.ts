@@ -1,6 +1,6 @@
 /**
  * Who leads: a lease in Redis, renewed at a third of its time. One supervisor leads; the others
- * stand by and take over when the lease ends.
+ * stand by, ask more often than that, and take over as soon as the lease ends.
  *
  *   unknown ──► leading ◄──► standby
  *
@@ -44,10 +44,11 @@ export class Leadership {
     return this.#holder
   }
 
-  /** The role now; asks Redis when the last answer is a third of the lease old. */
+  /** The role now; asks Redis when the last answer is old: a part of the lease, by the role. */
   async look(): Promise<Role> {
     const now = this.#clock.elapsed()
-    if (now - this.#askedAt < this.#leaseMs / 3) return this.#role
+    const part = this.#role === roles.standby ? 12 : 3
+    if (now - this.#askedAt < this.#leaseMs / part) return this.#role
     try {
       const args = ['leader', this.#id, this.#leaseMs]
       this.#holder = (await this.#store.call('lead', this.#keys.base, args)) as string

@@ -16,6 +16,9 @@ type Known = Snapshot['actors'][number]
 /** Messages that a mailbox keeps. */
 const mailboxKept = 16
 
+/** A process may need so long from its birth to its first heartbeat, on a machine that is busy. */
+export const birthMs = 20_000
+
 /** Silent for so long in snapshots that did arrive: an outage ends every lease, and is no death. */
 const silenceMs = 2_500
 
@@ -37,7 +40,7 @@ export class Register {
   /** Looks at a snapshot; one that failed says nothing of anybody's silence. */
   observe(snapshot: Snapshot | null): void {
     if (snapshot) this.#known = new Map(snapshot.actors.map((actor) => [actor.id, actor]))
-    const silent = snapshot?.actors.filter((actor) => isAtWork(actor) && !actor.alive) ?? []
+    const silent = snapshot?.actors.filter((actor) => isSilent(actor, snapshot.at)) ?? []
     const ids = new Set(silent.map(({ id }) => id))
     for (const id of this.#silent.keys()) if (!ids.has(id)) this.#silent.delete(id)
     for (const id of ids) if (!this.#silent.has(id)) this.#silent.set(id, this.#clock.elapsed())
@@ -118,6 +121,10 @@ export class Register {
 
 export const isAtWork = ({ state }: Pick<Actor, 'state'>): boolean =>
   state === 'starting' || state === 'running' || state === 'draining'
+
+/** Without a lease though it says that it is at work; who was just born has not spoken yet. */
+const isSilent = (actor: Known, at: number): boolean =>
+  isAtWork(actor) && !actor.alive && !(actor.state === 'starting' && at - actor.startedAt < birthMs)
 
 /** Ids of the dead beyond the number and the age that are kept. Pure. */
 export function forgotten(actors: readonly Known[], now: number): string[] {

@@ -226,7 +226,8 @@ export class Supervisor {
     this.#standby = true
     this.#took = false
     this.#target = 0
-    this.#quiet = true
+    // The lease may end at any moment, and nobody wakes us then.
+    this.#quiet = false
     await this.#retire('another supervisor leads')
   }
 

@@ -15,7 +15,7 @@ import type { Log } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { isOutage } from '../actors/redis.ts'
 import { accountOf, type Child, type Exit, exitReason, type Spawn } from './child.ts'
-import type { Register } from './register.ts'
+import { birthMs, type Register } from './register.ts'
 import { crashed, lived, mayStart, noCrashes, type RestartPolicy } from './restarts.ts'
 
 export interface WardOptions {
@@ -52,7 +52,7 @@ export interface Member {
 }
 
 /** A process that has not announced itself for this long, or has fallen silent so long, is stuck. */
-const stuckMs = { starting: 20_000, silent: 1_500 }
+const stuckMs = { starting: birthMs, silent: 1_500 }
 
 /**
  * A heartbeat is late by half; in time for what the child has in hand to be noted before its lease
@@ -101,7 +101,9 @@ export class Ward {
     try {
       child = spawn(kind)
     } catch (error) {
-      this.#countCrash({ uptimeMs: 0, reason: messageOf(error), refused: true })
+      const reason = messageOf(error)
+      log.error(`${kind} could not be started`, { error: reason })
+      this.#countCrash({ uptimeMs: 0, reason, refused: true })
       return null
     }
     const member: Member = {
@@ -231,7 +233,9 @@ export class Ward {
     if (!left) {
       const reason =
         member.ending && !member.atFault ? `${member.ending}; ${exitReason(kind, exit)}` : null
-      const inHand = child.inHand?.()
+      // What we ended for no fault of its own casts no suspicion on what it had in hand.
+      const innocent = member.stage === stages.killed && !member.atFault
+      const inHand = innocent ? null : child.inHand?.()
       const told =
         reason ??
         (member.atFault ? member.ending! : `${exitReason(kind, exit)}${recordsOf(inHand)}`)

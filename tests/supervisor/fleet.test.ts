@@ -86,6 +86,22 @@ describe('fleet', () => {
     expect(inState(now, 'dead')[0]!.reason).toBe('stuck: its heartbeats stopped')
   }, 30_000)
 
+  test('a silent one keeps its place until it is killed: there are never two for one', async () => {
+    const { look, lookUntil, fleet, snapshot } = await start('fleet-silent')
+    await lookUntil('one at work', 1, running(1))
+    const [sleeper] = fleet.ward.live()
+    process.kill(sleeper!.child.pid, 'SIGSTOP')
+    await until('its lease to end', async () =>
+      (await snapshot()).actors.every(({ alive }) => !alive),
+    )
+    await look(1)
+    expect([...fleet.ward.members.keys()]).toEqual([sleeper!.child.id])
+    process.kill(sleeper!.child.pid, 'SIGCONT')
+    await until('its next heartbeat', async () => running(1)(await snapshot()))
+    await look(1)
+    expect([...fleet.ward.members.keys()]).toEqual([sleeper!.child.id])
+  }, 30_000)
+
   test('the same refusal again and again: failed, noted in Redis, and not tried in a loop', async () => {
     const { lookUntil, fleet } = await start('fleet-refuses', 'refuses')
     const now = await lookUntil(
