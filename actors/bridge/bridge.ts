@@ -22,7 +22,7 @@ import { jobShape } from '../load.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { Cost } from './cost.ts'
-import { Frontiers, ledgerGone } from './frontiers.ts'
+import { entriesVanished, Frontiers, ledgerGone } from './frontiers.ts'
 import { beginOrRefuse } from './origin.ts'
 import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
 import { lostBefore } from './retention.ts'
@@ -181,6 +181,7 @@ export class Bridge {
     ])) as string[]
     if (reply[0] === 'topic') throw new RefusalError(anotherTopic(job))
     if (reply[0] === 'shape') throw new RefusalError(anotherShape(job))
+    if (reply[0] === 'vanished') throw new RefusalError(entriesVanished(job, Number(reply[1])))
     this.#begun = true
     const next = new Map<number, number>()
     for (let i = 1; i < reply.length; i += 2) next.set(Number(reply[i]), Number(reply[i + 1]))
@@ -242,7 +243,7 @@ export class Bridge {
       const overlap = this.#hasRoom()
       if (overlap && !signal.aborted) fetching = fetch()
       try {
-        await Promise.all(work.map((one) => this.#appendAll(one, positions)))
+        await Promise.all(work.map((one) => this.#appendAll(one, positions, signal)))
       } catch (error) {
         fetching.catch(() => {})
         throw error
@@ -276,10 +277,13 @@ export class Bridge {
     return new Stale(message)
   }
 
-  async #appendAll(plan: Plan, { appended }: Positions): Promise<void> {
+  /** A batch that is split goes into every part, so that a plan may be far more than was fetched. */
+  async #appendAll(plan: Plan, { appended }: Positions, signal: AbortSignal): Promise<void> {
     const { partition, entries, high } = plan
     let from = plan.from
     for (let first = 0; first < entries.length; ) {
+      if (first > 0 && !this.#hasRoom()) await this.#untilRoom(signal)
+      if (first > 0 && signal.aborted) return
       const count = callLength(entries, first)
       const part = entries.slice(first, first + count)
       first += count
