@@ -35,6 +35,7 @@ export class ClosedAudit {
   #held: FoundRow[] = []
   /** Windows before this one were lost by the stream; set with its first window. */
   #oldest: number | null = null
+  #settledTo = -Infinity
 
   constructor(options: ClosedAuditOptions) {
     this.#options = options
@@ -59,8 +60,9 @@ export class ClosedAudit {
       }
       this.#held.push(...part.decoded)
       if (!part.last) continue
-      // What was closed again says so; its rows have been compared.
-      if (!this.#seen.has(part.start)) found.push(...this.#whole(part.start, state, expected))
+      // What is closed again says so; its rows have been compared.
+      const known = this.#seen.has(part.start) || part.end <= this.#settledTo
+      if (!known) found.push(...this.#whole(part.start, state, expected))
       this.#held = []
     }
     return [...found, ...this.#missing(state, expected)]
@@ -68,6 +70,7 @@ export class ClosedAudit {
 
   /** Windows that end at or before this are not asked about any more. */
   settle(closedTo: number): void {
+    this.#settledTo = closedTo
     for (const start of this.#seen) {
       if (start + this.#options.job.windowSizeMs <= closedTo) this.#seen.delete(start)
     }

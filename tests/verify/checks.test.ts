@@ -101,14 +101,14 @@ describe('C4 drained', () => {
   })
 })
 
-describe('C5 monotone', () => {
-  const look = (next: number, frontier: number, closedTo: number | null = 10) => ({
-    watermark: 12,
-    closedTo,
-    totals: { committed: frontier },
-    partitions: [{ partition: 0, next, frontier }],
-  })
+const look = (next: number, frontier: number, closedTo: number | null = 10) => ({
+  watermark: 12,
+  closedTo,
+  totals: { committed: frontier },
+  partitions: [{ partition: 0, next, frontier }],
+})
 
+describe('C5 monotone', () => {
   test('forwards, or not at all', () => {
     expect(checks.monotone(null, look(5, 3))).toEqual([])
     expect(checks.monotone(look(5, 3), look(5, 3))).toEqual([])
@@ -131,21 +131,22 @@ describe('C5 monotone', () => {
   })
 })
 
-describe('C5 closed windows', () => {
-  const entry = (id: string, start: number, more: Partial<ClosedEntry> = {}): ClosedEntry => ({
-    id,
-    start,
-    end: start + 10,
-    last: true,
-    rows: Buffer.from(id),
-    groups: ['a'],
-    ...more,
-  })
-  const taken = (...entries: ClosedEntry[]) => {
-    const windows = new ClosedWindows()
-    return texts(entries.flatMap((one) => windows.take(one)))
-  }
+const entry = (id: string, start: number, more: Partial<ClosedEntry> = {}): ClosedEntry => ({
+  id,
+  start,
+  end: start + 10,
+  last: true,
+  rows: Buffer.from(id),
+  groups: ['a'],
+  ...more,
+})
 
+const taken = (...entries: ClosedEntry[]) => {
+  const windows = new ClosedWindows()
+  return texts(entries.flatMap((one) => windows.take(one)))
+}
+
+describe('C5 closed windows', () => {
   test('in order, in parts, and read again', () => {
     const half = entry('2-0', 5, { last: false })
     const rest = entry('3-0', 5, { groups: ['b'] })

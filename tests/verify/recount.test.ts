@@ -195,4 +195,21 @@ describe('rulings', () => {
     const result = await recount(['not JSON'], { 0: { reason: 'poison' } })
     expect([result.counts.rejected, result.contradictionsTotal]).toEqual([1, 0])
   })
+
+  test('replayed: it was rejected, whatever the job says of it by now', async () => {
+    const result = await recount([{ t: 1_000, g: 'a' }], { 0: { reason: 'replayed' } })
+    expect([result.counts.rejected, result.contradictionsTotal]).toEqual([1, 0])
+  })
+
+  test('hung: its work is not run, and what work never sees is not believed to hang', async () => {
+    const seen: unknown[] = []
+    const work = (row: Row) => (seen.push(row.g), row)
+    const slow = defineJob({ ...declaration, work })
+    const records = [{ t: 1_000, g: 'a' }, { t: 1_000, g: 'b' }, 'not JSON']
+    const rulings = { 1: { reason: 'hung' }, 2: { reason: 'hung' } }
+    const result = await recount(records, rulings, slow)
+    expect(seen).toEqual(['a'])
+    expect(result.counts).toMatchObject({ counted: 1, rejected: 2 })
+    expect(result.contradictions).toEqual(['record 0/2: not readable, yet it was called hung'])
+  })
 })
