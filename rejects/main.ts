@@ -16,7 +16,7 @@ import { type Fenced, openFence } from './fence.ts'
 import { change } from './marks.ts'
 import { Originals } from './originals.ts'
 import { outcomeText, reportOf, tableOf } from './print.ts'
-import { type Choice, placeOf, readRejects, type Reject, states } from './rejects.ts'
+import { type Choice, forgetOld, placeOf, readRejects, type Reject, states } from './rejects.ts'
 import { replay } from './replay.ts'
 
 const command = {
@@ -150,6 +150,7 @@ async function drop(asked: Asked, { store, keys }: Place): Promise<number> {
     const changes = some.map((reject) => ({ place: placeOf(reject), from: null, to }))
     dropped += (await change(store, keys, changes)).filter(Boolean).length
   }
+  await forgetOld(store, keys)
   const kept = open.length - dropped + begun
   const before = rejects.length - open.length - begun
   const kepts = kept > 0 ? `, kept ${kept}: a replay of them was begun, see to it first` : ''
@@ -183,6 +184,7 @@ async function replayChosen(asked: Asked, place: Place): Promise<number> {
       counts[outcome.kind]++
       print(outcomeText(outcome))
     }
+    await forgetOld(store, keys)
     const { replayed, kept } = counts
     print(`replayed ${replayed}, done before ${counts['done before']}, kept ${kept}`)
     return kept > 0 ? 1 : 0

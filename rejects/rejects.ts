@@ -4,9 +4,10 @@
  *
  *   stream `rejects` + hash `handled` → rows → chosen rows
  */
+import { bounds } from '../actors/config.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
-import { type Mark, markOf } from './marks.ts'
+import { change, type Mark, markOf } from './marks.ts'
 
 export interface Reject {
   /** Of the row in the stream. */
@@ -70,6 +71,19 @@ export async function readRejects(
     if (!oldest || page.length < PAGE) return found
     top = `(${oldest[0].toString()}`
   }
+}
+
+/** Marks outlive their rejects, of which the stream keeps a bounded number; now and then they go. */
+export async function forgetOld(store: Store, keys: Keys): Promise<void> {
+  if ((await store.redis.hlen(keys.handled)) <= 2 * bounds.rejectsKept) return
+  const marks = await store.redis.hgetall(keys.handled)
+  const kept = new Set((await readRejects(store, keys, {})).map(placeOf))
+  const old = Object.entries(marks).flatMap(([place, text]) => {
+    const from = markOf(text)
+    if (from === null || from.state === 'replaying' || kept.has(place)) return []
+    return [{ place, from, to: null }]
+  })
+  for (let i = 0; i < old.length; i += PAGE) await change(store, keys, old.slice(i, i + PAGE))
 }
 
 function isChosen(reject: Reject, choice: Choice): boolean {

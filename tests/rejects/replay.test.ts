@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { systemClock } from '../../actors/clock.ts'
-import { readConfig } from '../../actors/config.ts'
+import { bounds, readConfig } from '../../actors/config.ts'
 import { RawKafka } from '../../actors/kafka.ts'
 import { type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
@@ -12,7 +12,7 @@ import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { createTopic, type TestTopic } from '../../faults/topic.ts'
 import { type Fenced, openFence } from '../../rejects/fence.ts'
 import { Originals } from '../../rejects/originals.ts'
-import { readRejects, type Reject } from '../../rejects/rejects.ts'
+import { forgetOld, readRejects, type Reject } from '../../rejects/rejects.ts'
 import { replay, type ReplayOptions } from '../../rejects/replay.ts'
 import { rejection } from '../support/rejection.ts'
 import { testServices } from '../support/services.ts'
@@ -60,7 +60,8 @@ async function row(place: string, reason: string, value: string): Promise<void> 
   await store.redis.xadd(
     keys.rejects,
     '*',
-    ...['topic', topic.name, 'p', p, 'o', o, 'reason', reason, 'message', 'why', 'value', value],
+    ...(['topic', topic.name, 'p', p, 'o', o] as const),
+    ...(['reason', reason, 'message', 'why', 'value', value] as const),
   )
 }
 
@@ -245,6 +246,14 @@ describe('kept, with the reason', () => {
     expect(places).toHaveLength(2)
   }, 60_000)
 })
+
+test('marks of rejects that the stream does not keep any more are forgotten, begun ones never', async () => {
+  const [first] = await rejected(2)
+  const old = Array.from({ length: 2 * bounds.rejectsKept }, (_, i) => [`7:${i}`, `dropped|${i}`])
+  await store.redis.hset(keys.handled, ...old.flat(), first!, 'dropped|1', '8:1', 'replaying|t|0|1')
+  await forgetOld(store, keys)
+  expect((await store.redis.hkeys(keys.handled)).sort()).toEqual([first!, '8:1'])
+}, 30_000)
 
 describe('the command', () => {
   const command = (...args: string[]) => runCommand(topic.name, topic.name, args)
