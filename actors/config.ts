@@ -58,6 +58,12 @@ export const bounds = {
   drainGraceMs: 10_000,
   /** Reply time of a Redis command, after which its outcome is unknown. */
   redisCommandTimeoutMs: 5_000,
+  /**
+   * A connection that brings nothing for so long while an answer is due is given up: what a router or a
+   * machine that vanished leaves behind never ends by itself. Beside what the answer may wait for.
+   */
+  redisSilenceMs: 3_000,
+  kafkaSilenceMs: 4_000,
   redisRetryCapMs: 1_000,
   kafkaRetryCapMs: 2_000,
   deadActorsKept: 20,

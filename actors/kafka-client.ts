@@ -5,6 +5,7 @@
  * line, and kafkajs's own lines appear with LOG_LEVEL=debug only.
  */
 import { Kafka, type logCreator, logLevel, type SASLOptions } from 'kafkajs'
+import Connection from 'kafkajs/src/network/connection'
 import RequestQueue from 'kafkajs/src/network/requestQueue'
 import { backoffDelayMs } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -26,19 +27,36 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function schedulePending()
 }
 
 // Likewise its look for requests that took too long, ten times a second for each connection: with
-// timeouts of 30 s, once a second does.
+// timeouts of seconds, once a second does. What counts is silence: a large answer over a slow line may
+// take longer than anybody waits for a connection that is dead, as long as some of it keeps coming.
 RequestQueue.prototype.scheduleRequestTimeoutCheck = function scheduleTimeouts() {
   this.destroy()
   this.requestTimeoutIntervalId = setInterval(() => {
     for (const request of this.inflight.values()) {
-      if (Date.now() - request.sentAt > request.requestTimeout) request.timeoutRequest()
+      const heardAt = Math.max(request.sentAt, this.heardAt ?? 0)
+      if (Date.now() - heardAt > request.requestTimeout) request.timeoutRequest()
     }
     if (!this.isConnected()) this.destroy()
   }, 1_000)
 }
 
+const pass = Connection.prototype.processData
+Connection.prototype.processData = function processHeard(bytes) {
+  this.requestQueue.heardAt = Date.now()
+  pass.call(this, bytes)
+}
+
+export interface ClientOptions {
+  /** How long a connection may be silent while an answer is due. */
+  silenceMs?: number
+}
+
 /** A client that gives up after about a second, so that the caller can say what is wrong. */
-export function kafkaClient(config: KafkaConfig, clientId: string): Kafka {
+export function kafkaClient(
+  config: KafkaConfig,
+  clientId: string,
+  { silenceMs = 30_000 }: ClientOptions = {},
+): Kafka {
   const sasl = saslOf(config)
   const debug = config.LOG_LEVEL === 'debug'
   return new Kafka({
@@ -49,7 +67,7 @@ export function kafkaClient(config: KafkaConfig, clientId: string): Kafka {
     logLevel: debug ? logLevel.DEBUG : logLevel.NOTHING,
     logCreator: logTo(createLog(clientId, config.LOG_LEVEL)),
     connectionTimeout: 3_000,
-    requestTimeout: 30_000,
+    requestTimeout: silenceMs,
     retry: { retries: 3, initialRetryTime: 100, maxRetryTime: bounds.kafkaRetryCapMs },
   })
 }

@@ -19,10 +19,19 @@ declare module 'kafkajs/src/network/requestQueue' {
   export default class RequestQueue {
     pending: unknown[]
     inflight: Map<number, { sentAt: number; requestTimeout: number; timeoutRequest(): void }>
+    /** Ours: when the connection last brought something. */
+    heardAt?: number
     requestTimeoutIntervalId: ReturnType<typeof setInterval> | null
     isConnected(): boolean
     destroy(): void
     scheduleRequestTimeoutCheck(): void
     scheduleCheckPendingRequests(): void
+  }
+}
+declare module 'kafkajs/src/network/connection' {
+  import type RequestQueue from 'kafkajs/src/network/requestQueue'
+  export default class Connection {
+    requestQueue: RequestQueue
+    processData(bytes: Buffer): void
   }
 }

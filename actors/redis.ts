@@ -61,6 +61,8 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     connectTimeout: 2_000,
+    // A command that is given up leaves its connection open, which may be dead for ever.
+    socketTimeout: (options.blockMs ?? 0) + bounds.redisSilenceMs,
     commandTimeout: (options.blockMs ?? 0) + bounds.redisCommandTimeoutMs,
     retryStrategy: (attempt) =>
       backoffDelayMs({ baseMs: 50, capMs: bounds.redisRetryCapMs }, attempt, systemClock.random()),
@@ -122,7 +124,7 @@ export function isOutage(error: unknown): boolean {
   return (
     error instanceof Error &&
     (/^(MaxRetriesPerRequestError|AbortError)$/.test(error.name) ||
-      /timed out|isn't writeable|Connection is closed|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND/i.test(
+      /timed out|Socket timeout|isn't writeable|Connection is closed|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND/i.test(
         error.message,
       ))
   )

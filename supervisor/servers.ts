@@ -14,7 +14,7 @@ import { messageOf, RefusalError } from '../actors/errors.ts'
 import type { Log } from '../actors/log.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
 import { type Finding, forbids, sentenceOf } from '../doctor/finding.ts'
-import { judgeCall, judgeInfo } from '../doctor/redis.ts'
+import { type Info, judgeCall, judgeInfo } from '../doctor/redis.ts'
 import { readInfo } from '../doctor/redis-facts.ts'
 
 export interface ServersOptions {
@@ -34,6 +34,8 @@ const times = {
   lookMs: 30_000,
   /** While something is wrong: who puts it right wants to see that. */
   complainingMs: 2_000,
+  /** A Redis that has run for longer has been seen to by somebody, or has rewritten its file since. */
+  restartedS: 120,
 }
 
 export class Servers {
@@ -41,6 +43,8 @@ export class Servers {
   readonly #told = new Set<string>()
   #complaint: string | null = null
   #wake = new AbortController()
+  /** The run of Redis whose append-only file has been seen to. */
+  #run: string | null = null
 
   constructor(options: ServersOptions) {
     this.#options = options
@@ -117,7 +121,30 @@ export class Servers {
 
   async #judge(): Promise<Finding[]> {
     const { store, config } = this.#options
-    return judgeInfo(await readInfo(store), redisAddress(config))
+    const info = await readInfo(store)
+    await this.#renewFile(info)
+    return judgeInfo(info, redisAddress(config))
+  }
+
+  /**
+   * Has Redis write its append-only file anew when it has just restarted. Where a crash tore the file
+   * inside a transaction, Redis (all of 7 and 8 that we know) drops that transaction from memory and
+   * leaves its first half in the file; what is written next is appended to it, and the restart after
+   * that applies the half together with it: a commit in part, and counters that fit nothing.
+   */
+  async #renewFile({ run_id: run = '', aof_enabled, uptime_in_seconds }: Info): Promise<void> {
+    const { store, log } = this.#options
+    if (run === this.#run) return
+    this.#run = run
+    if (aof_enabled !== '1' || Number(uptime_in_seconds) > times.restartedS) return
+    try {
+      await store.redis.bgrewriteaof()
+      log.info('Redis has restarted; its append-only file is written anew, in case it was torn')
+    } catch (error) {
+      if (isOutage(error)) this.#run = ''
+      // Another supervisor was first, or a hosted server keeps its files to itself.
+      else log.debug('the append-only file is not written anew', { error: messageOf(error) })
+    }
   }
 
   /** Everything else once, when the start is through; gives up when the signal comes. */

@@ -1,8 +1,15 @@
+-- Entries that were appended and not finished, and are not in the stream any more: somebody deleted or
+-- trimmed it, and nobody will ever read them.
+local function vanished(base)
+  local held = redis.call('HMGET', key(base, 'totals'), 'entriesAppended', 'entriesCommitted')
+  return tonumber(held[1] or '0') - tonumber(held[2] or '0') - redis.call('XLEN', key(base, 'entries'))
+end
+
 -- open: registers a topic's partitions.
 -- args: topic id ('' where the broker knows none), shape of the job, then for each partition:
 --       number, start offset if the ledger has none, high watermark
 -- reply: {'ok', partition, next, …} | {'topic', the id that the ledger belongs to}
---        | {'shape', the shape that the panes have}
+--        | {'shape', the shape that the panes have} | {'vanished', entries}
 register('open', function(keys, args)
   local base = keys[1]
   local ledger = key(base, 'ledger')
@@ -14,6 +21,8 @@ register('open', function(keys, args)
   if shape and shape ~= args[2] then
     return { 'shape', shape }
   end
+  local gone = vanished(base)
+  if gone > 0 then return { 'vanished', int(gone) } end
   -- A broker that tells no id (any more) does not take back the one that is known.
   redis.call('HSET', ledger, 'topicId', args[1] ~= '' and args[1] or topicId or '', 'shape', args[2])
   redis.pcall('XGROUP', 'CREATE', key(base, 'entries'), GROUP, '0', 'MKSTREAM')
@@ -109,6 +118,7 @@ end, { 'allow-oom' })
 
 -- seen: Kafka's high watermarks, when nothing was there to append.
 -- args: partition, high watermark, …   reply: partition, finished frontier, the bridge's next offset, …
+--        | {'vanished', entries}
 register('seen', function(keys, args)
   local ledger = key(keys[1], 'ledger')
   local time = int(now())
@@ -119,6 +129,8 @@ register('seen', function(keys, args)
     frontiers[p] = redis.call('HGET', ledger, p .. ':frontier')
   end
   follow(keys[1], frontiers)
+  local gone = vanished(keys[1])
+  if gone > 0 then return { 'vanished', int(gone) } end
   local reply = {}
   for i = 1, #args, 2 do
     reply[#reply + 1] = args[i]

@@ -36,6 +36,9 @@ export class Frontiers {
   async exchange(kafka: TopicReader, high: Map<number, number>): Promise<Map<number, number>> {
     const { store, keys } = this.#options
     const reply = (await store.call('seen', keys.base, [...high].flat())) as (string | null)[]
+    if (reply[0] === 'vanished') {
+      throw new RefusalError(entriesVanished(this.#options.job, Number(reply[1])))
+    }
     const frontiers = new Map<number, number>()
     const next = new Map<number, number>()
     for (let i = 0; i < reply.length; i += 3) {
@@ -85,6 +88,9 @@ function isAnswer(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return error.name === 'KafkaJSProtocolError' || isAnswer(error.cause)
 }
+
+export const entriesVanished = (job: Pick<Job, 'name'>, entries: number): string =>
+  `${entries} entries of job ${job.name} were deleted from its stream in Redis before they were processed: their records would be missing; give Redis its data back, or delete what it holds of the job and start once with --fresh --from earliest`
 
 export const ledgerGone = (job: Pick<Job, 'name'>): string =>
   `the ledger of job ${job.name} is gone: Redis was emptied while the job ran, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew`

@@ -1,6 +1,6 @@
 /** `bun run bridge`: the bridge by itself. Of several, one works and the others stand by. */
 import { systemClock } from '../clock.ts'
-import { readConfig } from '../config.ts'
+import { bounds, readConfig } from '../config.ts'
 import { runMain } from '../errors.ts'
 import { choiceFlag, parseFlags } from '../flags.ts'
 import { systemHost } from '../host.ts'
@@ -44,12 +44,13 @@ await runMain('bridge', async () => {
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
   const keys = keysOf(job.name)
   const log = createLog('bridge', config.LOG_LEVEL)
+  const client = () => kafkaClient(config, 'millrace-bridge', { silenceMs: bounds.kafkaSilenceMs })
   await runBridge({
     job,
     keys,
     id: values.id,
     store: openStore(config, log),
-    connect: () => new RawKafka(kafkaClient(config, 'millrace-bridge'), job.topic),
+    connect: () => new RawKafka(client(), job.topic),
     from,
     address: kafkaAddress(config),
     acceptLoss: values['accept-loss'] ?? false,

@@ -68,7 +68,7 @@ local function obstacle(base, me, slices, panes, shape)
   local entries = key(base, 'entries')
   local lost = { 'lost' }
   for _, slice in ipairs(slices) do
-    local owner = redis.call('XPENDING', entries, GROUP, slice.id, slice.id, 1)[1]
+    local owner = ofGroup({ 'XPENDING', entries, GROUP, slice.id, slice.id, 1 })[1]
     local progress = redis.call('HGET', key(base, 'progress'), slice.id)
     local from = progress and string.match(progress, '^[^|]*') or slice.entryFrom
     if not owner or owner[2] ~= me or from ~= slice.from then

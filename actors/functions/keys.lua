@@ -53,6 +53,14 @@ end
 -- can have tens of thousands behind it. `follow` goes on where a walk ended.
 local STEPS_MAX = 1000
 
+-- What XPENDING or XINFO CONSUMERS says of the entries' group, and nothing where the group is gone:
+-- what it held is delivered again as soon as somebody has made it again.
+local function ofGroup(command)
+  local reply = redis.pcall(unpack(command))
+  if reply.err and string.find(reply.err, 'NOGROUP', 1, true) then return {} end
+  return reply.err and redis.call(unpack(command)) or reply
+end
+
 -- Marks [from, to) of a partition as finished and moves the contiguous prefix as far as `walk.steps`
 -- goes. max: the highest event time in it, '' where it has none.
 local function finish(base, partition, from, to, max, walk)

@@ -33,9 +33,9 @@ register('leave', function(keys, args)
   redis.call('DEL', key(base, 'mailbox:' .. id))
   redis.call('HDEL', key(base, 'hand'), id)
   if redis.call('EXISTS', entries) == 0 then return 1 end
-  local pending = redis.call('XPENDING', entries, GROUP, '-', '+', 1, id)
+  local pending = ofGroup({ 'XPENDING', entries, GROUP, '-', '+', 1, id })
   if #pending == 0 then
-    redis.call('XGROUP', 'DELCONSUMER', entries, GROUP, id)
+    redis.pcall('XGROUP', 'DELCONSUMER', entries, GROUP, id)
   else
     redis.call('SADD', key(base, 'left'), id)
   end
@@ -86,7 +86,7 @@ register('measure', function(keys)
   result.leader = redis.call('GET', key(base, 'leader')) or ''
   if redis.call('EXISTS', entries) == 1 then
     result.entries = redis.call('XLEN', entries)
-    for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', entries, GROUP)) do
+    for _, flat in ipairs(ofGroup({ 'XINFO', 'CONSUMERS', entries, GROUP })) do
       local consumer = map(flat)
       local lease = tonumber(result.leases[consumer.name] or '')
       result.pending = result.pending + consumer.pending

@@ -2,7 +2,7 @@
  * What happens to Redis: killed, set back in time, torn, full, slow, emptied. Each needs servers of
  * a world's own.
  */
-import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { GROUP } from '../../actors/keys.ts'
@@ -60,28 +60,36 @@ export const rolledBack: Action = {
 }
 
 /** Redis is killed, and the end of its append-only file is missing, as `cut` says. */
-export function tornAt(cut: (file: Buffer) => number): Action {
-  return {
-    name: 'Redis: the append-only file torn',
-    async inject(world) {
-      await world.services.redis.stop('SIGKILL')
-      const file = lastOf(join(dataOf(world), 'appendonlydir'))
-      const bytes = readFileSync(file)
-      truncateSync(file, Math.max(0, Math.min(bytes.length, cut(bytes))))
-    },
-    heal: ({ services }) => services.redis.start(),
+export class TornFile implements Action {
+  readonly name = 'Redis: the append-only file torn'
+  readonly #cut: (file: Buffer) => number
+  /** The file that was torn. */
+  file = ''
+
+  constructor(cut: (file: Buffer) => number) {
+    this.#cut = cut
+  }
+
+  async inject(world: World): Promise<void> {
+    await world.services.redis.stop('SIGKILL')
+    this.file = appendOnlyFile(world)
+    const bytes = readFileSync(this.file)
+    truncateSync(this.file, Math.max(0, Math.min(bytes.length, this.#cut(bytes))))
+  }
+
+  heal({ services }: World): Promise<void> {
+    return services.redis.start()
   }
 }
 
-/** The increment that is written to. */
-function lastOf(dir: string): string {
-  const names = readdirSync(dir).filter((name) => name.endsWith('.incr.aof'))
-  const newest = names
-    .map((name) => join(dir, name))
-    .sort((a, b) => statSync(a).mtimeMs - statSync(b).mtimeMs)
-    .at(-1)
+/** The one that is written to. */
+export function appendOnlyFile(world: World): string {
+  const dir = join(dataOf(world), 'appendonlydir')
+  const nth = (name: string) => Number(/\.(\d+)\.incr\.aof$/.exec(name)?.[1])
+  const names = readdirSync(dir).filter((name) => nth(name) > 0)
+  const newest = names.sort((a, b) => nth(a) - nth(b)).at(-1)
   if (!newest) throw new Error('there is no append-only file')
-  return newest
+  return join(dir, newest)
 }
 
 export const flushed: Action = {

@@ -8,6 +8,7 @@ import type { Fault } from '../fault.ts'
 import { until } from '../until.ts'
 import type { World } from '../world.ts'
 import { degraded, goesOn, nobodyBlamed } from './recovery.ts'
+import { halves } from './whole.ts'
 
 const RESTARTED_WITHIN_MS = 5_000
 const TORN_PLACES = 20
@@ -38,6 +39,20 @@ const rollBack = (id: string, ms: number, smoke: boolean): Fault => ({
     await nobodyBlamed(world)
   },
 })
+
+async function whole(world: World, when: string): Promise<void> {
+  const { wrong } = await until('Redis to answer', async () => ({ wrong: await halves(world) }))
+  if (wrong.length > 0) throw new Error(`${when}: ${wrong.join('; ')}`)
+}
+
+/** The supervisor has had Redis write its file anew: what was torn is gone from it. */
+async function renewed(world: World, torn: string): Promise<void> {
+  const isNew = () => redis.appendOnlyFile(world) !== torn
+  await world.recovers('the append-only file written anew', RESTARTED_WITHIN_MS, isNew)
+  const done = async () =>
+    !/aof_rewrite_in_progress:1/.test(await world.pipeline.store.redis.info())
+  await until('the new file to be complete', done)
+}
 
 /** Half of the places inside the last transaction, the others ever further from the end. */
 function tornPlace(nth: number, bytes: Buffer): number {
@@ -72,11 +87,13 @@ export const redisFaults: Fault[] = [
     setting: { servers: 'own', mayGoBack: true },
     async happens(world) {
       for (let nth = 0; nth < TORN_PLACES; nth++) {
-        await restarted(
-          world,
-          redis.tornAt((bytes) => tornPlace(nth, bytes)),
-          'a torn file',
-        )
+        const torn = new redis.TornFile((bytes) => tornPlace(nth, bytes))
+        await torn.inject(world)
+        await torn.heal(world)
+        await whole(world, `after place ${nth}`)
+        await goesOn(world, RESTARTED_WITHIN_MS, 'a torn file')
+        await whole(world, `at work after place ${nth}`)
+        await renewed(world, torn.file)
         await world.commits(500)
       }
       await nobodyBlamed(world)
