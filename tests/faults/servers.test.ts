@@ -1,5 +1,5 @@
 /**
- * Redis and Kafka stop, are killed, lose their last seconds, and come back: everything goes on by
+ * Redis stops, is killed, loses its last seconds, and comes back: everything goes on by
  * itself, nothing is lost, and meanwhile the readiness check says what is missing.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
@@ -98,27 +98,6 @@ test('Redis comes back with what it held seconds ago: Kafka gives the rest again
     await restart(services.redis, pipeline)
   }
   await through('redis-earlier', rollBack, { mayGoBack: true })
-}, 90_000)
-
-test(
-  'Kafka stops for a while and comes back',
-  async () => {
-    await through('kafka-stop', async (pipeline) => {
-      await services.kafka.stop()
-      await until('readiness to name it', async () => (await missing(pipeline)).includes('kafka'))
-      expect(await missing(pipeline)).toEqual(['kafka'])
-      await systemClock.sleep(OUTAGE_MS)
-      await restart(services.kafka, pipeline)
-    })
-  },
-  90_000 + OUTAGE_MS,
-)
-
-test('Kafka is killed and comes back', async () => {
-  await through('kafka-kill', async (pipeline) => {
-    await services.kafka.stop('SIGKILL')
-    await restart(services.kafka, pipeline)
-  })
 }, 90_000)
 
 /** Starts a server again, and tells how long the pipeline needed from then on. */

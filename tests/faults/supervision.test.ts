@@ -147,28 +147,6 @@ test('paused: no executor works; resumed: it goes on', async () => {
   })
 }, 60_000)
 
-test('a topic that was deleted and made again stops the job loudly', async () => {
-  const topic = { partitions: 2 }
-  await withPipeline({ label: 'recreated', job: 'students.ts', topic }, async (pipeline) => {
-    await pipeline.topic.produce(Array.from({ length: 200 }, () => student()))
-    await pipeline.begin()
-    await pipeline.drained()
-    await pipeline.topic.recreate()
-    await pipeline.topic.produce(Array.from({ length: 300 }, () => student()))
-    const degraded = async () => {
-      const status = await pipeline.status()
-      return status.state === 'degraded' ? status : null
-    }
-    const status = await until('the job to be degraded', degraded, { timeoutMs: 30_000 })
-    expect(status.reason).toContain('deleted and made again')
-    expect(status.totals.committed).toBe(200)
-    const { decisions } = await pipeline.get<{ decisions: { sentence: string; reason: string }[] }>(
-      '/api/decisions?limit=5',
-    )
-    expect(decisions.map(({ reason }) => reason)).toContain('degraded')
-  })
-}, 60_000)
-
 async function leadingPid(pipeline: Pipeline): Promise<number | undefined> {
   const { leader, actors } = await pipeline.snapshot()
   return actors.find(({ id }) => id === leader)?.pid
