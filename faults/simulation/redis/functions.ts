@@ -132,9 +132,10 @@ export class Functions {
 
   #call(args: Value[]): Value {
     if (this.#loading) throw new LuaError('redis.call while a library is loaded')
-    const [name, ...rest] = args.map(argumentOf)
-    if (name === undefined) throw new LuaError('redis.call without arguments')
-    return valueOf(this.#command(name, rest, this.#readOnly))
+    if (args.length === 0) throw new LuaError('redis.call without arguments')
+    const rest: string[] = []
+    for (let i = 1; i < args.length; i++) rest.push(argumentOf(args[i]))
+    return valueOf(this.#command(argumentOf(args[0]), rest, this.#readOnly))
   }
 
   #protectedCall(args: Value[]): Value {

@@ -9,7 +9,7 @@ export const hashes: Commands = {
     const fields = space.hash(key!)?.fields
     return names.map((name) => fields?.get(name) ?? null)
   }),
-  HGETALL: read(1, (space, [key]) => [...(space.hash(key!)?.fields ?? [])].flat()),
+  HGETALL: read(1, (space, [key]) => flat(space.hash(key!))),
   HKEYS: read(1, (space, [key]) => [...(space.hash(key!)?.fields.keys() ?? [])]),
   HVALS: read(1, (space, [key]) => [...(space.hash(key!)?.fields.values() ?? [])]),
   HLEN: read(1, (space, [key]) => space.hash(key!)?.fields.size ?? 0),
@@ -35,6 +35,13 @@ export const hashes: Commands = {
   }),
   HINCRBY: grow(3, increment),
   HSCAN: read(2, scan),
+}
+
+/** Field, value, … */
+function flat(hash: Hash | undefined): string[] {
+  const list: string[] = []
+  if (hash) for (const [field, value] of hash.fields) list.push(field, value)
+  return list
 }
 
 const made = (space: Keyspace, key: string): Hash =>
@@ -79,7 +86,7 @@ function scan(space: Keyspace, [key, cursor, ...options]: string[]): Reply {
   }
   const hash = space.hash(key!)
   if (!hash) return ['0', []]
-  if (!hash.large) return ['0', [...hash.fields].flat()]
+  if (!hash.large) return ['0', flat(hash)]
   const page: [number, string, string][] = []
   for (const [field, value] of hash.fields) {
     const place = Bun.hash.crc32(field)

@@ -57,9 +57,13 @@ export class Keyspace {
   #expiries = new Map<string, number>()
 
   find(key: string): Holder | undefined {
-    const expiry = this.#expiries.get(key)
-    if (expiry !== undefined && expiry < this.now) this.delete(key)
+    if (this.#expiries.size > 0 && this.#isExpired(key)) this.delete(key)
     return this.#keys.get(key)
+  }
+
+  #isExpired(key: string): boolean {
+    const expiry = this.#expiries.get(key)
+    return expiry !== undefined && expiry < this.now
   }
 
   set(key: string, holder: Holder): void {

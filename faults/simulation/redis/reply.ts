@@ -27,11 +27,22 @@ export const wrongType = () =>
   new ReplyError('WRONGTYPE Operation against a key holding the wrong kind of value')
 export const syntaxError = () => new ReplyError('ERR syntax error')
 
+/** The usual case, without the cost of a regular expression: up to 15 digits, the first not 0. */
+function isPlain(text: string): boolean {
+  if (text.length === 0 || text.length > 15 || text.charCodeAt(0) === 48) return false
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 48 || code > 57) return false
+  }
+  return true
+}
+
 /** @throws ReplyError where Redis would not take it for a 64-bit integer */
 export function integer(
   text: string,
   message = 'ERR value is not an integer or out of range',
 ): number {
+  if (isPlain(text)) return Number(text)
   if (!/^(?:0|-?[1-9]\d{0,18})$/.test(text)) throw new ReplyError(message)
   return Number(text)
 }

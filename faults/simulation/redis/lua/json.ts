@@ -26,8 +26,11 @@ export function encodeJson(value: Value): string {
   if (value.list.length > 0 && !value.rest?.size) {
     return `[${value.list.map(encodeJson).join(',')}]`
   }
-  const fields = value.keys().map((key) => `${quote(fieldName(key))}:${encodeJson(value.get(key))}`)
-  return `{${fields.join(',')}}`
+  let fields = ''
+  for (const key of value.keys()) {
+    fields += `${fields && ','}${quote(fieldName(key))}:${encodeJson(value.get(key))}`
+  }
+  return `{${fields}}`
 }
 
 function fieldName(key: Value): string {
@@ -37,7 +40,12 @@ function fieldName(key: Value): string {
 }
 
 // oxlint-disable-next-line no-control-regex -- these are what JSON escapes
-const special = /["\\/\x00-\x1f\x7f]/g
+const special = /["\\/\x00-\x1f\x7f]/
+const allSpecial = new RegExp(special, 'g')
 
-const quote = (text: string): string =>
-  `"${text.replace(special, (char) => short[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`
+function quote(text: string): string {
+  return special.test(text) ? `"${text.replace(allSpecial, escaped)}"` : `"${text}"`
+}
+
+const escaped = (char: string): string =>
+  short[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`

@@ -17,10 +17,12 @@ export class LuaTable {
   rest: Map<Value, Value> | undefined
   #holes = false
 
+  /** @param list becomes the table's own */
   constructor(list: Value[] = []) {
     this.list = list
+    if (list.length === 0 || !list.includes(undefined)) return
     while (list.length > 0 && list[list.length - 1] === undefined) list.pop()
-    if (list.includes(undefined)) this.#holes = true
+    this.#holes = list.includes(undefined)
   }
 
   get(key: Value): Value {
@@ -54,7 +56,7 @@ export class LuaTable {
   keys(): Value[] {
     const keys: Value[] = []
     for (let i = 0; i < this.list.length; i++) if (this.list[i] !== undefined) keys.push(i + 1)
-    if (this.rest) keys.push(...this.rest.keys())
+    if (this.rest) for (const key of this.rest.keys()) keys.push(key)
     return keys
   }
 
