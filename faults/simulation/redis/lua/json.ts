@@ -2,17 +2,6 @@
 import { general } from './numbers.ts'
 import { LuaError, LuaTable, typeOf, type Value } from './table.ts'
 
-const short: Record<string, string> = {
-  '"': '\\"',
-  '\\': '\\\\',
-  '/': '\\/',
-  '\b': '\\b',
-  '\t': '\\t',
-  '\n': '\\n',
-  '\f': '\\f',
-  '\r': '\\r',
-}
-
 export function encodeJson(value: Value): string {
   if (value === undefined) return 'null'
   if (typeof value === 'boolean') return String(value)
@@ -41,11 +30,9 @@ function fieldName(key: Value): string {
 
 // oxlint-disable-next-line no-control-regex -- these are what JSON escapes
 const special = /["\\/\x00-\x1f\x7f]/
-const allSpecial = new RegExp(special, 'g')
 
 function quote(text: string): string {
-  return special.test(text) ? `"${text.replace(allSpecial, escaped)}"` : `"${text}"`
+  if (!special.test(text)) return `"${text}"`
+  // cjson escapes what JSON.stringify does, and these two.
+  return JSON.stringify(text).replaceAll('/', '\\/').replaceAll('\x7f', '\\u007f')
 }
-
-const escaped = (char: string): string =>
-  short[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
