@@ -11,6 +11,7 @@ import { messageOf, RefusalError, UsageError } from '../actors/errors.ts'
 import { kafkaMessage } from '../actors/kafka-client.ts'
 import { type PartitionOffsets, topicOffsets } from '../verify/topic.ts'
 import type { TestRecord } from './topic.ts'
+import { until } from './until.ts'
 
 export interface Sample {
   /** In the order in which they came, as far as that can be told over partitions. */
@@ -87,6 +88,7 @@ async function consume(
 ): Promise<TestRecord[]> {
   const consumer = kafka.consumer({ groupId, allowAutoTopicCreation: false, maxWaitTimeInMs: 200 })
   const records: TestRecord[] = []
+  const next = new Map([...ranges].map(([partition, { from }]) => [partition, from]))
   const open = new Set(ranges.keys())
   const done = Promise.withResolvers<void>()
   let readAt = systemClock.elapsed()
@@ -103,7 +105,9 @@ async function consume(
     const range = ranges.get(batch.partition)
     for (const { offset, value, key, timestamp, headers } of batch.messages) {
       const at = Number(offset)
-      if (!range || at < range.from || at >= range.to) continue
+      // What came before the seek can come again after it.
+      if (!range || at < next.get(batch.partition)! || at >= range.to) continue
+      next.set(batch.partition, at + 1)
       records.push({
         value,
         key,
@@ -118,9 +122,14 @@ async function consume(
     await consumer.connect()
     await consumer.subscribe({ topic, fromBeginning: true })
     await consumer.run({ autoCommit: false, eachBatch })
-    for (const [partition, { from }] of ranges) {
-      consumer.seek({ topic, partition, offset: String(from) })
+    const seek = () => {
+      for (const [partition, { from }] of ranges) {
+        consumer.seek({ topic, partition, offset: String(from) })
+      }
+      return true
     }
+    // Where the group could not be joined at once, kafkajs goes on trying, and refuses to seek until then.
+    await until('the reading to begin', seek, { timeoutMs: STALL_MS })
     // A topic that ends in markers may not say so: what came until then is the sample.
     const quiet = async () => {
       while (open.size > 0 && systemClock.elapsed() - readAt < STALL_MS)
