@@ -245,7 +245,9 @@ export class Ward {
       this.#unburied.set(child.id, { account, inHand })
       log.warn(`${kind} died`, { id: child.id, reason: told })
       const refused = exit.code !== null && exit.code > 0
-      const crash = { uptimeMs: at - child.startedAt, reason: told, refused }
+      // On a busy machine a start alone takes seconds: who never came to work has not lived at all.
+      const worked = last !== null && last.state !== 'starting'
+      const crash = { uptimeMs: worked ? at - child.startedAt : 0, reason: told, refused }
       if (member.atFault || !member.ending) this.#countCrash(crash)
     } else {
       log.info(`${kind} left`, { id: child.id, reason: last?.reason ?? member.ending })
