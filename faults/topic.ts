@@ -55,6 +55,8 @@ export async function createTopic(label: string, options: TopicOptions): Promise
         { topic: name, numPartitions: partitions, replicationFactor: 1, configEntries },
       ]
       await admin.createTopics({ topics, waitForLeaders: true })
+      // Until every partition answers: a refused one makes kafkajs send the others' records twice.
+      await admin.fetchTopicOffsets(name)
     })
   const remove = () => withAdmin(kafka, (admin) => admin.deleteTopics({ topics: [name] }))
   await create()

@@ -67,7 +67,8 @@ export class TopicReader {
     this.#run = run
     try {
       for (const partition of reading.ranges.keys()) this.#seek(partition, run.next(partition))
-      this.#consumer.resume([{ topic: this.#topic, partitions: [...reading.ranges.keys()] }])
+      const partitions = [...reading.ranges.keys()]
+      whileJoined(() => this.#consumer.resume([{ topic: this.#topic, partitions }]))
       await run.ended
     } finally {
       run.watchdog.stop()
@@ -97,7 +98,8 @@ export class TopicReader {
   }
 
   #seek(partition: number, offset: number): void {
-    this.#consumer.seek({ topic: this.#topic, partition, offset: String(offset) })
+    const place = { topic: this.#topic, partition, offset: String(offset) }
+    whileJoined(() => this.#consumer.seek(place))
   }
 
   /** Batches whose records were all aborted, or control records, do not come to eachBatch. */
@@ -134,6 +136,18 @@ export class TopicReader {
       // kafkajs would hand the same batch on again.
       run.reject(error)
     }
+  }
+}
+
+/**
+ * Consumers that are about to join again, after an outage, take no orders: they will begin at the
+ * beginning, nothing paused, and eachBatch leads them where they should be.
+ */
+function whileJoined(order: () => void): void {
+  try {
+    order()
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'KafkaJSNonRetriableError') throw error
   }
 }
 
