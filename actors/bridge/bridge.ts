@@ -258,7 +258,7 @@ export class Bridge {
   /** What one fetched partition adds; moves the session's position past it. */
   #plan(fetched: FetchedPartition, positions: Positions): Plan {
     const { partition, error, batches, high, next } = fetched
-    if (error) throw this.#refused(partition, error)
+    if (error) throw this.#refused(partition, positions.next.get(partition)!, error)
     if (this.#troubled.delete(partition) && this.#troubled.size === 0) {
       this.#options.life.explain(null)
     }
@@ -270,8 +270,8 @@ export class Bridge {
   }
 
   /** Mostly a leader that moved; what stays so, such as a damaged log, must not go on unseen. */
-  #refused(partition: number, error: string): Stale {
-    const message = `Kafka says ${error} for partition ${partition}`
+  #refused(partition: number, offset: number, error: string): Stale {
+    const message = `Kafka says ${error} for partition ${partition} at offset ${offset}`
     this.#troubled.add(partition)
     this.#options.life.explain(message)
     return new Stale(message)
