@@ -1,0 +1,93 @@
+/**
+ * A live audit through real outages: Redis stops and comes back, Kafka is killed and comes back, and
+ * what is committed after that is audited like what was before.
+ */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import * as v from 'valibot'
+import { systemClock } from '../../actors/clock.ts'
+import { readConfig } from '../../actors/config.ts'
+import { avg, count, defineJob, sum } from '../../actors/job.ts'
+import { kafkaClient } from '../../actors/kafka-client.ts'
+import { keysOf } from '../../actors/keys.ts'
+import { createLog } from '../../actors/log.ts'
+import { openStore, untilReady } from '../../actors/redis.ts'
+import { uniqueName } from '../../faults/names.ts'
+import { createTopic } from '../../faults/topic.ts'
+import { until } from '../../faults/until.ts'
+import { type Services, startServices } from '../../services/services.ts'
+import { Audit, type Round } from '../../verify/audit.ts'
+import { live } from '../../verify/live.ts'
+import { writeState } from './state.ts'
+
+const COMING_BACK = { timeoutMs: 60_000 }
+
+let services: Services
+beforeAll(async () => {
+  services = await startServices()
+}, 60_000)
+afterAll(() => services.stop())
+
+test('goes on when Redis and Kafka are there again', async () => {
+  const config = readConfig(services.environment)
+  const store = openStore(config, createLog('tests', 'error'))
+  await untilReady(store)
+  const topic = await createTopic('outage', { partitions: 2, kafkaBrokers: services.kafkaBrokers })
+  const job = defineJob({
+    name: uniqueName('outage'),
+    topic: topic.name,
+    schema: v.object({ t: v.number(), g: v.string(), x: v.number() }),
+    eventTime: ({ t }) => t,
+    watermarkDelay: 0,
+    window: { size: '10 s' },
+    groupBy: ['g'],
+    aggregates: { events: count(), total: sum('x'), mean: avg('x') },
+  })
+  const keys = keysOf(job.name)
+  const committed = async (records: number) => {
+    const end = records / 2
+    const partitions: [number, number][] = [
+      [0, end],
+      [0, end],
+    ]
+    await topic.produce(Array.from({ length: 10 }, () => JSON.stringify({ t: 1, g: 'a', x: 1 })))
+    const state = { partitions, counted: records, closedTo: 0, closed: [], open: [] }
+    await writeState(store, keys, job, state)
+  }
+  await committed(10)
+
+  const lines: ({ outage?: string } & Partial<Round>)[] = []
+  const end = new AbortController()
+  const kafka = kafkaClient(config, 'tests')
+  const running = live({
+    audit: new Audit({ job, kafka, store, keys }),
+    clock: systemClock,
+    intervalMs: 50,
+    signal: end.signal,
+    json: true,
+    write: (line) => void lines.push(JSON.parse(line) as (typeof lines)[number]),
+  })
+  const outage = (what: RegExp) =>
+    until(`${what} to be said`, () => what.test(lines.at(-1)?.outage ?? ''), COMING_BACK)
+  const round = (records: number) =>
+    until(`${records} records`, () => lines.at(-1)?.records === records, COMING_BACK)
+  try {
+    await round(10)
+    await services.redis.stop()
+    await outage(/^Redis does not answer/)
+    await services.redis.start()
+    await untilReady(store)
+    await committed(20)
+    await round(20)
+    await services.kafka.stop('SIGKILL')
+    await outage(/^Kafka/)
+    await services.kafka.start()
+    await committed(30)
+    await round(30)
+  } finally {
+    end.abort()
+    expect(await running).toBe(true)
+    await store.close()
+  }
+  // Each is said once; on its way back Kafka may go away again.
+  expect(lines.filter((line) => line.outage).length).toBeLessThan(6)
+}, 180_000)
