@@ -6,6 +6,7 @@ import { machineFaults } from './scenarios/machine.ts'
 import { networkFaults } from './scenarios/network.ts'
 import { processFaults } from './scenarios/processes.ts'
 import { redisFaults } from './scenarios/redis.ts'
+import { settingFaults } from './scenarios/settings.ts'
 import { supervisorFaults } from './scenarios/supervisors.ts'
 
 export const faults: Fault[] = [
@@ -13,6 +14,7 @@ export const faults: Fault[] = [
   ...supervisorFaults,
   ...machineFaults,
   ...redisFaults,
+  ...settingFaults,
   ...networkFaults,
   ...kafkaFaults,
   ...dataFaults,

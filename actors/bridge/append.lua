@@ -5,6 +5,19 @@ local function vanished(base)
   return tonumber(held[1] or '0') - tonumber(held[2] or '0') - redis.call('XLEN', key(base, 'entries'))
 end
 
+-- Kafka's end of a partition as the bridge has just seen it. A partition is quiet only while somebody
+-- looks: when nobody did for a while, or the clock was set meanwhile, its quiet time begins anew. A
+-- clock set 10 minutes ahead must not make every partition idle and the watermark leap.
+local UNSEEN_MS = 10000
+local function sighted(base, p, high)
+  local ledger, time = key(base, 'ledger'), now()
+  local before = tonumber(redis.call('HGET', ledger, p .. ':seenAt') or '')
+  redis.call('HSET', ledger, p .. ':high', high, p .. ':seenAt', int(time))
+  if before and (time < before or time - before > UNSEEN_MS) then
+    redis.call('HSET', ledger, p .. ':dataAt', int(time))
+  end
+end
+
 -- open: registers a topic's partitions.
 -- args: topic id ('' where the broker knows none), shape of the job, then for each partition:
 --       number, start offset if the ledger has none, high watermark
@@ -36,7 +49,7 @@ register('open', function(keys, args)
       redis.call('HSET', ledger, p .. ':start', next, p .. ':next', next, p .. ':frontier', next,
         p .. ':dataAt', time)
     end
-    redis.call('HSET', ledger, p .. ':high', args[i + 2], p .. ':seenAt', time)
+    sighted(base, p, args[i + 2])
     reply[#reply + 1] = p
     reply[#reply + 1] = next
   end
@@ -121,11 +134,10 @@ end, { 'allow-oom' })
 --        | {'vanished', entries}
 register('seen', function(keys, args)
   local ledger = key(keys[1], 'ledger')
-  local time = int(now())
   local frontiers = {}
   for i = 1, #args, 2 do
     local p = args[i]
-    redis.call('HSET', ledger, p .. ':high', args[i + 1], p .. ':seenAt', time)
+    sighted(keys[1], p, args[i + 1])
     frontiers[p] = redis.call('HGET', ledger, p .. ':frontier')
   end
   follow(keys[1], frontiers)

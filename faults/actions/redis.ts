@@ -121,7 +121,7 @@ export const memoryFull: Action = {
   heal: (world) => configured(world, 'maxmemory', '0'),
 }
 
-async function configured(world: World, name: string, value: string): Promise<void> {
+export async function configured(world: World, name: string, value: string): Promise<void> {
   await asStranger(world, async (redis) => void (await redis.config('SET', name, value)))
 }
 

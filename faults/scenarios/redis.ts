@@ -129,7 +129,6 @@ export const redisFaults: Fault[] = [
       await redis.groupDestroyed.inject(world)
       await world.fill(1_000, 2)
       await goesOn(world, RESTARTED_WITHIN_MS, 'the end of the group at rest')
-      await nobodyBlamed(world)
     },
   },
   {
