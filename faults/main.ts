@@ -1,13 +1,15 @@
 /** `bun run faults`: plays faults against a pipeline of real processes, and says what held. */
 import { systemClock } from '../actors/clock.ts'
 import { runMain, UsageError } from '../actors/errors.ts'
-import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import { numberFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { createProgress, type Progress } from '../services/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
 import type { Fault, Outcome } from './fault.ts'
 import { faults } from './list.ts'
+import { nemesis } from './nemesis.ts'
 import { ownJob } from './own.ts'
-import { header, listText, outcomeText, summaryText } from './report.ts'
+import { header, listText, markdownTable, outcomeText, summaryText } from './report.ts'
+import { playSabotage, playSeed, playSeeds } from './rungs.ts'
 import { type Ground, needsShippedJob, play, slow } from './world.ts'
 
 const SAMPLE = 20_000
@@ -26,8 +28,18 @@ Nothing of yours is touched: your servers are only read, and only with --job.
   --sample N       with --job: the newest N records of its topic are copied and fed (${SAMPLE})
   --records FILE   with --job: a file with one record a line, in place of the topic's
   --smoke          only the selection that bun run check plays
+  --random         random faults, several at once, in place of those of the list
+  --seed N         with --random: what is chosen, and when (a random one, which is printed)
+  --minutes M      with --random: how long (5)
+  --every S        with --random: seconds between two faults, on average (3)
+  --rate N         with --random: records a second (600)
+  --seeds N        N seeds of the simulation: the whole pipeline in virtual time, in this process's cores
+  --from N         with --seeds: the first seed (1)
+  --seed N         without --random: one seed of the simulation; --trace prints all that happens
+  --sabotage       breaks a copy of the project in seven ways: the simulation must catch each
   --strict         a recovery beyond its target fails the fault
   --list           what there is, what must hold, and what can't be played on one machine
+  --markdown       with --list: as the table of docs/faults.md
   --json           one line of JSON for each fault
   --help           this text
 
@@ -38,22 +50,47 @@ Exit code: 0 all held, 1 something did not, 2 usage. Ctrl-C ends in order and le
     sample: { type: 'string' },
     records: { type: 'string' },
     smoke: { type: 'boolean' },
+    random: { type: 'boolean' },
+    seed: { type: 'string' },
+    minutes: { type: 'string' },
+    every: { type: 'string' },
+    rate: { type: 'string' },
+    seeds: { type: 'string' },
+    from: { type: 'string' },
+    trace: { type: 'boolean' },
+    sabotage: { type: 'boolean' },
     strict: { type: 'boolean' },
     list: { type: 'boolean' },
+    markdown: { type: 'boolean' },
     json: { type: 'boolean' },
   },
 } as const
 
 type Values = {
-  [Name in 'job' | 'sample' | 'records']?: string | undefined
-} & { [Name in 'smoke' | 'strict' | 'list' | 'json']?: boolean | undefined }
+  [Name in
+    | 'job'
+    | 'sample'
+    | 'records'
+    | 'seed'
+    | 'minutes'
+    | 'every'
+    | 'rate'
+    | 'seeds'
+    | 'from']?: string | undefined
+} & {
+  [Name in 'smoke' | 'random' | 'trace' | 'sabotage' | 'strict' | 'list' | 'markdown' | 'json']?:
+    | boolean
+    | undefined
+}
 
 async function main(): Promise<number> {
   const given = parseFlags({ ...command, positionals: faults.map(({ id }) => id) })
   const values: Values = given.values
-  const chosen = choose(given.positionals, values)
+  const withoutServers = rung(values)
+  if (withoutServers) return withoutServers()
+  const chosen = values.random ? [randomRun(values)] : choose(given.positionals, values)
   if (values.list) {
-    process.stdout.write(`${listText(chosen)}\n`)
+    process.stdout.write(`${values.markdown ? markdownTable(chosen) : listText(chosen)}\n`)
     return 0
   }
   const interrupted = onInterrupt()
@@ -85,6 +122,34 @@ async function main(): Promise<number> {
   } finally {
     await services.stop()
   }
+}
+
+const seedRange = { from: 0, to: 2 ** 32 - 1 }
+const print = (line: string) => void process.stdout.write(`${line}\n`)
+
+/** What needs no servers; null where faults over real processes are asked for. */
+function rung({ seeds, from, seed, trace, random, ...values }: Values) {
+  const count = wholeNumberFlag('seeds', seeds, { from: 1, to: 1e9 })
+  const one = wholeNumberFlag('seed', seed, seedRange)
+  if (values.sabotage) return () => playSabotage(print)
+  if (count !== undefined) {
+    return () => playSeeds(count, wholeNumberFlag('from', from, seedRange) ?? 1, print)
+  }
+  if (one !== undefined && !random) return () => playSeed(one, trace ?? false, print)
+  return null
+}
+
+function randomRun({ seed, minutes, every, rate, json }: Values): Fault {
+  const options = {
+    seed: wholeNumberFlag('seed', seed, seedRange) ?? Math.floor(systemClock.random() * 2 ** 32),
+    minutes: numberFlag('minutes', minutes, { from: 0.1, to: 10_000 }) ?? 5,
+    everySeconds: numberFlag('every', every, { from: 0.1, to: 3_600 }) ?? 3,
+    rate: numberFlag('rate', rate, { from: 1, to: 100_000 }) ?? 600,
+  }
+  const startedAt = systemClock.elapsed()
+  const tell = (line: string) =>
+    print(`${((systemClock.elapsed() - startedAt) / 1_000).toFixed(1).padStart(8)} s  ${line}`)
+  return nemesis({ ...options, ...(json ? {} : { onAct: tell }) })
 }
 
 async function playAll(

@@ -29,16 +29,20 @@ export function outcomeText(outcome: Outcome): string {
   return [cells.join('  '), ...below.map((line) => `${INDENT}${line}`)].join('\n')
 }
 
-/** Of the recoveries that were timed several times the longest, with how many there were. */
-export function slowestOf(recoveries: readonly Recovery[]): (Recovery & { times: number })[] {
+/** Of the recoveries that were timed several times the longest, how many there were, their median. */
+export function slowestOf(
+  recoveries: readonly Recovery[],
+): (Recovery & { times: number; medianMs: number })[] {
   return [...Map.groupBy(recoveries, ({ what }) => what).values()].map((group) => {
-    const slowest = group.reduce((longest, one) => (one.ms > longest.ms ? one : longest))
-    return { ...slowest, times: group.length }
+    const sorted = group.toSorted((a, b) => a.ms - b.ms)
+    const medianMs = sorted[Math.floor((sorted.length - 1) / 2)]!.ms
+    return { ...sorted.at(-1)!, times: sorted.length, medianMs }
   })
 }
 
-function recoveryText({ what, ms, withinMs, times }: Recovery & { times: number }): string {
-  const often = times > 1 ? `, the longest of ${times}` : ''
+function recoveryText(recovery: Recovery & { times: number; medianMs: number }): string {
+  const { what, ms, withinMs, times, medianMs } = recovery
+  const often = times > 1 ? `, the longest of ${times}, median ${number(medianMs)} ms` : ''
   const late = ms > withinMs ? '  SLOW' : ''
   return `${what}: ${number(ms)} ms of ${number(withinMs)}${often}${late}`
 }
@@ -73,3 +77,16 @@ export function listText(faults: readonly Fault[]): string {
   )
   return [...played, '', 'Not played on one machine:', ...others].join('\n')
 }
+
+/** The table of docs/faults.md. */
+export function markdownTable(faults: readonly Fault[]): string {
+  const rows = faults.map(({ id, title, holds, smoke, shippedJobOnly, setting }) => {
+    const own = shippedJobOnly === true || setting?.job !== undefined ? '' : 'yes'
+    return [id, title, holds, smoke ? 'yes' : '', own].map(escaped)
+  })
+  const head = ['fault', 'what is done', 'what must hold', 'in `check`', 'with `--job`']
+  const lines = [head, head.map(() => '---'), ...rows]
+  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+const escaped = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')

@@ -62,8 +62,14 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'actors/bridge/append.lua',
-        find: 'if current ~= expected then',
-        put: 'if not current or tonumber(next) <= tonumber(current) then',
+        find: `  if current ~= expected then
+    return { 0, current or '' }
+  end
+  for i = 5`,
+        put: `  if not current or tonumber(next) <= tonumber(current) then
+    return { 0, current or '' }
+  end
+  for i = 5`,
       },
     ],
   },

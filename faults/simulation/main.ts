@@ -15,6 +15,7 @@ Runs the whole pipeline in virtual time, N times, each time from another seed.
   --processes N   worker processes (2)
   --seed S        this one only
   --trace         print everything that happens in it
+  --until-failure end with the first seed that fails
   --counts        print how often each kind of thing happened
   --help          this text`,
   options: {
@@ -24,6 +25,7 @@ Runs the whole pipeline in virtual time, N times, each time from another seed.
     seed: { type: 'string' },
     trace: { type: 'boolean' },
     counts: { type: 'boolean' },
+    'until-failure': { type: 'boolean' },
   },
 } as const
 
@@ -32,13 +34,16 @@ await runMain('simulation', async () => {
   const range = { from: 0, to: 2 ** 31 }
   const seed = wholeNumberFlag('seed', values.seed, range)
   if (seed !== undefined) return one(seed, values.trace ?? false)
+  const ended = new AbortController()
   const report = await runSeeds({
+    signal: ended.signal,
     from: wholeNumberFlag('from', values.from, range) ?? 1,
     seeds: wholeNumberFlag('seeds', values.seeds, range) ?? 10_000,
     processes: wholeNumberFlag('processes', values.processes, { from: 1, to: 64 }) ?? 2,
     onFailure: ({ seed: failed, findings }) => {
       process.stdout.write(`seed ${failed}: ${findings[0]}\n`)
       process.stdout.write(`  bun faults/simulation/main.ts --seed ${failed} --trace\n`)
+      if (values['until-failure']) ended.abort()
     },
   })
   if (values.counts) {

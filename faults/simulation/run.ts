@@ -10,6 +10,8 @@ export interface SeedsOptions {
   seeds: number
   processes: number
   onFailure?: (failure: { seed: number; findings: string[] }) => void
+  /** Ends the run before its time; the report tells what was done until then. */
+  signal?: AbortSignal
 }
 
 export interface SeedsReport {
@@ -62,7 +64,7 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedsReport> {
 }
 
 async function work(
-  { from, seeds, processes }: SeedsOptions,
+  { from, seeds, processes, signal }: SeedsOptions,
   index: number,
   take: (line: Line) => void,
 ): Promise<void> {
@@ -73,6 +75,9 @@ async function work(
     stdout: 'pipe',
     stderr: 'inherit',
   })
+  const end = () => child.kill('SIGKILL')
+  signal?.addEventListener('abort', end)
+  if (signal?.aborted) end()
   const decoder = new TextDecoder()
   let rest = ''
   for await (const chunk of child.stdout) {
@@ -81,5 +86,7 @@ async function work(
     for (const line of lines) take(v.parse(v.pipe(v.string(), v.parseJson(), lineSchema), line))
   }
   const code = await child.exited
+  signal?.removeEventListener('abort', end)
+  if (signal?.aborted) return
   if (code !== 0) throw new Error(`a worker of the simulation ended with code ${code}`)
 }
