@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { type Admin, ConfigResourceTypes, type Consumer } from 'kafkajs'
 import { systemClock } from '../../actors/clock.ts'
 import { killQuietly, type Pipeline } from '../pipeline.ts'
+import { until } from '../until.ts'
 import type { World } from '../world.ts'
 import type { Action } from './action.ts'
 
@@ -56,6 +57,8 @@ export const partitionsAdded = (count: number): Action => ({
     asAdmin(pipeline, async (admin) => {
       const topicPartitions = [{ topic: pipeline.topic.name, count }]
       await admin.createPartitions({ topicPartitions })
+      // A refused one makes kafkajs send the others' records twice.
+      await until('the partitions to answer', () => admin.fetchTopicOffsets(pipeline.topic.name))
     }),
   heal: nothing,
 })
