@@ -16,8 +16,10 @@ const steps =
 
 const interferences = ['cut before', 'cut after', 'cut after', 'die before', 'die after'] as const
 
-interface Trap {
+export interface Trap {
   step: string
+  /** Of a process of this kind only. */
+  kind?: Process['kind']
   /** How often the step still passes unharmed. */
   left: number
   interference: Interference | 'stop' | 'hole'
@@ -39,7 +41,7 @@ export class Nemesis {
     const chance = this.#chance
     const faults = chance.is(0.04) ? 0 : chance.whole(1, 7)
     for (let i = 0; i < faults; i++) {
-      if (chance.is(0.55)) this.#setTrap()
+      if (chance.is(0.55)) this.setTrap(this.#chooseTrap())
       else this.#schedule(chance.between(100, spanMs))
     }
   }
@@ -55,7 +57,8 @@ export class Nemesis {
     if (this.#traps.length === 0) return 'none'
     const name = stepOf(args)
     for (const [i, trap] of this.#traps.entries()) {
-      if (trap.step !== name || trap.left-- > 0) continue
+      if (trap.step !== name || (trap.kind ?? process.kind) !== process.kind) continue
+      if (trap.left-- > 0) continue
       this.#traps.splice(i, 1)
       return this.#spring(trap, process, name)
     }
@@ -72,14 +75,18 @@ export class Nemesis {
     return 'none'
   }
 
-  #setTrap(): void {
+  setTrap(trap: Trap): void {
+    this.#traps.push(trap)
+  }
+
+  #chooseTrap(): Trap {
     const chance = this.#chance
     const interference = chance.is(0.25) ? chance.pick(['stop', 'hole'] as const) : null
-    this.#traps.push({
+    return {
       step: chance.pick(steps),
       left: Math.floor(chance.next() ** 2 * 12),
       interference: interference ?? chance.pick(interferences),
-    })
+    }
   }
 
   #schedule(atMs: number): void {
@@ -119,6 +126,8 @@ export class Nemesis {
         return world.restartRedis(chance.between(20, 1_500))
       case 'roll redis back':
         return world.rollBack(chance.between(20, 800))
+      case 'fail over to an older redis':
+        return world.comeBackOlder()
       case 'flush functions':
         world.server.model.execute(['FUNCTION', 'FLUSH'])
         return
@@ -187,6 +196,7 @@ const faultNames = [
   'restart redis',
   'roll redis back',
   'roll redis back',
+  'fail over to an older redis',
   'flush functions',
   'out of memory',
   'slow redis',

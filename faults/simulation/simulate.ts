@@ -36,6 +36,8 @@ export interface Outcome {
 /** Virtual time within which everything must be drained once nothing goes wrong any more. */
 const DRAIN_MS = 100_000
 const SHUTDOWN_MS = 40_000
+/** Faults go on for so long after the last record. */
+const RAGE_MS = 600
 const LOOK_MS = 50
 const STEPS_MAX = 400_000
 
@@ -56,7 +58,8 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const trace = new Trace(time, options.print ?? null)
   const shape = chance.whole(0, shapes.length - 1)
   const job = jobs[shape]!
-  const spanMs = chance.whole(1_000, 6_000)
+  // Most bugs need no more than a moment; some need leases to run out.
+  const spanMs = chance.is(0.6) ? chance.whole(400, 1_500) : chance.whole(1_500, 5_000)
   const partitions = partitionsOf(chance.branch(), job, spanMs)
   const witness = witnessOf(job, trace, partitions)
   const max = chance.whole(1, 4)
@@ -71,7 +74,8 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     supervisors: chance.is(0.2) ? 2 : 1,
     latencyMs: chance.pick([0.1, 0.3, 2]),
   })
-  const script = { closes: chance.is(0.3), shutsDown: chance.is(0.3), spanMs }
+  const idlesSoon = bounds.idleAfterMs < 10_000
+  const script = { closes: chance.is(0.3) && idlesSoon, shutsDown: chance.is(0.25), spanMs }
   try {
     new Play(world, script).run(chance.branch())
   } catch (error) {
@@ -104,11 +108,11 @@ class Play {
     const world = this.#world
     const { spanMs, closes, shutsDown } = this.#script
     world.start()
-    world.nemesis.plan(spanMs + 1_500)
+    world.nemesis.plan(spanMs + RAGE_MS)
     for (let i = chance.whole(1, 4); i > 0; i--) {
       world.time.after(chance.between(200, spanMs), null, () => world.save())
     }
-    this.#pass(spanMs + 1_500)
+    this.#pass(spanMs + RAGE_MS)
     world.calm()
     if (!this.#until('everything is drained', DRAIN_MS, () => this.#isDrained())) return
     if (closes && !this.#until('all windows are closed', DRAIN_MS, () => this.#isClosed())) return

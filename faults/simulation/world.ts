@@ -58,6 +58,7 @@ export class World {
   readonly #connections = new Map<Process, Connection[]>()
   /** A moment that Redis can come back to. */
   #saved: { snapshot: Snapshot; witness: WitnessState } | null = null
+  readonly #comingBack: (() => void)[] = []
   #pids = 100
   /** Supervisors are no longer started anew. */
   #ending = false
@@ -104,24 +105,35 @@ export class World {
   }
 
   restartRedis(awayMs: number): void {
-    this.server.goDown()
-    this.time.after(awayMs, null, () => {
-      this.server.up = true
-    })
+    this.#comeBack(awayMs, () => {})
   }
 
   /** Redis dies and comes back as it was when it was saved last. */
   rollBack(awayMs: number): void {
     if (!this.#saved) return
+    this.#comeBack(awayMs, () => this.comeBackOlder())
+  }
+
+  /** As when a replica that was behind takes over, unseen by who says nothing meanwhile. */
+  comeBackOlder(): void {
+    if (!this.#saved) return
     const { snapshot, witness } = this.#saved
     this.#saved = null
     this.trace.count('rolled back')
+    this.server.model.restore(snapshot)
+    this.witness.restore(witness)
+  }
+
+  /** Redis is away for so long, or until the faults end. */
+  #comeBack(awayMs: number, how: () => void): void {
     this.server.goDown()
-    this.time.after(awayMs, null, () => {
-      this.server.model.restore(snapshot)
-      this.witness.restore(witness)
+    const back = () => {
+      if (this.server.up) return
+      how()
       this.server.up = true
-    })
+    }
+    this.#comingBack.push(back)
+    this.time.after(awayMs, null, back)
   }
 
   swallow(process: Process, ms: number): void {
@@ -141,6 +153,7 @@ export class World {
   /** Faults end: who is stopped goes on, what is away comes back. */
   calm(): void {
     this.nemesis.end()
+    for (const back of this.#comingBack) back()
     this.server.model.outOfMemory = false
     for (const process of this.living()) process.resume()
   }

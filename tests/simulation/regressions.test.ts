@@ -1,0 +1,28 @@
+/** What the simulation found in the pipeline, each as a small world of its own. */
+import { expect, test } from 'bun:test'
+import { quietWorld } from './quiet.ts'
+
+test('what Redis lost while nothing came is read again without waiting for the next record', () => {
+  const { world, pass, isDrained } = quietWorld([500, 1_500])
+  pass(1_000)
+  world.save()
+  pass(2_000)
+  expect(isDrained()).toBe(true)
+  // A replica that was behind takes over, and no command of the bridge was under way.
+  world.comeBackOlder()
+  expect(isDrained()).toBe(false)
+  pass(3_000)
+  expect(isDrained()).toBe(true)
+  expect(world.witness.findings).toEqual([])
+})
+
+for (const kind of ['bridge', 'executor'] as const) {
+  test(`an outage at the very start of the ${kind} does not end it`, () => {
+    const { world, pass, isDrained } = quietWorld([500])
+    world.nemesis.setTrap({ step: 'beat', kind, left: 0, interference: 'cut before' })
+    pass(3_000)
+    expect(world.trace.counts.get('fault: cut before')).toBe(1)
+    expect(world.witness.findings).toEqual([])
+    expect(isDrained()).toBe(true)
+  })
+}
