@@ -39,6 +39,8 @@ export class Lifecycle {
   readonly draining: AbortSignal
   #state: ActorState = 'starting'
   #reason: string | null = null
+  /** Redis's clock minus our monotonic one, at the last heartbeat. */
+  #redisAhead = -Infinity
   readonly #drain = new AbortController()
   readonly #options: LifecycleOptions
   readonly #startedAt: number
@@ -85,8 +87,19 @@ export class Lifecycle {
   }
 
   async beat(): Promise<void> {
-    const { store, keys } = this.#options
-    await store.call('beat', keys.base, [this.id, JSON.stringify(this.account()), bounds.leaseMs])
+    const { store, keys, clock } = this.#options
+    const args = [this.id, JSON.stringify(this.account()), bounds.leaseMs]
+    const time = Number(await store.call('beat', keys.base, args))
+    this.#redisAhead = time - clock.elapsed()
+  }
+
+  /**
+   * The wall clock: ours or Redis's, whichever is later. One that was set back would take good records
+   * for records of the future.
+   */
+  now(): number {
+    const { clock } = this.#options
+    return Math.max(clock.now(), this.#redisAhead + clock.elapsed())
   }
 
   account(): Actor {

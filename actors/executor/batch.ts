@@ -27,6 +27,8 @@ export interface Slice {
 export interface FoldContext {
   job: Job
   clock: Clock
+  /** What an event time in the future is measured by; the clock's own where it is absent. */
+  now?: () => number
   /**
    * Notes in Redis the one record in hand before the job's code sees it, where an executor has died
    * with the entry before; see `hand` in docs/redis.md.
@@ -52,7 +54,7 @@ export class Batch {
 
   constructor(context: FoldContext, verdict: Verdict) {
     this.#context = context
-    this.fold = new Fold(context.job, verdict, () => context.clock.now())
+    this.fold = new Fold(context.job, verdict, context.now ?? (() => context.clock.now()))
   }
 
   /** No more may come into it: the commit would take too long, or come too late. */

@@ -68,7 +68,8 @@ export class Executor {
     const { reader, writer, keys, life, job, clock, hand = null } = options
     this.#options = options
     this.#inbox = new Inbox(reader, writer, keys, life.id)
-    this.#context = { job, clock, hand, mark: (entry, offset) => this.#mark(entry, offset) }
+    const mark = (entry: Entry, offset: number) => this.#mark(entry, offset)
+    this.#context = { job, clock, hand, mark, now: () => life.now() }
     life.draining.addEventListener('abort', () => this.#startDraining())
   }
 

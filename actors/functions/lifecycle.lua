@@ -1,9 +1,10 @@
--- beat: an actor lives. args: id, its account of itself, lease in ms
+-- beat: an actor lives. args: id, its account of itself, lease in ms   reply: Redis's clock
 register('beat', function(keys, args)
   local base = keys[1]
   redis.call('HSET', key(base, 'actors'), args[1], args[2])
-  redis.call('ZADD', key(base, 'leases'), int(now() + tonumber(args[3])), args[1])
-  return 1
+  local time = now()
+  redis.call('ZADD', key(base, 'leases'), int(time + tonumber(args[3])), args[1])
+  return int(time)
 end, { 'allow-oom' })
 
 -- enter: makes the groups that an executor reads by, where they are missing. It has to be a

@@ -322,8 +322,8 @@ describe('the frontier', () => {
     const told: unknown[] = []
     for (let i = 0; i < 2; i++) told.push(await it.call('seen', 0, 4_500))
     expect(told).toEqual([
-      ['0', '4001'],
-      ['0', '4500'],
+      ['0', '4001', '4500'],
+      ['0', '4500', '4500'],
     ])
     expect((await it.advance()).more).toBe(false)
     expect(await ledger('0:max')).toEqual(['4498'])

@@ -113,5 +113,5 @@ describe('at maxmemory', () => {
 test('the functions are loaded again where a server lost them', async () => {
   await it.beat('e1')
   await it.redis.call('FUNCTION', 'FLUSH')
-  expect(await it.beat('e1')).toBe(1)
+  expect(Number(await it.beat('e1'))).toBeGreaterThan(0)
 })
