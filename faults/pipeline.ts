@@ -64,7 +64,8 @@ export interface Addresses {
 export const scale = Number(process.env.MILLRACE_TEST_SCALE || 1)
 
 const root = join(import.meta.dir, '..')
-const STOP_TIMEOUT_MS = 20_000
+/** Longer than executors, bridge and web may take for their ends one after the other. */
+const STOP_TIMEOUT_MS = 45_000
 
 /** Runs a test with a pipeline whose supervisors it starts; leaves nothing running. */
 export async function withPipeline(

@@ -41,8 +41,12 @@ export const machineFaults: Fault[] = [
     title: 'one executor is 50 times slower than the others',
     holds: 'others take its share; what it holds stays with it, and nobody waits for it long',
     shippedJobOnly: true,
-    // One by hand counts as one of these, so that nobody asks it to go.
-    setting: { spinUs: 40, rate: 4_000, args: ['--from', 'earliest', '--min', '3'] },
+    setting: {
+      unstarted: true,
+      spinUs: 40,
+      rate: 4_000,
+      args: ['--from', 'earliest', '--min', '3'],
+    },
     happens: slowOne,
   },
   {
@@ -100,7 +104,6 @@ export const machineFaults: Fault[] = [
     id: 'F46',
     title: 'every core is taken by others, twice over, for 10 s',
     holds: 'nobody is taken for dead; it goes on slowly and then as before',
-    smoke: true,
     async happens(world) {
       const { pipeline } = world
       const hog = hogCores(2 * systemHost.cores)

@@ -8,11 +8,12 @@
 import { expect, test } from 'bun:test'
 import { seededRandom, systemClock } from '../../actors/clock.ts'
 import type { Actor } from '../../actors/messages.ts'
-import { until } from '../../faults/until.ts'
-import { killQuietly, type Pipeline, scale, withPipeline } from '../integration/pipeline.ts'
+import { killOne, leads, replaceSupervisor } from '../../faults/actions/processes.ts'
 import { fill } from '../../faults/load.ts'
-import { expectExact } from './exact.ts'
 import { watch } from '../../faults/monitor.ts'
+import { until } from '../../faults/until.ts'
+import { type Pipeline, scale, withPipeline } from '../integration/pipeline.ts'
+import { expectExact } from './exact.ts'
 
 const RECORDS = 400_000 * scale
 /** Microseconds of processor time a record: the backlog lasts for a dozen kills. */
@@ -37,7 +38,7 @@ test(
       await pipeline.begin()
       const monitor = watch(pipeline, { executorsMax: EXECUTORS_MAX })
       const killed = await killAtRandom(pipeline, seededRandom(seed))
-      await pipeline.drained()
+      await pipeline.drained({ timeoutMs: 120_000 * scale })
       await monitor.end()
       const told = Object.entries(killed).map(([kind, times]) => `${kind} ${times}`)
       process.stdout.write(`seed ${seed}: killed ${told.join(', ')}\n`)
@@ -45,48 +46,34 @@ test(
       await expectExact(pipeline, RECORDS)
     })
   },
-  120_000 * scale,
+  240_000 * scale,
 )
 
 type Victim = Extract<Actor['kind'], 'executor' | 'bridge' | 'supervisor'>
 
-/** Kills while there is a backlog, and so many times at the most; the first three are one of each. */
+/** One of each first, however long it takes to come to work; then while there is a backlog. */
 async function killAtRandom(pipeline: Pipeline, random: () => number) {
   const killed: Record<Victim, number> = { executor: 0, bridge: 0, supervisor: 0 }
-  const order: Victim[] = ['executor', 'bridge', 'supervisor']
-  for (let round = 0; round < KILLS && (await isBehind(pipeline)); round++) {
+  for (const kind of ['executor', 'bridge', 'supervisor'] as const) {
+    await until(`some ${kind} to kill`, () => kill(pipeline, kind, random))
+    killed[kind]++
+  }
+  for (let round = 3; round < KILLS && (await isBehind(pipeline)); round++) {
     await systemClock.sleep(PAUSE_MS.least + random() * (PAUSE_MS.most - PAUSE_MS.least))
     const chance = random()
-    const victim =
-      order[round] ?? (chance < 0.7 ? 'executor' : chance < 0.93 ? 'bridge' : 'supervisor')
-    const index = random()
-    if (victim === 'supervisor') await replaceSupervisor(pipeline)
-    else if (!(await killOne(pipeline, victim, index))) continue
-    killed[victim]++
+    const kind = chance < 0.7 ? 'executor' : chance < 0.93 ? 'bridge' : 'supervisor'
+    if (await kill(pipeline, kind, random)) killed[kind]++
   }
   return killed
+}
+
+async function kill(pipeline: Pipeline, kind: Victim, random: () => number): Promise<boolean> {
+  if (kind !== 'supervisor') return (await killOne(pipeline, kind, random)) !== null
+  const next = await replaceSupervisor(pipeline)
+  return until('the new supervisor to lead', leads(pipeline, next), { timeoutMs: 30_000 })
 }
 
 async function isBehind(pipeline: Pipeline): Promise<boolean> {
   const { totals } = await pipeline.snapshot()
   return totals.committed < RECORDS
-}
-
-async function killOne(pipeline: Pipeline, kind: Victim, index: number): Promise<boolean> {
-  const alive = await pipeline.alive(kind)
-  const victim = alive[Math.floor(index * alive.length)]
-  return victim !== undefined && killQuietly(victim.pid, 'SIGKILL')
-}
-
-async function replaceSupervisor(pipeline: Pipeline): Promise<void> {
-  const { process: old } = pipeline.supervisors.at(-1)!
-  old.kill('SIGKILL')
-  await old.exited
-  await pipeline.start()
-  const leads = async () => {
-    const { leader, actors } = await pipeline.snapshot()
-    const pid = pipeline.supervisors.at(-1)!.process.pid
-    return actors.some((actor) => actor.id === leader && actor.pid === pid)
-  }
-  await until('the new supervisor to lead', leads, { timeoutMs: 15_000 })
 }
