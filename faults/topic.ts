@@ -4,6 +4,7 @@
 import { type Admin, type IHeaders, type Kafka, type Message, Partitioners } from 'kafkajs'
 import { kafkaClient } from '../actors/kafka-client.ts'
 import { uniqueName } from './names.ts'
+import { until } from './until.ts'
 
 export interface TopicOptions {
   partitions?: number
@@ -56,7 +57,7 @@ export async function createTopic(label: string, options: TopicOptions): Promise
       ]
       await admin.createTopics({ topics, waitForLeaders: true })
       // Until every partition answers: a refused one makes kafkajs send the others' records twice.
-      await admin.fetchTopicOffsets(name)
+      await until('the partitions to answer', () => admin.fetchTopicOffsets(name))
     })
   const remove = () => withAdmin(kafka, (admin) => admin.deleteTopics({ topics: [name] }))
   await create()

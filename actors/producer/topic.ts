@@ -26,7 +26,7 @@ export async function ensureTopic(
       }))
     // A leader that is known may not have its log yet. A produce request that some partitions refuse
     // is sent again whole, and the others would have their records twice.
-    if (created) await admin.fetchTopicOffsets(topic)
+    await admin.fetchTopicOffsets(topic)
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
     return { partitions: topics[0]?.partitions.length ?? 0, created }
   } finally {
