@@ -2,12 +2,12 @@
  * `bun run faults` as a person meets it.
  */
 import { afterAll, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { faults } from '../../faults/list.ts'
 import type { Outcome } from '../../faults/fault.ts'
-import { outcomeText, summaryText } from '../../faults/report.ts'
+import { markdownTable, outcomeText, summaryText } from '../../faults/report.ts'
 import { until } from '../../faults/until.ts'
 import { watchForLeaks } from '../support/leaks.ts'
 
@@ -60,6 +60,19 @@ test('each fault has a name of its own, in the order of names', () => {
   expect(ids).toEqual([...ids].sort())
   for (const id of ids) expect(id).toMatch(/^F\d\d[a-z]?$/)
 })
+
+test('docs/faults.md has the table of the faults that there are', () => {
+  const text = readFileSync(join(root, 'docs', 'faults.md'), 'utf8')
+  const table = /<!-- faults -->\n([^]*?)\n<!-- \/faults -->/.exec(text)?.[1]
+  expect(rowsOf(table ?? '')).toEqual(rowsOf(markdownTable(faults)))
+})
+
+/** Cells without the blanks that align them. */
+const rowsOf = (table: string) =>
+  table
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^[|\s-]+$/.test(line))
+    .map((line) => line.split(/\s*\|\s*/).join('|'))
 
 const outcome: Outcome = {
   id: 'F02',
