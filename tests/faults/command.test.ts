@@ -93,7 +93,7 @@ const outcome: Outcome = {
 test('an outcome tells the slowest recovery, what was noted, found, and where the log is', () => {
   expect(outcomeText(outcome).split('\n')).toEqual([
     'F02    FAILED    12.3 s     30,000  kill -9',
-    '       taken over: 2,400 ms of 2,000, the longest of 2  SLOW',
+    '       taken over: 2,400 ms of 2,000, the longest of 2, median 400 ms  SLOW',
     '       as noted',
     '       FOUND lost 1',
     '       log: /tmp/log.txt',
