@@ -71,7 +71,14 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
   redis.connect().catch(() => {
     // Said by the listener of 'error'; the retry strategy goes on.
   })
-  return { redis, ...functionsOf(redis), close: () => closeRedis(redis) }
+  const { call, callBuffer } = functionsOf(redis)
+  const heard = refusals(redisAddress(config), log)
+  return {
+    redis,
+    call: (name, base, args) => heard(name, call(name, base, args)),
+    callBuffer: (name, base, args) => heard(name, callBuffer(name, base, args)),
+    close: () => closeRedis(redis),
+  }
 }
 
 /** Our functions over a connection. */
@@ -115,6 +122,9 @@ export async function untilReady(
   }
 }
 
+/** What is refused for a while is said again now and then. */
+const refusalEveryMs = 30_000
+
 const passing =
   /^(LOADING|BUSY|OOM|MISCONF|READONLY|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|UNBLOCKED|NOAUTH)\b/
 
@@ -149,6 +159,24 @@ function logOutages(redis: Redis, address: string, log: Log): void {
     if (away) log.info(`Redis at ${address} answers again`)
     away = false
   })
+}
+
+/** Says once what a Redis that answers refuses: a full disk or memory is no broken connection. */
+function refusals(address: string, log: Log) {
+  const refused = new Map<FunctionName, number>()
+  return async (name: FunctionName, call: Promise<unknown>): Promise<unknown> => {
+    try {
+      return await call
+    } catch (error) {
+      const now = systemClock.elapsed()
+      const told = refused.get(name) ?? -Infinity
+      if (error instanceof ReplyError && isOutage(error) && now - told > refusalEveryMs) {
+        refused.set(name, now)
+        log.warn(`Redis at ${address} refuses ${name}; trying again`, { error: messageOf(error) })
+      }
+      throw error
+    }
+  }
 }
 
 function closeRedis(redis: Redis): Promise<void> {

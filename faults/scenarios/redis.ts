@@ -161,6 +161,7 @@ export const redisFaults: Fault[] = [
     title: 'maxmemory reached',
     holds: 'nothing is taken in, what is there is committed; with memory again it goes on',
     setting: { servers: 'own', spinUs: 100, backlog: 30_000 },
+    shows: /refuses append.*OOM/,
     async happens(world) {
       await redis.memoryFull.inject(world)
       const emptied = async () => (await world.pipeline.snapshot()).entries === 0
