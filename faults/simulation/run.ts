@@ -9,6 +9,8 @@ export interface SeedsOptions {
   from: number
   seeds: number
   processes: number
+  /** No seed is begun after so long; the report tells how many were. */
+  secondsMax?: number
   onFailure?: (failure: { seed: number; findings: string[] }) => void
   /** Ends the run before its time; the report tells what was done until then. */
   signal?: AbortSignal
@@ -64,12 +66,12 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedsReport> {
 }
 
 async function work(
-  { from, seeds, processes, signal }: SeedsOptions,
+  { from, seeds, processes, signal, secondsMax = Infinity }: SeedsOptions,
   index: number,
   take: (line: Line) => void,
 ): Promise<void> {
   const script = join(import.meta.dir, 'worker.ts')
-  const args = [from + index, from + seeds, processes].map(String)
+  const args = [from + index, from + seeds, processes, secondsMax].map(String)
   const child = Bun.spawn([process.execPath, script, ...args], {
     stdin: 'ignore',
     stdout: 'pipe',

@@ -36,6 +36,7 @@ export interface Outcome {
 /** Virtual time within which everything must be drained once nothing goes wrong any more. */
 const DRAIN_MS = 100_000
 const SHUTDOWN_MS = 40_000
+const STAFF_MS = 40_000
 /** Faults go on for so long after the last record. */
 const RAGE_MS = 600
 const LOOK_MS = 50
@@ -116,6 +117,12 @@ class Play {
     world.calm()
     if (!this.#until('everything is drained', DRAIN_MS, () => this.#isDrained())) return
     if (closes && !this.#until('all windows are closed', DRAIN_MS, () => this.#isClosed())) return
+    if (
+      closes &&
+      !this.#until('the family is as it should be', STAFF_MS, () => this.#isStaffed())
+    ) {
+      return
+    }
     if (shutsDown) {
       world.shutDown()
       this.#until('all have ended', SHUTDOWN_MS, () => world.living().length === 0)
@@ -135,6 +142,16 @@ class Play {
   #isClosed(): boolean {
     const { server, keys } = this.#world
     return server.model.execute(['HLEN', keys.panes]) === 0
+  }
+
+  /** C6: executors within their limits, one bridge, nobody whose supervisor is gone. */
+  #isStaffed(): boolean {
+    const { limits } = this.#world
+    const living = this.#world.living()
+    const of = (kind: Process['kind']) => living.filter((process) => process.kind === kind).length
+    const orphans = living.some(({ parent }) => parent !== null && !parent.alive)
+    const executors = of('executor')
+    return !orphans && of('bridge') === 1 && executors >= limits.min && executors <= limits.max
   }
 
   #pass(ms: number): void {

@@ -154,8 +154,11 @@ export class Witness {
   #end(p: number, high: number): void {
     const place = this.#state.places.get(p)
     if (!place) return
+    const now = Math.floor(this.server!.nowMs)
+    // While nobody looked, or where the clock was set, nobody can say that it was quiet.
+    if (now < place.seenAt || now - place.seenAt > UNSEEN_MS) place.dataAt = now
     place.high = high
-    place.seenAt = Math.floor(this.server!.nowMs)
+    place.seenAt = now
   }
 
   #appended(args: Argument[], outcome: number): void {
@@ -343,6 +346,8 @@ export class Witness {
     return atEnd && (barren || now - dataAt >= this.#options.idleAfterMs)
   }
 }
+
+const UNSEEN_MS = 10_000
 
 interface Commit {
   counted: number

@@ -1,8 +1,15 @@
-/** A worker of run.ts: `bun worker.ts <first seed> <end> <step>`. */
+/** A worker of run.ts: `bun worker.ts <first seed> <end> <step> <seconds at the most>`. */
+import { systemClock } from '../../actors/clock.ts'
 import type { Line } from './run.ts'
 import { simulate } from './simulate.ts'
 
-const [first, end, step] = process.argv.slice(2).map(Number) as [number, number, number]
+const [first, end, step, secondsMax] = process.argv.slice(2).map(Number) as [
+  number,
+  number,
+  number,
+  number,
+]
+const started = systemClock.elapsed()
 const say = (line: Line) => void process.stdout.write(`${JSON.stringify(line)}\n`)
 const counts = new Map<string, number>()
 const unhandled: string[] = []
@@ -19,6 +26,7 @@ for (let seed = first; seed < end; seed += step) {
   if (findings.length > 0) say({ kind: 'failed', seed, findings })
   for (const [kind, count] of outcome.counts) counts.set(kind, (counts.get(kind) ?? 0) + count)
   seeds++
+  if (systemClock.elapsed() - started > secondsMax * 1_000) break
   virtualMs += outcome.virtualMs
 }
 say({ kind: 'done', seeds, virtualMs, counts: [...counts] })
