@@ -22,6 +22,20 @@ local function suspicion(base, id, offsets, died)
   return redis.call('HINCRBY', crashes, id, 1), known
 end
 
+-- Far longer than any lease: one that ends beyond it is of a time before Redis's clock was set back.
+local FAR_MS = 120000
+local RENEWED_MS = 5000
+
+-- The end of an executor's lease; a dead one must not be taken for alive until the clock is there again.
+local function leaseOf(base, id, time)
+  local lease = tonumber(redis.call('ZSCORE', key(base, 'leases'), id) or '')
+  if lease and lease > time + FAR_MS then
+    lease = time + RENEWED_MS
+    redis.call('ZADD', key(base, 'leases'), int(lease), id)
+  end
+  return lease
+end
+
 -- claim: gives the caller entries that no living executor holds.
 -- args: me, entries at the most
 -- reply: for each entry {id, fields, progress or '', executors that died with it, suspects or ''}
@@ -33,7 +47,7 @@ register('claim', function(keys, args)
   local reply = {}
   for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', entries, GROUP)) do
     local consumer = map(flat)
-    local lease = tonumber(redis.call('ZSCORE', key(base, 'leases'), consumer.name) or '')
+    local lease = leaseOf(base, consumer.name, time)
     if consumer.name ~= me and (not lease or lease < time) and #reply < wanted then
       local died = redis.call('SISMEMBER', key(base, 'left'), consumer.name) == 0
       -- An executor has records of one entry in hand, so that only one of its entries is suspected.

@@ -63,6 +63,8 @@ register('lead', function(keys, args)
     redis.call('SET', lease, args[2], 'PX', args[3])
     return args[2]
   end
+  -- Nobody takes it for longer: Redis's clock was set back, and a dead holder would keep it.
+  if redis.call('PTTL', lease) > tonumber(args[3]) then redis.call('PEXPIRE', lease, args[3]) end
   return holder
 end, { 'allow-oom' })
 

@@ -11,6 +11,8 @@ import { degraded, goesOn, nobodyBlamed } from './recovery.ts'
 import { halves } from './whole.ts'
 
 const RESTARTED_WITHIN_MS = 5_000
+/** Longer than every lease and than the time that a command may take. */
+const STOPPED_MS = 6_000
 const TORN_PLACES = 20
 
 async function restarted(world: World, action: Action, after: string): Promise<void> {
@@ -75,6 +77,28 @@ export const redisFaults: Fault[] = [
         await restarted(world, redis.redisKilled, 'kill -9 of Redis')
         await world.commits(2_000)
       }
+      await nobodyBlamed(world)
+    },
+  },
+  {
+    id: 'F13b',
+    title: 'Redis stopped for 6 s',
+    holds: 'the page lives and says what is missing; committing again within 5 s',
+    setting: { servers: 'own' },
+    async happens(world) {
+      const { pipeline } = world
+      await redis.redisStopped.inject(world)
+      await until('readiness to name it', async () => {
+        const answer = (await (await pipeline.fetch('/readyz')).json()) as { missing: string[] }
+        return answer.missing.join() === 'redis'
+      })
+      const { status } = await pipeline.fetch('/healthz')
+      if (status !== 200) throw new Error(`/healthz says ${status}`)
+      await systemClock.sleep(STOPPED_MS)
+      await redis.redisStopped.heal(world)
+      await goesOn(world, RESTARTED_WITHIN_MS, 'an outage of Redis')
+      await until('readiness', () => pipeline.isReady())
+      await until('the job to run', async () => (await pipeline.status()).state === 'running')
       await nobodyBlamed(world)
     },
   },

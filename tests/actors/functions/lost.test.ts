@@ -51,3 +51,14 @@ test("Redis's clock is set ahead or back: partitions are not idle by it, and the
     expect(Number(now)).toBeGreaterThanOrEqual(Number(dataAt))
   }
 })
+
+test("Redis's clock was set back: leases of the time before end as soon as any other", async () => {
+  const lateMs = 600_000
+  await it.redis.set(`${it.keys.base}:leader`, 'dead', 'PX', lateMs)
+  expect(await it.call('lead', 'leader', 'me', 3_000)).toBe('dead')
+  expect(await it.redis.pttl(`${it.keys.base}:leader`)).toBeLessThanOrEqual(3_000)
+  await it.read('e1')
+  await it.redis.zadd(it.keys.leases, Date.now() + lateMs, 'e1')
+  expect(await it.claim('e2')).toEqual([])
+  expect(Number(await it.redis.zscore(it.keys.leases, 'e1'))).toBeLessThan(Date.now() + 10_000)
+})
