@@ -15,11 +15,11 @@ import { until } from '../../faults/until.ts'
 import { type Pipeline, scale, withPipeline } from '../integration/pipeline.ts'
 import { expectExact } from './exact.ts'
 
-const RECORDS = 400_000 * scale
+const RECORDS = 250_000 * scale
 /** Microseconds of processor time a record: the backlog lasts for a dozen kills. */
 const SPIN_US = '20'
 const EXECUTORS_MAX = 4
-const KILLS = 16 * scale
+const KILLS = 12 * scale
 const PAUSE_MS = { least: 100, most: 700 }
 
 const seed = Number(process.env.MILLRACE_TEST_SEED || Math.floor(systemClock.random() * 2 ** 32))
