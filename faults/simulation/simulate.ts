@@ -60,7 +60,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const shape = chance.whole(0, shapes.length - 1)
   const job = jobs[shape]!
   // Most bugs need no more than a moment; some need leases to run out.
-  const spanMs = chance.is(0.6) ? chance.whole(400, 1_500) : chance.whole(1_500, 5_000)
+  const spanMs = chance.is(0.7) ? chance.whole(300, 1_200) : chance.whole(1_200, 4_500)
   const partitions = partitionsOf(chance.branch(), job, spanMs)
   const witness = witnessOf(job, trace, partitions)
   const max = chance.whole(1, 4)
@@ -76,7 +76,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     latencyMs: chance.pick([0.1, 0.3, 2]),
   })
   const idlesSoon = bounds.idleAfterMs < 10_000
-  const script = { closes: chance.is(0.3) && idlesSoon, shutsDown: chance.is(0.25), spanMs }
+  const script = { closes: chance.is(0.2) && idlesSoon, shutsDown: chance.is(0.2), spanMs }
   try {
     new Play(world, script).run(chance.branch())
   } catch (error) {
