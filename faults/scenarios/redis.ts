@@ -184,7 +184,7 @@ export const redisFaults: Fault[] = [
     id: 'F18',
     title: 'maxmemory reached',
     holds: 'nothing is taken in, what is there is committed; with memory again it goes on',
-    setting: { servers: 'own', spinUs: 100, backlog: 30_000 },
+    setting: { servers: 'own', spinUs: 30, backlog: 10_000, rate: 1_000 },
     shows: /refuses append.*OOM/,
     async happens(world) {
       await redis.memoryFull.inject(world)
