@@ -1,6 +1,7 @@
 /**
- * Preloaded into our own processes: the wall clock of some kinds of actors becomes wrong a few seconds
- * after they start. MILLRACE_TEST_CLOCK is `executor:-600000,bridge:600000`, in milliseconds.
+ * Preloaded into our own processes: the wall clock of some kinds of actors is wrong. One that is ahead
+ * jumps a few seconds after the start; one that is behind is so from the start, because no process of
+ * ours believes a clock that runs back. MILLRACE_TEST_CLOCK is `executor:-600000,bridge:600000`, in ms.
  */
 const SOON_MS = 3_000
 
@@ -15,5 +16,5 @@ const shiftMs = shifts.get(kind ?? '') ?? 0
 const now = Date.now
 const startedAt = performance.now()
 if (shiftMs !== 0) {
-  Date.now = () => now() + (performance.now() - startedAt > SOON_MS ? shiftMs : 0)
+  Date.now = () => now() + (shiftMs < 0 || performance.now() - startedAt > SOON_MS ? shiftMs : 0)
 }

@@ -93,7 +93,7 @@ export const settingFaults: Fault[] = [
   },
   {
     id: 'F38b',
-    title: 'clocks of executors jump 10 minutes back, those of bridge and supervisor forward',
+    title: 'clocks of executors 10 minutes behind, those of bridge and supervisor jump 10 ahead',
     holds: 'no record is late or from the future by it',
     setting: {
       servers: 'own',
