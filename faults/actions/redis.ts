@@ -82,10 +82,11 @@ export class TornFile implements Action {
   }
 }
 
+const nth = (name: string) => Number(/\.(\d+)\.incr\.aof$/.exec(name)?.[1])
+
 /** The one that is written to. */
 export function appendOnlyFile(world: World): string {
   const dir = join(dataOf(world), 'appendonlydir')
-  const nth = (name: string) => Number(/\.(\d+)\.incr\.aof$/.exec(name)?.[1])
   const names = readdirSync(dir).filter((name) => nth(name) > 0)
   const newest = names.sort((a, b) => nth(a) - nth(b)).at(-1)
   if (!newest) throw new Error('there is no append-only file')

@@ -36,7 +36,10 @@ test('half of a transaction does not come back at the restart after', async () =
     await untilReady(store)
     expect(await store.redis.mget('a', 'b')).toEqual([null, null])
     const servers = new Servers({
-      ...{ store, config, clock: systemClock, log: silentLog },
+      store,
+      config,
+      clock: systemClock,
+      log: silentLog,
       onComplaint: () => undefined,
       examine: () => Promise.resolve([]),
     })
