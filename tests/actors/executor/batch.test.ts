@@ -83,3 +83,23 @@ test('what is poison stays poison when a batch is folded again', async () => {
   expect(again.fold.rejects).toMatchObject([{ offset: 1, reason: 'poison' }])
   expect(seen).toEqual([1, 1])
 })
+
+for (const [costMs, records] of [
+  [60, 1],
+  [20, 4],
+  [2, 32],
+] as const) {
+  test(`records that take ${costMs} ms each give the thread back after ${records}`, async () => {
+    let now = 0
+    const clock = { ...systemClock, elapsed: () => now }
+    const filter = () => {
+      now += costMs
+      return true
+    }
+    const job = defineJob({ ...declaration, filter })
+    const batch = new Batch({ job, clock, mark: () => Promise.resolve() }, verdict)
+    const entry = entryOf(Array.from({ length: 200 }, () => '{"at":1}'))
+    const slice = await batch.take(entry, new RecordCursor(entry.payload, 0, 200), () => false)
+    expect(slice).toMatchObject({ done: false, records })
+  })
+}
