@@ -69,13 +69,13 @@ export const processFaults: Fault[] = [
   },
   {
     id: 'F02',
-    title: 'kill -9 of executors with entries in hand, four times',
+    title: 'kill -9 of executors with entries in hand, three times',
     holds: 'others commit their entries within 2 s',
     smoke: true,
     shows: /executor died/,
-    setting: { spinUs: 50, backlog: 10_000 },
+    setting: { spinUs: 20, backlog: 10_000 },
     async happens(world) {
-      for (let round = 0; round < 4; round++) {
+      for (let round = 0; round < 3; round++) {
         await world.fill(10_000, round + 2)
         const victim = await someoneBusy(world.pipeline)
         killQuietly(victim.pid, 'SIGKILL')
