@@ -205,7 +205,8 @@ export class Connection {
     if (this.#limit) return
     const first = this.#pending.find(({ settled }) => !settled)
     if (!first) return
-    const ms = first.deadline - this.#process.clock.elapsed()
+    // Virtual time is whole microseconds: less than one would be the same moment again, for ever.
+    const ms = Math.max(first.deadline - this.#process.clock.elapsed(), 0.001)
     this.#limit = this.#process.after(ms, () => {
       this.#limit = null
       const now = this.#process.clock.elapsed()

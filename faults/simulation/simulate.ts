@@ -169,7 +169,7 @@ class Play {
     const endUs = time.nowUs + ms * 1_000
     while (witness.findings.length === 0) {
       if (holds()) return true
-      if (time.nowUs > endUs || time.steps > STEPS_MAX) {
+      if (time.nowUs > endUs || time.steps >= STEPS_MAX) {
         witness.find(`waited ${ms} ms of virtual time in vain until ${what}`)
         return false
       }
