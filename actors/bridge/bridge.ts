@@ -22,7 +22,7 @@ import { jobShape } from '../load.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { Cost } from './cost.ts'
-import { entriesVanished, Frontiers, ledgerGone } from './frontiers.ts'
+import { entriesVanished, Frontiers, ledgerGone, unknownPartition } from './frontiers.ts'
 import { beginOrRefuse } from './origin.ts'
 import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
 import { lostBefore } from './retention.ts'
@@ -186,12 +186,13 @@ export class Bridge {
     const next = new Map<number, number>()
     for (let i = 1; i < reply.length; i += 2) next.set(Number(reply[i]), Number(reply[i + 1]))
     for (const partition of topic.partitions) {
-      await this.#checkPosition(partition, next, earliest, latest)
+      await this.#checkPosition(kafka, partition, next, earliest, latest)
     }
     return { next, high: latest, appended: new Map(next) }
   }
 
   async #checkPosition(
+    kafka: TopicReader,
     partition: number,
     next: Map<number, number>,
     earliest: Map<number, number>,
@@ -200,7 +201,10 @@ export class Bridge {
     const { job, acceptLoss, log } = this.#options
     const position = next.get(partition)!
     const first = earliest.get(partition) ?? 0
-    const last = latest.get(partition) ?? 0
+    let last = latest.get(partition) ?? 0
+    // Another bridge may have gone on while this one was held up since it asked for Kafka's ends.
+    if (position > last) last = (await kafka.offsets('latest', [partition])).get(partition) ?? 0
+    latest.set(partition, last)
     const lost = lostBefore({ job, partition, position, first, last })
     if (lost === null) return
     if (!acceptLoss)
@@ -233,7 +237,10 @@ export class Bridge {
       const first = turn++ % partitions.length
       const order = [...partitions.slice(first), ...partitions.slice(0, first)]
       const from = order.map((partition) => ({ partition, offset: positions.next.get(partition)! }))
-      return kafka.fetch(node, from, bounds.fetchWaitMs)
+      const fetching = kafka.fetch(node, from, bounds.fetchWaitMs)
+      // It may fail while an append still waits: nobody listens to it until that is done.
+      fetching.catch(() => {})
+      return fetching
     }
     let fetching = fetch()
     while (!signal.aborted) {
@@ -242,17 +249,11 @@ export class Bridge {
       const work = fetched.map((one) => this.#plan(one, positions))
       const overlap = this.#hasRoom()
       if (overlap && !signal.aborted) fetching = fetch()
-      try {
-        await Promise.all(work.map((one) => this.#appendAll(one, positions, signal)))
-      } catch (error) {
-        fetching.catch(() => {})
-        throw error
-      }
+      await Promise.all(work.map((one) => this.#appendAll(one, positions, signal)))
       if (overlap) continue
       await this.#untilRoom(signal)
       fetching = fetch()
     }
-    fetching.catch(() => {})
   }
 
   /** What one fetched partition adds; moves the session's position past it. */
@@ -340,11 +341,12 @@ export class Bridge {
     throw this.#overtaken(partition, expected, String(reply[1]))
   }
 
-  /** The ledger is not where this session left it. */
-  #overtaken(partition: number, expected: number, held: string): Error {
-    if (held === '') return new RefusalError(ledgerGone(this.#options.job))
+  /** The ledger is not where this session left it. Is all of it gone, the next session refuses. */
+  #overtaken(partition: number, expected: number, held: string): Stale {
     return new Stale(
-      `partition ${partition}: the ledger says ${held}, not ${expected}; reading from there`,
+      held === ''
+        ? unknownPartition(partition)
+        : `partition ${partition}: the ledger says ${held}, not ${expected}; reading from there`,
     )
   }
 

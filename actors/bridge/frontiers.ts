@@ -10,6 +10,7 @@ import { isKafkaOutage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../redis.ts'
+import { Stale } from './session.ts'
 
 export interface FrontiersOptions {
   job: Job
@@ -44,7 +45,7 @@ export class Frontiers {
     for (let i = 0; i < reply.length; i += 3) {
       const frontier = reply[i + 1]
       // Kafka keeps what it was told last: the next bridge knows by it that the job was at work.
-      if (frontier === null) throw new RefusalError(ledgerGone(this.#options.job))
+      if (frontier === null) throw new Stale(unknownPartition(Number(reply[i])))
       frontiers.set(Number(reply[i]), Number(frontier))
       next.set(Number(reply[i]), Number(reply[i + 2]))
     }
@@ -91,6 +92,10 @@ function isAnswer(error: unknown): boolean {
 
 export const entriesVanished = (job: Pick<Job, 'name'>, entries: number): string =>
   `${entries} entries of job ${job.name} were deleted from its stream in Redis before they were processed: their records would be missing; give Redis its data back, or delete what it holds of the job and start once with --fresh --from earliest`
+
+/** Redis came back as it was before the partition was added, or without any ledger at all. */
+export const unknownPartition = (partition: number): string =>
+  `the ledger knows nothing of partition ${partition}; looking again`
 
 export const ledgerGone = (job: Pick<Job, 'name'>): string =>
   `the ledger of job ${job.name} is gone: Redis was emptied while the job ran, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew`
