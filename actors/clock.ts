@@ -3,7 +3,7 @@
  * an argument, so that tests and simulations can pass their own.
  */
 export interface Clock {
-  /** Wall-clock time, epoch milliseconds; never runs backwards within a process. */
+  /** Wall-clock time, epoch milliseconds; never runs backwards, nor stands still, within a process. */
   now(): number
   /** Monotonic milliseconds with a fraction, for measuring how long something took. */
   elapsed(): number
@@ -15,13 +15,8 @@ export interface Clock {
   turn(): Promise<void>
 }
 
-let latest = 0
-
 export const systemClock: Clock = {
-  now() {
-    latest = Math.max(latest, Date.now())
-    return latest
-  },
+  now: steady(Date.now, () => performance.now()),
   elapsed: () => performance.now(),
   random: () => Math.random(),
   sleep(ms, signal) {
@@ -37,6 +32,22 @@ export const systemClock: Clock = {
     })
   },
   turn: () => new Promise((resolve) => setImmediate(resolve)),
+}
+
+/**
+ * A wall clock that can be set back, as one that can't: meanwhile it goes on at half the pace until
+ * the time has caught up. It must not wait for that: whoever sleeps until a time by it, such as a
+ * supervisor before it starts a crashed child again, would sleep for as long as the clock was set back.
+ */
+export function steady(wall: () => number, elapsed: () => number): () => number {
+  let latest = -Infinity
+  let at = elapsed()
+  return () => {
+    const since = elapsed() - at
+    at += since
+    latest = Math.max(wall(), latest + since / 2)
+    return Math.floor(latest)
+  }
 }
 
 /** Chance that can be played again: Mulberry32, small, quick, and the same everywhere. */

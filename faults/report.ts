@@ -89,4 +89,10 @@ export function markdownTable(faults: readonly Fault[]): string {
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-const escaped = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+/** As a cell of a table; what Markdown would take for emphasis is code. */
+const escaped = (text: string): string =>
+  text
+    .replaceAll('|', '\\|')
+    .replaceAll('\n', ' ')
+    .replaceAll(/__\w+__/g, '`$&`')
+

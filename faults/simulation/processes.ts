@@ -5,7 +5,7 @@
  *
  *   start → (running ⇄ stopped) → ended: by its own exit code, by a signal
  */
-import type { Clock } from '../../actors/clock.ts'
+import { type Clock, steady } from '../../actors/clock.ts'
 import { messageOf } from '../../actors/errors.ts'
 import type { Hand, InHand } from '../../actors/executor/hand.ts'
 import type { Entry } from '../../actors/executor/inbox.ts'
@@ -70,7 +70,6 @@ export class Process implements Owner {
   readonly #kept: Event[] = []
   readonly #onAsked: ((reason: string) => void)[] = []
   readonly #watchers: ((exit: Exit) => void)[] = []
-  #latestMs = 0
   #orphaned = false
 
   constructor(
@@ -188,13 +187,10 @@ export class Process implements Owner {
 
   #createClock(): Clock {
     const { time } = this.#world
+    const elapsed = () => (time.nowUs - this.startedUs) / 1_000
     return {
-      now: () => {
-        const ms = EPOCH + Math.floor(time.nowUs / 1_000) + this.skewMs
-        this.#latestMs = Math.max(this.#latestMs, ms)
-        return this.#latestMs
-      },
-      elapsed: () => (time.nowUs - this.startedUs) / 1_000,
+      now: steady(() => EPOCH + Math.floor(time.nowUs / 1_000) + this.skewMs, elapsed),
+      elapsed,
       random: this.chance.next,
       sleep: (ms, signal) => this.#sleep(ms, signal),
       turn: () => new Promise((resolve) => void this.after(0.001, resolve)),
