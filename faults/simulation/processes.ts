@@ -89,7 +89,9 @@ export class Process implements Owner {
     this.clock = this.#createClock()
     this.host = this.#createHost()
     this.log = this.#createLog()
-    parent?.closers.push(() => this.#orphan())
+    // One that was killed runs to the end of its event, and may start somebody in that.
+    if (parent && !parent.alive) this.#orphan()
+    else parent?.closers.push(() => this.#orphan())
   }
 
   /** Runs a process's main function some time after it was started. */
