@@ -137,8 +137,9 @@ register('seen', function(keys, args)
   local frontiers = {}
   for i = 1, #args, 2 do
     local p = args[i]
-    sighted(keys[1], p, args[i + 1])
     frontiers[p] = redis.call('HGET', ledger, p .. ':frontier')
+    -- A ledger that is gone must not seem to be there again because somebody looked at it.
+    if frontiers[p] then sighted(keys[1], p, args[i + 1]) end
   end
   follow(keys[1], frontiers)
   local gone = vanished(keys[1])

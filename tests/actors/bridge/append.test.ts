@@ -191,6 +191,14 @@ test('seen tells the high watermarks and learns the frontiers', async () => {
   expect(await fields('0:high', '1:high')).toEqual(['40', '90'])
 })
 
+test('seen leaves alone what the ledger does not know', async () => {
+  expect(await it.call('seen', 0, 40)).toEqual(['0', null, null])
+  expect(await it.redis.exists(it.keys.ledger)).toBe(0)
+  await it.register(0)
+  expect(await it.call('seen', 0, 40, 1, 90)).toEqual(['0', '0', '0', '1', null, null])
+  expect(await fields('0:high', '1:high', '1:seenAt')).toEqual(['40', undefined, undefined])
+})
+
 describe('a large payload', () => {
   const aside = (from: number, to: number) => it.keys.payload(0, from, to)
 

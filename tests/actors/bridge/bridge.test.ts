@@ -1,7 +1,8 @@
 /**
  * The bridge between a topic that a test makes up and a real Redis.
  */
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { KafkaJSConnectionError } from 'kafkajs'
 import { Bridge, type BridgeOptions } from '../../../actors/bridge/bridge.ts'
 import { systemClock } from '../../../actors/clock.ts'
 import type { FetchedPartition } from '../../../actors/fetched.ts'
@@ -88,6 +89,41 @@ function start(reader: TopicReader, more: Partial<BridgeOptions> = {}): Promise<
   return running
 }
 
+/** Ends the bridge that runs, so that another one can be started. */
+async function stop(): Promise<void> {
+  ended.abort()
+  await running
+  ended = new AbortController()
+}
+
+const partitions = async () => (await measure(place.store, place.keys)).partitions
+const untilBegun = () =>
+  until('the ledger', async () => (await partitions()).length === PARTITIONS.length)
+
+const ends = (earliest: number, latest: number): TopicReader['offsets'] => {
+  return (end, asked) =>
+    Promise.resolve(new Map(asked.map((p) => [p, end === 'earliest' ? earliest : latest])))
+}
+
+/** Each look brings one more offset of each partition, none of them with a record for us. */
+const onward: TopicReader['fetch'] = async (_, from) => {
+  await systemClock.sleep(5)
+  return from.map((one) => ({ ...nothing(one.partition, one.offset), next: one.offset + 1 }))
+}
+
+/** A topic with an end that moves on with what was fetched. */
+function growing(): TopicReader {
+  let last = 1_000
+  return topic({
+    offsets: (end, asked) => ends(0, last)(end, asked),
+    fetch: async (...args) => {
+      const fetched = await onward(...args)
+      last = Math.max(last, ...fetched.map(({ next }) => next))
+      return fetched
+    },
+  })
+}
+
 test('partitions take turns at being the first, to which alone Kafka gives a batch of any size', async () => {
   const orders: string[] = []
   const reader = topic()
@@ -122,31 +158,22 @@ test('a partition that Kafka does not give out is told for as long as that lasts
 
 test('records that Kafka deleted unread: the range is named, and counted where that is allowed', async () => {
   let first = 0
-  const reader = topic({
-    offsets: (end) =>
-      Promise.resolve(new Map(PARTITIONS.map((p) => [p, end === 'earliest' ? first : 100]))),
-  })
+  const reader = topic({ offsets: (end, asked) => ends(first, 100)(end, asked) })
   void start(reader)
-  await until('the ledger', async () => {
-    return (await measure(place.store, place.keys)).partitions.length === PARTITIONS.length
-  })
-  ended.abort()
-  await running
-  ended = new AbortController()
+  await untilBegun()
+  await stop()
   first = 40
   const refused = await rejection(start(reader))
   expect(refused.message).toMatch(
     /^records 0 to 39 of partition 0 of topic \S+ were deleted .* --accept-loss/,
   )
   void start(reader, { acceptLoss: true })
-  const { totals, partitions } = await until('the loss to be counted', async () => {
+  const { totals, partitions: held } = await until('the loss to be counted', async () => {
     const snapshot = await measure(place.store, place.keys)
     return snapshot.totals.lost === 120 ? snapshot : null
   })
   expect(totals).toMatchObject({ appended: 0, committed: 0, waiting: 0 })
-  expect(partitions.map(({ next, frontier }) => [next, frontier])).toEqual(
-    PARTITIONS.map(() => [40, 40]),
-  )
+  expect(held.map(({ next, frontier }) => [next, frontier])).toEqual(PARTITIONS.map(() => [40, 40]))
 })
 
 test('a stranger in the group of the job is told once, and its end too', async () => {
@@ -175,3 +202,122 @@ test('a stranger in the group of the job is told once, and its end too', async (
   expect(said('a consumer that is not ours is in group')).toBe(1)
   expect(offset).toBeGreaterThan(3)
 })
+
+test('a fetch that fails while an append waits ends the session, not the process', async () => {
+  const release = Promise.withResolvers<void>()
+  let waiting = 0
+  let failed = false
+  let fetches = 0
+  let sessions = 0
+  const reader = growing()
+  const { fetch } = reader
+  reader.fetch = async (...args) => {
+    fetches++
+    if (fetches !== 2) return fetch(...args)
+    await until('an append that waits', () => waiting > 0)
+    failed = true
+    throw new KafkaJSConnectionError('Connection lost')
+  }
+  const { store } = place
+  const slow: typeof store = {
+    ...store,
+    call: async (name, ...args) => {
+      if (name === 'append') {
+        waiting++
+        await release.promise
+      }
+      return store.call(name, ...args)
+    },
+  }
+  const connect = () => {
+    sessions++
+    return reader
+  }
+  void start(reader, { store: slow, connect })
+  // This looks at it only after the turn in which an error that nobody handles ends a process.
+  await until('the second fetch to fail', () => failed)
+  expect([sessions, fetches]).toEqual([1, 2])
+  release.resolve()
+  await until('the next session to go on', async () => {
+    return (await partitions()).every(({ next }) => next > 2)
+  })
+  expect(sessions).toBe(2)
+  expect(reasons).toContain('Kafka at kafka:9092 does not answer')
+})
+
+describe("Kafka's ends that another bridge went beyond", () => {
+  /** Answers 5 to who asks first, and `later` from then on. */
+  function heldUp(later: number): { reader: TopicReader; offsets: number[] } {
+    let answers = 0
+    const reader = topic({
+      offsets: (end, asked) => ends(0, end === 'latest' && answers++ > 0 ? later : 5)(end, asked),
+    })
+    const offsets: number[] = []
+    const { fetch } = reader
+    reader.fetch = (node, from, waitMs) => {
+      offsets.push(...from.map(({ offset }) => offset))
+      return fetch(node, from, waitMs)
+    }
+    return { reader, offsets }
+  }
+
+  beforeEach(async () => {
+    void start(topic())
+    await untilBegun()
+    await stop()
+    for (const p of PARTITIONS) await place.store.call('append', place.keys.base, [p, 0, 8, 8])
+  })
+
+  test('are asked again, and it goes on', async () => {
+    const { reader, offsets } = heldUp(10)
+    void start(reader)
+    await until('a fetch', () => offsets.length > 0)
+    expect(offsets.slice(0, 3)).toEqual([8, 8, 8])
+  })
+
+  test('are asked again, and where they are less still, it refuses', async () => {
+    const { reader, offsets } = heldUp(7)
+    const refused = await rejection(start(reader))
+    expect(refused.message).toContain(`ends at offset 7, but job ${place.name} has read up to 8`)
+    expect(refused.message).toContain('the topic was emptied or replaced')
+    expect(offsets).toEqual([])
+  })
+})
+
+describe.each([
+  ['while nothing comes', () => topic({ offsets: ends(0, 1_000) })],
+  ['by an append', growing],
+])('noticed %s', (_, reader) => {
+  test('a partition that an older ledger lacks is begun again', async () => {
+    void start(reader(), { from: 'latest' })
+    await untilBegun()
+    await forget(2)
+    const again = await until('it to be registered', async () => {
+      const found = await partitions()
+      return found.length === PARTITIONS.length ? found : null
+    })
+    // Of a topic that it reads already, a partition is read from its beginning.
+    expect(again.map(({ start: first }) => first)).toEqual([1_000, 1_000, 0])
+    expect(again[2]!.next).toBeLessThan(1_000)
+    expect(lines.join('')).toContain('the ledger knows nothing of partition 2; looking again')
+  })
+
+  test('a ledger that is gone as a whole is refused', async () => {
+    const refused = rejection(start(reader()))
+    await untilBegun()
+    await place.store.redis.unlink(place.keys.ledger)
+    expect((await refused).message).toContain(`the ledger of job ${place.name} is gone`)
+    // Nor does it look like one to whoever comes next.
+    expect(await place.store.redis.exists(place.keys.ledger)).toBe(0)
+  })
+})
+
+/** The ledger as it was before the partition was added to the topic. */
+async function forget(partition: number): Promise<void> {
+  const { redis } = place.store
+  const fields = await redis.hkeys(place.keys.ledger)
+  await redis.hdel(
+    place.keys.ledger,
+    ...fields.filter((field) => field.startsWith(`${partition}:`)),
+  )
+}
