@@ -60,9 +60,12 @@ export class Servers {
    * @throws RefusalError with what to do
    */
   async check(): Promise<void> {
-    const findings = await this.#judge()
+    const info = await readInfo(this.#options.store)
+    const findings = this.#judge(info)
     const refusal = findings.find(forbids)
     if (refusal) throw new RefusalError(sentenceOf(refusal))
+    // Only then: a Redis that is refused is left as it is.
+    await this.#renewFile(info)
     this.#tell(findings)
   }
 
@@ -97,10 +100,12 @@ export class Servers {
 
   /** One look at Redis; while it is away nothing is known, and the last verdict stays. */
   async look(): Promise<void> {
-    const { onComplaint, log } = this.#options
+    const { store, onComplaint, log } = this.#options
     let findings: Finding[]
     try {
-      findings = await this.#judge()
+      const info = await readInfo(store)
+      await this.#renewFile(info)
+      findings = this.#judge(info)
     } catch (error) {
       if (!isOutage(error)) log.error('could not look at Redis', { error: messageOf(error) })
       return
@@ -119,11 +124,8 @@ export class Servers {
     onComplaint(complaint)
   }
 
-  async #judge(): Promise<Finding[]> {
-    const { store, config } = this.#options
-    const info = await readInfo(store)
-    await this.#renewFile(info)
-    return judgeInfo(info, redisAddress(config))
+  #judge(info: Info): Finding[] {
+    return judgeInfo(info, redisAddress(this.#options.config))
   }
 
   /**
