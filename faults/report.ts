@@ -95,4 +95,3 @@ const escaped = (text: string): string =>
     .replaceAll('|', '\\|')
     .replaceAll('\n', ' ')
     .replaceAll(/__\w+__/g, '`$&`')
-
