@@ -26,7 +26,7 @@ for (let seed = first; seed < end; seed += step) {
   if (findings.length > 0) say({ kind: 'failed', seed, findings })
   for (const [kind, count] of outcome.counts) counts.set(kind, (counts.get(kind) ?? 0) + count)
   seeds++
-  if (systemClock.elapsed() - started > secondsMax * 1_000) break
   virtualMs += outcome.virtualMs
+  if (systemClock.elapsed() - started > secondsMax * 1_000) break
 }
 say({ kind: 'done', seeds, virtualMs, counts: [...counts] })
