@@ -6,65 +6,75 @@ import { describe, expect, test } from 'bun:test'
 import { runSeeds } from '../../faults/simulation/run.ts'
 import { simulate } from '../../faults/simulation/simulate.ts'
 
-/** A batch that never comes to these states proves nothing. */
-const mustHappen = [
-  'fault: cut before',
-  'fault: cut after',
-  'fault: die before',
-  'fault: die after',
-  'fault: stop',
-  'fault: hole',
-  'fault: kill bridge',
-  'fault: kill executor',
-  'fault: kill supervisor',
-  'fault: kill everything',
-  'fault: stop bridge',
-  'fault: stop executor',
-  'fault: stop supervisor',
-  'fault: terminate one',
-  'fault: kill clients',
-  'fault: restart redis',
-  'fault: roll redis back',
-  'fault: fail over to an older redis',
-  'fault: flush functions',
-  'fault: out of memory',
-  'fault: slow redis',
-  'fault: redis clock',
-  'fault: clock step',
-  'fault: kafka away',
-  'fault: leaders change',
-  'fault: limits change',
-  'rolled back',
-  'reply lost',
-  'appended',
-  'append refused',
-  'entries claimed',
-  'commit ok',
-  'commit lost',
-  'commit closed',
-  'commit full',
-  'commit of a part',
-  'record late',
-  'record partly',
-  'record future',
-  'record filtered',
-  'record rejected',
-  'record value',
-  'record groups',
-  'window ends passed',
-  'watermark without an idle partition',
-  'executor ended by SIGKILL',
-  'executor ended by code 0',
-  'bridge ended by code 0',
-  'supervisor ended by code 0',
-]
+/**
+ * In how many of 1,000 seeds each kind happens, as measured over 859: a batch that never comes to
+ * these states proves nothing.
+ */
+const seedsOf1000 = {
+  'fault: cut before': 114,
+  'fault: cut after': 214,
+  'fault: die before': 109,
+  'fault: die after': 120,
+  'fault: stop': 107,
+  'fault: hole': 166,
+  'fault: kill bridge': 73,
+  'fault: kill executor': 142,
+  'fault: kill supervisor': 79,
+  'fault: kill everything': 72,
+  'fault: stop bridge': 80,
+  'fault: stop executor': 144,
+  'fault: stop supervisor': 66,
+  'fault: terminate one': 63,
+  'fault: kill clients': 62,
+  'fault: restart redis': 68,
+  'fault: roll redis back': 121,
+  'fault: fail over to an older redis': 76,
+  'fault: flush functions': 72,
+  'fault: out of memory': 58,
+  'fault: slow redis': 72,
+  'fault: redis clock': 64,
+  'fault: clock step': 70,
+  'fault: kafka away': 68,
+  'fault: leaders change': 72,
+  'fault: limits change': 68,
+  'rolled back': 129,
+  'reply lost': 212,
+  appended: 971,
+  'append refused': 14,
+  'entries claimed': 92,
+  'commit ok': 971,
+  'commit lost': 52,
+  'commit closed': 328,
+  'commit full': 88,
+  'commit of a part': 340,
+  'record late': 328,
+  'record partly': 156,
+  'record future': 349,
+  'record filtered': 360,
+  'record rejected': 551,
+  'record value': 345,
+  'record groups': 88,
+  'window ends passed': 726,
+  'watermark without an idle partition': 348,
+  'executor ended by SIGKILL': 171,
+  'executor ended by code 0': 263,
+  'bridge ended by code 0': 312,
+  'supervisor ended by code 0': 201,
+}
+
+/** Kinds that are certain among so many seeds: of 20 expected, none comes once in 10^8 batches. */
+function mustHappen(seeds: number): string[] {
+  return Object.entries(seedsOf1000).flatMap(([kind, rate]) =>
+    (rate * seeds) / 1_000 >= 20 ? [kind] : [],
+  )
+}
 
 describe('the simulation', () => {
   test('finds nothing over many seeds, in which everything happens', async () => {
     const failures: string[] = []
     const { seeds, counts } = await runSeeds({
       from: 1,
-      seeds: 1_500,
+      seeds: 1_000,
       processes: 2,
       secondsMax: 20,
       onFailure: ({ seed, findings }) => {
@@ -73,9 +83,8 @@ describe('the simulation', () => {
     })
     expect(failures).toEqual([])
     expect(seeds).toBeGreaterThan(0)
-    // A machine that is busy with other things does not come that far.
-    const missing = mustHappen.filter((kind) => !counts.has(kind))
-    if (seeds >= 700) expect(missing).toEqual([])
+    // A machine that is busy with other things does not come as far as to the rare kinds.
+    expect(mustHappen(seeds).filter((kind) => !counts.has(kind))).toEqual([])
   }, 120_000)
 
   test('plays a seed again to the last step', () => {
