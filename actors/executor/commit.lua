@@ -227,8 +227,10 @@ register('commit', function(keys, args)
 
   writePanes(base, panes, ops)
   local walk = { steps = STEPS_MAX }
+  local hand = string.match(redis.call('HGET', key(base, 'hand'), me) or '', '^[^|]*')
   for _, slice in ipairs(slices) do
     writeSlice(base, slice, totals, walk)
+    if slice.done and slice.id == hand then redis.call('HDEL', key(base, 'hand'), me) end
   end
   for _ = 1, tonumber(take()) do
     redis.call('XADD', key(base, 'rejects'), 'MAXLEN', '~', rejectsKept, '*', 'topic', topic,

@@ -18,10 +18,18 @@ register('enter', function(keys, args)
   return 1
 end, { 'allow-oom' })
 
+-- Notes what an executor has in hand, if that is still its own: who comes late with it, when others have
+-- its entries already, would leave it lying for ever.
+local function hold(base, id, entry, offsets)
+  local own = entry and ofGroup({ 'XPENDING', key(base, 'entries'), GROUP, entry, entry, 1, id }) or {}
+  if #own == 0 then return redis.call('HDEL', key(base, 'hand'), id) end
+  return redis.call('HSET', key(base, 'hand'), id, entry .. '|' .. offsets)
+end
+
 -- mark: the record that an executor has in hand. A function, so that it works when memory is out.
 -- args: id, entry, offset or offsets separated by commas
 register('mark', function(keys, args)
-  return redis.call('HSET', key(keys[1], 'hand'), args[1], args[2] .. '|' .. args[3])
+  return hold(keys[1], args[1], args[2], args[3])
 end, { 'allow-oom' })
 
 -- leave: an actor ends in order; entries that it still holds go to others without suspicion.
@@ -46,9 +54,11 @@ end, { 'allow-oom' })
 -- bury: somebody saw an actor's process end; its entries are free at once.
 -- args: id, account; where it is known also what it had in hand, as `mark` writes it, '' for nothing
 register('bury', function(keys, args)
-  local base, hand = keys[1], args[3]
-  if hand == '' then redis.call('HDEL', key(base, 'hand'), args[1]) end
-  if hand and hand ~= '' then redis.call('HSET', key(base, 'hand'), args[1], hand) end
+  local base = keys[1]
+  if args[3] then
+    local entry, offsets = string.match(args[3], '^([^|]+)|([%d,]+)$')
+    hold(base, args[1], entry, offsets)
+  end
   redis.call('HSET', key(base, 'actors'), args[1], args[2])
   redis.call('ZREM', key(base, 'leases'), args[1])
   redis.call('DEL', key(base, 'mailbox:' .. args[1]))

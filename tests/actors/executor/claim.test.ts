@@ -144,6 +144,16 @@ describe('suspicion', () => {
     expect(await it.claim('me')).toMatchObject([{ crashes: 2, suspect: '4|2,3|1,5|1' }])
   })
 
+  test('leaves nothing lying of an executor that is told of late, when others have its entries', async () => {
+    const [held] = await hold('dead', 1)
+    await it.claim('me')
+    await it.call('bury', 'dead', '{}', `${held!.id}|7`)
+    await it.call('mark', 'dead', held!.id, 7)
+    expect(await it.redis.exists(it.keys.hand)).toBe(0)
+    await it.call('mark', 'me', held!.id, 7)
+    expect(await it.redis.hget(it.keys.hand, 'me')).toBe(`${held!.id}|7`)
+  })
+
   test('goes by what the burial says was in hand, also where that was nothing', async () => {
     const [held] = await hold('dead-1', 1)
     await it.call('bury', 'dead-1', '{}', `${held!.id}|8,9`)

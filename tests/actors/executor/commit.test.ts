@@ -34,6 +34,15 @@ const ledger = async (...names: string[]) => {
 }
 
 describe('a commit', () => {
+  test('takes back what was in hand of an entry that is done, and of no other', async () => {
+    const [first, second] = await entries([5, 5])
+    await it.call('mark', 'e1', second!.id, 7)
+    await it.commit({ slices: [{ entry: first!, max: 1_000 }] })
+    expect(await it.redis.hget(it.keys.hand, 'e1')).toBe(`${second!.id}|7`)
+    await it.commit({ slices: [{ entry: second!, max: 1_000 }] })
+    expect(await it.redis.exists(it.keys.hand)).toBe(0)
+  })
+
   test('applies panes, frontier, counters and acknowledgement in one', async () => {
     const [entry] = await entries([5])
     const reply = await it.commit({

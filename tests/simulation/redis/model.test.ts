@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { seededRandom } from '../../../actors/clock.ts'
 import { code, library } from '../../../actors/redis.ts'
+import { messageOf } from '../../../actors/errors.ts'
 import { keysOf } from '../../../actors/keys.ts'
 import { uniqueName } from '../../../faults/names.ts'
 import { connect } from '../../support/redis.ts'
@@ -169,6 +170,17 @@ test('random sequences go as in a real Redis', async () => {
   }
   // A sequence ends early where a command ran in two milliseconds, which happens on a busy machine.
   let steps = 0
-  for (let seed = 1; steps < STEPS_TOTAL; seed++) steps += await play(seed)
+  let once = 0
+  for (let seed = 1; steps < STEPS_TOTAL; seed++) {
+    try {
+      steps += await play(seed)
+    } catch (error) {
+      // What the model does differently it does again; what only a tick of the clock made, it does not.
+      for (let again = 0; again < 3; again++) await play(seed)
+      process.stderr.write(`once: ${messageOf(error)}\n`)
+      once++
+    }
+  }
+  expect(once).toBeLessThanOrEqual(1)
   for (const outcome of reached) expect(outcomes.has(outcome), outcome).toBe(true)
 }, 600_000)
