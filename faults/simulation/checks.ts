@@ -2,6 +2,8 @@
  * What must hold in the end: nothing is left over, the counters add up, and each row of each window,
  * closed or open, is what the records give by other arithmetic (whole numbers of any size).
  */
+import { GROUP } from '../../actors/keys.ts'
+import { drained, findingText, tidied } from '../../verify/checks.ts'
 import type { SimRecord } from './records.ts'
 import type { World } from './world.ts'
 
@@ -19,30 +21,40 @@ export function finalFindings(world: World, closed: boolean): string[] {
 
 /** C4: drained to the last key. */
 function leftovers({ server, keys, topic }: World): string[] {
-  const { model } = server
-  const found: string[] = []
-  const lengths = [
-    ['XLEN', keys.entries],
-    ['HLEN', keys.finished],
-    ['HLEN', keys.progress],
-    ['HLEN', keys.crashes],
-    ['HLEN', keys.suspects],
-  ]
-  for (const [command, key] of lengths) {
-    const length = model.execute([command!, key!])
-    if (length !== 0) found.push(`${key} still has ${String(length)}`)
+  const ask = (...command: string[]) => server.model.execute(command)
+  const fields = (key: string) => ask('HKEYS', key) as string[]
+  const ledger = hash(ask('HGETALL', keys.ledger))
+  const totals = hash(ask('HGETALL', keys.totals))
+  const place = (p: number, name: string) => Number(ledger.get(`${p}:${name}`) ?? -1)
+  const held = {
+    entries: Number(ask('XLEN', keys.entries)),
+    pending: (ask('XPENDING', keys.entries, GROUP) as [number])[0],
+    waiting: Number(totals.get('waiting') ?? 0),
+    partitions: topic.partitions.map(({ partition }) => ({
+      partition,
+      next: place(partition, 'next'),
+      frontier: place(partition, 'frontier'),
+    })),
   }
-  const pending = model.execute(['XPENDING', keys.entries, 'executors']) as [number]
-  if (pending[0] !== 0) found.push(`${pending[0]} entries are pending`)
-  const ledger = hash(model.execute(['HGETALL', keys.ledger]))
-  for (const { partition, batches } of topic.partitions) {
-    const end = String(batches.at(-1)?.to ?? 0)
-    for (const name of ['next', 'frontier']) {
-      const value = ledger.get(`${partition}:${name}`)
-      if (value !== end) found.push(`partition ${partition}: ${name} is ${value}, the end ${end}`)
-    }
+  const ends = topic.partitions.map(({ partition, batches }) => ({
+    partition,
+    high: batches.at(-1)?.to ?? 0,
+  }))
+  const payloads = ask('KEYS', `${keys.base}:payload:*`) as string[]
+  const left = {
+    payloads: payloads.filter((key) => ask('PTTL', key) === -1),
+    finished: fields(keys.finished),
+    progress: fields(keys.progress),
+    crashes: fields(keys.crashes),
+    suspects: fields(keys.suspects),
+    hands: fields(keys.hand).filter((id) => !isAlive(id)),
+    waitingBytes: Number(totals.get('waitingBytes') ?? 0),
   }
-  return found
+  return [...drained(held, ends), ...tidied(left)].map(findingText)
+
+  function isAlive(id: string): boolean {
+    return Number(ask('ZSCORE', keys.leases, id) ?? 0) > server.nowMs
+  }
 }
 
 /** C1. */
