@@ -23,10 +23,17 @@ export function outcomeText(outcome: Outcome): string {
   const below = [
     ...slowestOf(recoveries).map(recoveryText),
     ...notes,
+    ...peaksText(outcome.peaksMb),
     ...findings.map((finding) => `FOUND ${finding}`),
     ...(log === null ? [] : [`log: ${log}`]),
   ]
   return [cells.join('  '), ...below.map((line) => `${INDENT}${line}`)].join('\n')
+}
+
+/** The largest process of each kind, and what Redis grew by. */
+function peaksText(peaksMb: Outcome['peaksMb']): string[] {
+  const told = Object.entries(peaksMb).map(([name, mb]) => `${name} ${number(mb)}`)
+  return told.length > 0 ? [`memory in MB at most: ${told.join(', ')}`] : []
 }
 
 /** Of the recoveries that were timed several times the longest, how many there were, their median. */
