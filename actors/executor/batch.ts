@@ -199,8 +199,8 @@ export class Batch {
           this.fold.reject(cursor, 'poison', 'executors died with this record in hand')
           continue
         }
+        if (careful) await this.#markAlone(slice.entry, cursor.offset)
         this.#context.hand?.add(slice.entry, cursor.offset)
-        if (careful) await this.#context.mark(slice.entry, cursor.offset)
         const candidate = this.fold.check(cursor, true)
         if (candidate) candidates.push(candidate)
       }
@@ -209,6 +209,15 @@ export class Batch {
       if (!ended && full()) return false
     }
     return true
+  }
+
+  /**
+   * Before the job's code sees the record, and with nothing in hand meanwhile: whoever dies while Redis
+   * does not answer has not died of this record.
+   */
+  async #markAlone(entry: Entry, offset: number): Promise<void> {
+    this.#context.hand?.clear()
+    await this.#context.mark(entry, offset)
   }
 
   async #work(entry: Entry, all: Candidate[]): Promise<void> {

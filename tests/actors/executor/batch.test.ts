@@ -1,8 +1,12 @@
 import { expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import * as v from 'valibot'
 import { systemClock } from '../../../actors/clock.ts'
 import { bounds } from '../../../actors/config.ts'
 import { Batch } from '../../../actors/executor/batch.ts'
+import { createHandFile, Hand, readHand } from '../../../actors/executor/hand.ts'
 import type { Entry } from '../../../actors/executor/inbox.ts'
 import { RecordCursor } from '../../../actors/executor/records.ts'
 import { count, defineJob } from '../../../actors/job.ts'
@@ -70,6 +74,22 @@ test('what hung once is not tried again when a batch is folded again; its neighb
   }
   expect(seen).toEqual([1, 2, 3, 1, 3])
   expect(aborted).toEqual([true])
+})
+
+test('while Redis is asked to note a record nothing is in hand: who dies then dies of no record', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-batch-'))
+  const path = join(dir, 'hand')
+  createHandFile(path)
+  const seen: string[] = []
+  const look = (who: string) => seen.push(`${who} ${readHand(path)?.offsets.join() ?? '–'}`)
+  const filter = () => look('code') < 0
+  const mark = async () => void look('mark')
+  const hand = new Hand(path)
+  const context = { job: defineJob({ ...declaration, filter }), clock: systemClock, mark, hand }
+  const entry = entryOf(['{"at":1}', '{"at":2}'], { crashes: 1 })
+  await new Batch(context, verdict).take(entry, new RecordCursor(entry.payload, 0, 2), () => false)
+  expect(seen).toEqual(['mark –', 'code 0', 'mark –', 'code 1'])
+  rmSync(dir, { recursive: true })
 })
 
 test('what is poison stays poison when a batch is folded again', async () => {
