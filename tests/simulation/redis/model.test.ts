@@ -6,7 +6,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { seededRandom } from '../../../actors/clock.ts'
 import { code, library } from '../../../actors/redis.ts'
-import { messageOf } from '../../../actors/errors.ts'
 import { keysOf } from '../../../actors/keys.ts'
 import { uniqueName } from '../../../faults/names.ts'
 import { connect } from '../../support/redis.ts'
@@ -162,25 +161,36 @@ test('an approximate trim drops whole nodes of a hundred, an exact one all beyon
   expect(model.execute(['XLEN', 's'])).toBe(150)
 })
 
+/**
+ * In a process of its own and without the engine's last optimizer, as the simulation's workers run: with
+ * it a pattern was seen, after thousands of sequences and in that process only, to match no more.
+ */
+const { MILLRACE_TEST_SEQUENCES: own, MILLRACE_TEST_SEED: only } = process.env
+
 test('random sequences go as in a real Redis', async () => {
-  const { MILLRACE_TEST_SEED: only } = process.env
+  if (own) return playAll()
+  const child = Bun.spawn(
+    [process.execPath, 'test', '--timeout=600000', import.meta.path, '-t', 'random sequences'],
+    {
+      env: { ...process.env, MILLRACE_TEST_SEQUENCES: '1', BUN_JSC_useFTLJIT: '0' },
+      stdout: 'pipe',
+      stderr: 'pipe',
+    },
+  )
+  const [out, told] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
+  if ((await child.exited) !== 0) throw new Error(`${told}\n${out}`.slice(-4_000))
+}, 600_000)
+
+async function playAll(): Promise<void> {
   if (only) {
     await play(Number(only))
     return
   }
   // A sequence ends early where a command ran in two milliseconds, which happens on a busy machine.
   let steps = 0
-  let once = 0
-  for (let seed = 1; steps < STEPS_TOTAL; seed++) {
-    try {
-      steps += await play(seed)
-    } catch (error) {
-      // What the model does differently it does again; what only a tick of the clock made, it does not.
-      for (let again = 0; again < 3; again++) await play(seed)
-      process.stderr.write(`once: ${messageOf(error)}\n`)
-      once++
-    }
-  }
-  expect(once).toBeLessThanOrEqual(1)
+  for (let seed = 1; steps < STEPS_TOTAL; seed++) steps += await play(seed)
   for (const outcome of reached) expect(outcomes.has(outcome), outcome).toBe(true)
-}, 600_000)
+}
