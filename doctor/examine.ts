@@ -120,7 +120,7 @@ async function examineKafka(
 }
 
 /** Null where it can't be read. */
-export async function readLedger(store: Store, keys: Keys): Promise<LedgerFacts | null> {
+async function readLedger(store: Store, keys: Keys): Promise<LedgerFacts | null> {
   try {
     const fields = await store.redis.hgetall(keys.ledger)
     const left = await store.redis.exists(keys.totals, keys.panes, keys.closed)

@@ -35,6 +35,7 @@ Nothing of yours is touched: your servers are only read, and only with --job.
   --rate N         with --random: records a second (600)
   --seeds N        N seeds of the simulation: the whole pipeline in virtual time, in this process's cores
   --from N         with --seeds: the first seed (1)
+  --until-failure  with --seeds: end with the first that fails
   --seed N         without --random: one seed of the simulation; --trace prints all that happens
   --sabotage       breaks a copy of the project in seven ways: the simulation must catch each
   --strict         a recovery beyond its target fails the fault
@@ -57,6 +58,7 @@ Exit code: 0 all held, 1 something did not, 2 usage. Ctrl-C ends in order and le
     rate: { type: 'string' },
     seeds: { type: 'string' },
     from: { type: 'string' },
+    'until-failure': { type: 'boolean' },
     trace: { type: 'boolean' },
     sabotage: { type: 'boolean' },
     strict: { type: 'boolean' },
@@ -78,9 +80,16 @@ type Values = {
     | 'seeds'
     | 'from']?: string | undefined
 } & {
-  [Name in 'smoke' | 'random' | 'trace' | 'sabotage' | 'strict' | 'list' | 'markdown' | 'json']?:
-    | boolean
-    | undefined
+  [Name in
+    | 'smoke'
+    | 'random'
+    | 'trace'
+    | 'until-failure'
+    | 'sabotage'
+    | 'strict'
+    | 'list'
+    | 'markdown'
+    | 'json']?: boolean | undefined
 }
 
 async function main(): Promise<number> {
@@ -133,7 +142,9 @@ function rung({ seeds, from, seed, trace, random, ...values }: Values) {
   const one = wholeNumberFlag('seed', seed, seedRange)
   if (values.sabotage) return () => playSabotage(print)
   if (count !== undefined) {
-    return () => playSeeds(count, wholeNumberFlag('from', from, seedRange) ?? 1, print)
+    const first = wholeNumberFlag('from', from, seedRange) ?? 1
+    const untilFailure = values['until-failure'] ?? false
+    return () => playSeeds({ seeds: count, from: first, untilFailure }, print)
   }
   if (one !== undefined && !random) return () => playSeed(one, trace ?? false, print)
   return null

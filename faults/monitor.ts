@@ -31,7 +31,7 @@ const MB = 1024 * 1024
  * Resident memory of one process of a kind, and what a job may add to Redis: the stream at its mark
  * (48 MB), as much again while a large append is under way, and the windows.
  */
-export const memoryMaxMb: Peaks = {
+const memoryMaxMb: Peaks = {
   executor: 500,
   bridge: 500,
   supervisor: 350,

@@ -24,43 +24,33 @@ export interface NemesisOptions {
   onAct?: (line: string) => void
 }
 
-/** Of a random run: how often each act was done, and in how many ways the pipeline recovered. */
-export interface Deeds {
-  /** By kind. */
-  counts: Map<string, number>
-  total: number
-  mostAtOnce: number
-}
-
 const SPIN_US = 300
 /** Commits are looked for so often when recoveries are timed. */
 const LOOK_EVERY_MS = 20
 const HEAL_TIMEOUT_MS = 120_000
 
-export function nemesis(options: NemesisOptions): Fault & { deeds: Deeds } {
+export function nemesis(options: NemesisOptions): Fault {
   const { seed, minutes, rate } = options
-  const deeds: Deeds = { counts: new Map(), total: 0, mostAtOnce: 0 }
   return {
     id: `random-${seed}`,
     title: `${minutes} minutes of random faults, seed ${seed}`,
     holds:
       'every record counts once, none is late, none rejected that was not in hand at two kills, nothing is left',
-    shippedJobOnly: false,
     setting: { servers: 'proxied', rate, spinUs: SPIN_US },
-    deeds,
     async happens(world) {
-      const run = new Run(world, options, deeds)
+      const run = new Run(world, options)
       await run.through()
-      for (const [kind, count] of deeds.counts) world.note(`${count} × ${kind}`)
+      for (const [kind, count] of run.counts) world.note(`${count} × ${kind}`)
       await blamedOnlyByKills(world)
     },
   }
 }
 
 class Run {
+  /** How often each kind of act was done. */
+  readonly counts = new Map<string, number>()
   readonly #world: World
   readonly #options: NemesisOptions
-  readonly #deeds: Deeds
   readonly #random: () => number
   readonly #taken = new Set<Part>()
   readonly #running = new Set<Promise<void>>()
@@ -68,10 +58,9 @@ class Run {
   #begun = 0
   #failure: { error: unknown } | null = null
 
-  constructor(world: World, options: NemesisOptions, deeds: Deeds) {
+  constructor(world: World, options: NemesisOptions) {
     this.#world = world
     this.#options = options
-    this.#deeds = deeds
     this.#random = seededRandom(options.seed)
   }
 
@@ -106,7 +95,6 @@ class Run {
       })
       .finally(() => this.#running.delete(running))
     this.#running.add(running)
-    this.#deeds.mostAtOnce = Math.max(this.#deeds.mostAtOnce, this.#running.size)
   }
 
   async #perform(act: Act): Promise<void> {
@@ -123,9 +111,7 @@ class Run {
       for (const part of act.takes) this.#taken.delete(part)
     }
     if (!done) return
-    const { counts } = this.#deeds
-    counts.set(act.kind, (counts.get(act.kind) ?? 0) + 1)
-    this.#deeds.total++
+    this.counts.set(act.kind, (this.counts.get(act.kind) ?? 0) + 1)
     if (wasAlone && this.#begun === begun) await this.#time(act, begun)
   }
 

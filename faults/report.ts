@@ -37,7 +37,7 @@ function peaksText(peaksMb: Outcome['peaksMb']): string[] {
 }
 
 /** Of the recoveries that were timed several times the longest, how many there were, their median. */
-export function slowestOf(
+function slowestOf(
   recoveries: readonly Recovery[],
 ): (Recovery & { times: number; medianMs: number })[] {
   return [...Map.groupBy(recoveries, ({ what }) => what).values()].map((group) => {

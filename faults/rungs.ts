@@ -10,15 +10,26 @@ import { simulate } from './simulation/simulate.ts'
 
 type Print = (line: string) => void
 
+export interface Seeds {
+  seeds: number
+  from: number
+  /** The first seed that fails ends the run. */
+  untilFailure: boolean
+}
+
 /** Many seeds, as many processes as cores; answers with the exit code. */
-export async function playSeeds(seeds: number, from: number, print: Print): Promise<number> {
+export async function playSeeds(given: Seeds, print: Print): Promise<number> {
+  const { seeds, from, untilFailure } = given
+  const ended = new AbortController()
   const report = await runSeeds({
     from,
     seeds,
     processes: availableParallelism(),
+    signal: ended.signal,
     onFailure({ seed, findings }) {
       print(`seed ${seed}: ${findings[0]}`)
       print(`  play it again: bun run faults --seed ${seed} --trace`)
+      if (untilFailure) ended.abort()
     },
   })
   const things = [...report.counts].sort(([a], [b]) => (a < b ? -1 : 1))

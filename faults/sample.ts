@@ -9,7 +9,7 @@ import type { EachBatchPayload, Kafka } from 'kafkajs'
 import { systemClock } from '../actors/clock.ts'
 import { messageOf, RefusalError, UsageError } from '../actors/errors.ts'
 import { kafkaMessage } from '../actors/kafka-client.ts'
-import { type PartitionOffsets, topicOffsets } from '../verify/topic.ts'
+import { forget, type PartitionOffsets, topicOffsets } from '../verify/topic.ts'
 import type { TestRecord } from './topic.ts'
 import { until } from './until.ts'
 
@@ -141,18 +141,6 @@ async function consume(
     await forget(kafka, groupId)
   }
   return records
-}
-
-async function forget(kafka: Kafka, groupId: string): Promise<void> {
-  const admin = kafka.admin()
-  try {
-    await admin.connect()
-    await admin.deleteGroups([groupId])
-  } catch {
-    // Only tidiness is lost.
-  } finally {
-    await admin.disconnect()
-  }
 }
 
 /**

@@ -18,7 +18,7 @@ export type Mark =
   | { state: 'replayed'; offset: number; at: number }
   | { state: 'dropped'; at: number }
 
-export function markText(mark: Mark | null): string {
+function markText(mark: Mark | null): string {
   switch (mark?.state) {
     case undefined:
       return ''

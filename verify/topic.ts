@@ -348,7 +348,7 @@ function stallWatch(stalledNow: () => void, stallMs: number): Watchdog {
 }
 
 /** The group has done its work; Kafka would keep it for a week. */
-async function forget(kafka: Kafka, groupId: string): Promise<void> {
+export async function forget(kafka: Kafka, groupId: string): Promise<void> {
   const admin = kafka.admin()
   try {
     await admin.connect()

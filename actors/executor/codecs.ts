@@ -8,7 +8,7 @@ export const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export type Codec = Exclude<(typeof codecs)[number], 'none'>
 
 /** Far beyond what a producer sends: Kafka takes batches of 1 MB unless it is told otherwise. */
-export const UNPACKED_BYTES_MAX = 256 * 1024 * 1024
+const UNPACKED_BYTES_MAX = 256 * 1024 * 1024
 
 /** @throws Error where the data is damaged or unpacks to too much */
 export function decompress(codec: Codec, data: Buffer): Buffer {

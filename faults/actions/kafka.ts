@@ -37,10 +37,7 @@ export const kafkaFrozen: Action = {
   },
 }
 
-export async function asAdmin<T>(
-  { topic }: Pipeline,
-  work: (admin: Admin) => Promise<T>,
-): Promise<T> {
+async function asAdmin<T>({ topic }: Pipeline, work: (admin: Admin) => Promise<T>): Promise<T> {
   const admin = topic.kafka.admin()
   await admin.connect()
   try {

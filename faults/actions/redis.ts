@@ -16,7 +16,7 @@ import type { Action } from './action.ts'
 const nothing = async () => {}
 
 /** A client of somebody else, whose commands may take long or fail. */
-export async function asStranger<T>(world: World, work: (redis: Redis) => Promise<T>): Promise<T> {
+async function asStranger<T>(world: World, work: (redis: Redis) => Promise<T>): Promise<T> {
   const stranger = new Redis({ port: world.services.redis.port, retryStrategy: () => null })
   stranger.on('error', () => undefined)
   try {

@@ -19,7 +19,7 @@ export const SEEDS_MAX = 3_000
 export async function sabotage(bug: Bug, seedsMax = SEEDS_MAX): Promise<Verdict> {
   const startedAt = systemClock.elapsed()
   const args = ['--seeds', String(seedsMax), '--until-failure']
-  const child = Bun.spawn([process.execPath, 'faults/simulation/main.ts', ...args], {
+  const child = Bun.spawn([process.execPath, 'faults/main.ts', ...args], {
     cwd: sabotagedCopy(bug),
     stdin: 'ignore',
     stdout: 'pipe',

@@ -194,7 +194,7 @@ async function appendsAgain(world: World, filling?: Promise<void>): Promise<void
 }
 
 /** Times how long others need to finish what a dead one had in hand. */
-export async function othersCommit(world: World, victim: Actor): Promise<void> {
+async function othersCommit(world: World, victim: Actor): Promise<void> {
   const { pipeline } = world
   const entries = await entriesOf(pipeline, victim.id)
   await world.recovers('its entries committed by others', 2_000, () => areDone(pipeline, entries))

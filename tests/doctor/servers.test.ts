@@ -106,16 +106,8 @@ describe('doctor', () => {
   })
 
   test('a user who may not call functions, nor see settings', async () => {
-    const rules = '~* +@all -config -fcall -function'
-    const url = await redisWith({}, [
-      'ACL',
-      'SETUSER',
-      'limited',
-      'on',
-      '>secret',
-      ...rules.split(' '),
-    ])
-    const { findings } = await doctor({ REDIS_URL: url.replace('//', '//limited:secret@') })
+    const url = await redisForUser('~* +@all -config -fcall -function')
+    const { findings } = await doctor({ REDIS_URL: url })
     expect(fatals(findings)).toEqual(['functions'])
     expect(foundOf(findings, 'functions')).toContain('NOPERM')
     expect(findings).toContainEqual(
@@ -170,16 +162,8 @@ describe('supervisor', () => {
   }
 
   test('refuses where it may not call functions, and says what to allow', async () => {
-    const rules = '~* +@all -fcall -function'
-    const url = await redisWith({}, [
-      'ACL',
-      'SETUSER',
-      'limited',
-      'on',
-      '>secret',
-      ...rules.split(' '),
-    ])
-    const { code, err } = await start({ REDIS_URL: url.replace('//', '//limited:secret@') })
+    const url = await redisForUser('~* +@all -fcall -function')
+    const { code, err } = await start({ REDIS_URL: url })
     expect(code).toBe(1)
     expect(err).toMatch(/NOPERM.*ACL SETUSER/)
   })
@@ -204,6 +188,12 @@ async function redisWith(settings: Record<string, string>, command?: string[]): 
     await store.close()
   }
   return url
+}
+
+/** As a user with these rules sees it. */
+async function redisForUser(rules: string): Promise<string> {
+  const command = ['ACL', 'SETUSER', 'limited', 'on', '>secret', ...rules.split(' ')]
+  return (await redisWith({}, command)).replace('//', '//limited:secret@')
 }
 
 async function doctor(environment: Record<string, string>, args: string[] = [jobFile]) {

@@ -78,7 +78,7 @@ describe('the simulation', () => {
       processes: 2,
       secondsMax: 20,
       onFailure: ({ seed, findings }) => {
-        failures.push(`bun faults/simulation/main.ts --seed ${seed} --trace: ${findings[0]}`)
+        failures.push(`bun run faults --seed ${seed} --trace: ${findings[0]}`)
       },
     })
     expect(failures).toEqual([])

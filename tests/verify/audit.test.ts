@@ -6,18 +6,17 @@
  *   window       [0, 10) open                        [0, 10) closed, [10, 20) open
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test'
-import * as v from 'valibot'
 import { readConfig } from '../../actors/config.ts'
-import { avg, count, defineJob, type Job, sum } from '../../actors/job.ts'
+import type { Job } from '../../actors/job.ts'
 import { kafkaClient } from '../../actors/kafka-client.ts'
 import { type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
-import { uniqueName } from '../../faults/names.ts'
 import { createTopic, type TestTopic } from '../../faults/topic.ts'
 import { Audit } from '../../verify/audit.ts'
 import { rejection } from '../support/rejection.ts'
 import { testServices } from '../support/services.ts'
+import { jobOn } from './job.ts'
 import { closeWindow, type MadeState, writeState } from './state.ts'
 
 const first: MadeState = {
@@ -80,16 +79,7 @@ afterAll(async () => {
 })
 
 beforeEach(() => {
-  job = defineJob({
-    name: uniqueName('audit'),
-    topic: topic.name,
-    schema: v.object({ t: v.number(), g: v.string(), x: v.number() }),
-    eventTime: ({ t }) => t,
-    watermarkDelay: 0,
-    window: { size: '10 s' },
-    groupBy: ['g'],
-    aggregates: { events: count(), total: sum('x'), mean: avg('x') },
-  })
+  job = jobOn('audit', topic.name)
   keys = keysOf(job.name)
   audit = open()
 })

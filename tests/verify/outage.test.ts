@@ -3,20 +3,18 @@
  * what is committed after that is audited like what was before.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import * as v from 'valibot'
 import { systemClock } from '../../actors/clock.ts'
 import { readConfig } from '../../actors/config.ts'
-import { avg, count, defineJob, sum } from '../../actors/job.ts'
 import { kafkaClient } from '../../actors/kafka-client.ts'
 import { keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore, untilReady } from '../../actors/redis.ts'
-import { uniqueName } from '../../faults/names.ts'
 import { createTopic } from '../../faults/topic.ts'
 import { until } from '../../faults/until.ts'
 import { type Services, startServices } from '../../services/services.ts'
 import { Audit, type Round } from '../../verify/audit.ts'
 import { live } from '../../verify/live.ts'
+import { jobOn } from './job.ts'
 import { writeState } from './state.ts'
 
 const COMING_BACK = { timeoutMs: 60_000 }
@@ -32,16 +30,7 @@ test('goes on when Redis and Kafka are there again', async () => {
   const store = openStore(config, createLog('tests', 'error'))
   await untilReady(store)
   const topic = await createTopic('outage', { partitions: 2, kafkaBrokers: services.kafkaBrokers })
-  const job = defineJob({
-    name: uniqueName('outage'),
-    topic: topic.name,
-    schema: v.object({ t: v.number(), g: v.string(), x: v.number() }),
-    eventTime: ({ t }) => t,
-    watermarkDelay: 0,
-    window: { size: '10 s' },
-    groupBy: ['g'],
-    aggregates: { events: count(), total: sum('x'), mean: avg('x') },
-  })
+  const job = jobOn('outage', topic.name)
   const keys = keysOf(job.name)
   let writing = Promise.resolve()
   const committed = async (records: number) => {

@@ -7,18 +7,17 @@
  *   group b    0.000001         -
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
-import * as v from 'valibot'
 import { readConfig } from '../../actors/config.ts'
-import { avg, count, defineJob, type Job, sum } from '../../actors/job.ts'
+import type { Job } from '../../actors/job.ts'
 import { kafkaClient } from '../../actors/kafka-client.ts'
 import { type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { type Report, verify } from '../../verify/verify.ts'
-import { uniqueName } from '../../faults/names.ts'
 import { rejection } from '../support/rejection.ts'
 import { testServices } from '../support/services.ts'
 import { createTopic, type TestTopic } from '../../faults/topic.ts'
+import { jobOn } from './job.ts'
 import { cells, closeWindow, groupKey, type MadeState, writeState } from './state.ts'
 
 const records = [
@@ -71,16 +70,7 @@ afterAll(async () => {
 })
 
 beforeEach(() => {
-  job = defineJob({
-    name: uniqueName('verify'),
-    topic: topic.name,
-    schema: v.object({ t: v.number(), g: v.string(), x: v.number() }),
-    eventTime: ({ t }) => t,
-    watermarkDelay: 0,
-    window: { size: '10 s' },
-    groupBy: ['g'],
-    aggregates: { events: count(), total: sum('x'), mean: avg('x') },
-  })
+  job = jobOn('verify', topic.name)
   keys = keysOf(job.name)
 })
 

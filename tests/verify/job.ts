@@ -1,0 +1,19 @@
+/**
+ * The job of the tests of verify: one group, a count, a sum and a mean, windows that tumble.
+ */
+import * as v from 'valibot'
+import { avg, count, defineJob, type Job, sum } from '../../actors/job.ts'
+import { uniqueName } from '../../faults/names.ts'
+
+/** Under a name of its own; its records are `{ t, g, x }`. */
+export const jobOn = (label: string, topic: string): Job =>
+  defineJob({
+    name: uniqueName(label),
+    topic,
+    schema: v.object({ t: v.number(), g: v.string(), x: v.number() }),
+    eventTime: ({ t }) => t,
+    watermarkDelay: 0,
+    window: { size: '10 s' },
+    groupBy: ['g'],
+    aggregates: { events: count(), total: sum('x'), mean: avg('x') },
+  })
