@@ -3,6 +3,7 @@
  * A value that can't be used is named in one line with what is allowed.
  */
 import * as v from 'valibot'
+import { parseDuration } from './duration.ts'
 import { UsageError } from './errors.ts'
 
 /** Bounds that are not the user's to set; names end in what they bound and in which unit. */
@@ -85,6 +86,19 @@ const flag = (name: string) =>
     v.transform((text) => text === '1' || text === 'true'),
   )
 
+/** How old a result may be: below, nobody could keep it; above, nothing would ever be scaled. */
+export const resultDelayRange = { fromMs: 100, toMs: 3_600_000 }
+
+const resultDelay = (name: string) => {
+  const message = `${name} must be a duration from 100 ms to 1 h, such as 2s`
+  const { fromMs, toMs } = resultDelayRange
+  return v.pipe(
+    v.string(),
+    v.transform((text) => parseDuration(text) ?? Number.NaN),
+    v.check((ms) => ms >= fromMs && ms <= toMs, message),
+  )
+}
+
 const isRedisUrl = (text: string): boolean => /^rediss?:\/\/\S+$/.test(text) && URL.canParse(text)
 
 const environmentSchema = v.object({
@@ -115,6 +129,7 @@ const environmentSchema = v.object({
   PORT: v.optional(wholeNumber('PORT', 0, 65_535), '8080'),
   EXECUTORS_MIN: v.optional(wholeNumber('EXECUTORS_MIN', 0, 64), '0'),
   EXECUTORS_MAX: v.optional(wholeNumber('EXECUTORS_MAX', 0, 64), '4'),
+  MAX_RESULT_DELAY: v.optional(resultDelay('MAX_RESULT_DELAY'), '2s'),
   START_FROM: v.optional(
     v.picklist(['latest', 'earliest'], 'START_FROM must be latest or earliest'),
     'latest',

@@ -2,6 +2,7 @@
  * Command-line flags: `parseArgs` of node:util with one clear line for what is wrong, and --help.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { parseDuration } from './duration.ts'
 import { messageOf, UsageError } from './errors.ts'
 
 export interface Command<Options extends NonNullable<ParseArgsConfig['options']>> {
@@ -60,6 +61,21 @@ export function numberFlag(
     )
   }
   return value
+}
+
+/** Milliseconds of a duration such as `2s`, within bounds; undefined where the flag is absent. */
+export function durationFlag(
+  name: string,
+  text: string | undefined,
+  range: { fromMs: number; toMs: number },
+): number | undefined {
+  if (text === undefined) return undefined
+  const ms = parseDuration(text)
+  if (ms === null || ms < range.fromMs || ms > range.toMs) {
+    const allowed = `from ${range.fromMs} ms to ${range.toMs / 1_000} s, such as 2s or 500ms`
+    throw new UsageError(`--${name} must be a duration ${allowed}, not ${JSON.stringify(text)}`)
+  }
+  return ms
 }
 
 /** One of the named choices; undefined where the flag is absent. */

@@ -6,31 +6,13 @@
  *   export default defineJob({ name, topic, schema, eventTime, window, groupBy, aggregates, … })
  */
 import * as v from 'valibot'
+import { type Duration, parseDuration, unitMs } from './duration.ts'
 import { type Aggregate, cellOps } from './windows/aggregates.ts'
 
 export { avg, count, max, min, sum } from './windows/aggregates.ts'
 export type { Aggregate } from './windows/aggregates.ts'
 
-/** Milliseconds, or a number with its unit: `'10 s'`, `'1 minute'`, `'250 ms'`, `'2 h'`. */
-export type Duration = number | `${number} ${DurationUnit}` | `${number}${DurationUnit}`
-type DurationUnit = keyof typeof unitMs
-
-const unitMs = {
-  ms: 1,
-  s: 1_000,
-  second: 1_000,
-  seconds: 1_000,
-  m: 60_000,
-  min: 60_000,
-  minute: 60_000,
-  minutes: 60_000,
-  h: 3_600_000,
-  hour: 3_600_000,
-  hours: 3_600_000,
-  d: 86_400_000,
-  day: 86_400_000,
-  days: 86_400_000,
-} as const
+export type { Duration } from './duration.ts'
 
 /** What one group may be named by. */
 export type GroupValue = string | number | boolean | null
@@ -165,13 +147,8 @@ export function defineJob<const Schema extends v.GenericSchema>(
  * @throws JobError where it is not one, not a whole number of milliseconds, or less than `atLeastMs`
  */
 export function durationMs(field: string, duration: Duration, atLeastMs: number): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(String(duration))
-  const unit = match && Object.hasOwn(unitMs, match[2]!) ? unitMs[match[2] as DurationUnit] : null
-  const exact =
-    typeof duration === 'number' ? duration : match && unit ? Number(match[1]) * unit : Number.NaN
-  // '1.005 s' is 1004.9999999999999 in doubles.
-  const ms = Math.abs(exact - Math.round(exact)) < 1e-6 ? Math.round(exact) : exact
-  if (!Number.isSafeInteger(ms) || ms < atLeastMs) {
+  const ms = parseDuration(duration)
+  if (ms === null || ms < atLeastMs) {
     throw new JobError(
       `${field} must be a duration of at least ${atLeastMs} ms, such as '10 s' or '1 minute', not ${JSON.stringify(duration)}`,
     )

@@ -58,13 +58,21 @@ export function backlogOf(snapshot: Snapshot | null, at: number): Observation {
  * computing, any number (null) where it goes into waiting, or where too little was done to tell.
  * More than that only take the cores from each other, and from Kafka and Redis.
  */
-export function usefulExecutors(
-  executors: readonly { busyMs: number; cpuMs: number }[],
-  cores: number,
-): number | null {
+export function usefulExecutors(executors: readonly Work[], cores: number): number | null {
+  const share = computingShare(executors)
+  return share !== null && share > 0.6 ? cores : null
+}
+
+/** Of the time with records in hand, what went into computing; null where too little was done. */
+export function computingShare(executors: readonly Work[]): number | null {
   const busyMs = executors.reduce((sum, one) => sum + one.busyMs, 0)
   const cpuMs = executors.reduce((sum, one) => sum + one.cpuMs, 0)
-  return busyMs >= 300 && cpuMs > 0.6 * busyMs ? cores : null
+  return busyMs >= 300 ? cpuMs / busyMs : null
+}
+
+interface Work {
+  busyMs: number
+  cpuMs: number
 }
 
 /** Σ max(0, high − next) over partitions; null before the bridge's first news and when it is old. */

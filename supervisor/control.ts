@@ -2,6 +2,7 @@
  * The operator's limits, as they stand in Redis: whoever changes them there (the API, another
  * terminal) is obeyed at the next look. Flags and environment are only what they begin with.
  */
+import { resultDelayRange } from '../actors/config.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import { type Policy, policies } from './reasons.ts'
@@ -11,15 +12,21 @@ export interface Limits {
   max: number
   paused: boolean
   policy: Policy
+  /** How old a result may be, which the fleet is scaled for; ms. */
+  maxResultDelayMs: number
 }
 
 export interface InitialLimits {
   min: number
   max: number
   policy: Policy
+  maxResultDelayMs: number
   /** Those that were given as flags: they replace what Redis holds. */
-  given: ReadonlySet<'min' | 'max' | 'policy'>
+  given: ReadonlySet<Setting>
 }
+
+const settings = ['min', 'max', 'policy', 'maxResultDelayMs'] as const
+export type Setting = (typeof settings)[number]
 
 /** Writes what was given, and the rest where nothing is there yet. */
 export async function beginControl(
@@ -27,7 +34,7 @@ export async function beginControl(
   keys: Keys,
   initial: InitialLimits,
 ): Promise<void> {
-  for (const field of ['min', 'max', 'policy'] as const) {
+  for (const field of settings) {
     const value = initial[field]
     if (initial.given.has(field)) await store.redis.hset(keys.control, field, value)
     else await store.redis.hsetnx(keys.control, field, value)
@@ -37,11 +44,14 @@ export async function beginControl(
 /** What the control hash says; `otherwise` for a field that is absent or makes no sense. Pure. */
 export function limitsOf(control: Record<string, string>, otherwise: Limits): Limits {
   const max = whole(control.max, otherwise.max)
+  const delayMs = Number(control.maxResultDelayMs ?? Number.NaN)
+  const { fromMs, toMs } = resultDelayRange
   return {
     max,
     min: Math.min(whole(control.min, otherwise.min), max),
     paused: control.paused === '1',
     policy: policies.find((policy) => policy === control.policy) ?? otherwise.policy,
+    maxResultDelayMs: delayMs >= fromMs && delayMs <= toMs ? delayMs : otherwise.maxResultDelayMs,
   }
 }
 

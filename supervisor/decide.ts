@@ -4,19 +4,28 @@
  *   policy, fleet, history (history.ts), now → here → Decision → fleet.ts (act), decisions.ts
  *
  * Guarantees: within min..max; what is unknown holds; from 0 anything that waits wakes one at once;
- * in only when the whole trailing time agrees; never in within that time of having grown.
+ * in only when the whole trailing time agrees, never a fleet that is behind or saturated, never
+ * within that time of having grown. Every decision tells its formula with numbers.
  */
 import {
   arrivalsPerSecond,
-  drainSeconds,
-  executorsNeeded,
+  busyShare,
   type History,
   knownThroughout,
+  limitAt,
   newest,
   scaling,
 } from './history.ts'
 import {
-  count,
+  amount,
+  drainMsOf,
+  drainSeconds,
+  executorsNeeded,
+  formula,
+  type Load,
+  patienceMsOf,
+} from './need.ts'
+import {
   type Decision,
   type DecisionInputs,
   type Fleet,
@@ -24,8 +33,15 @@ import {
   type Policy,
   reasons,
   type Step,
+  wait,
 } from './reasons.ts'
 import { sparkStep } from './spark.ts'
+
+/** A fleet whose executors have records in hand for a greater share of their time is not made smaller. */
+const SATURATED = 0.95
+
+/** A step that comes within so many times the patience of the one before continues its climb. */
+const CLIMB = 4
 
 /** The decision now; `to` equals `from` where nothing is to be done. */
 export function decide(policy: Policy, fleet: Fleet, history: History, now: number): Decision {
@@ -62,12 +78,15 @@ function wanted(policy: Policy, fleet: Fleet, history: History, now: number): St
     case 'backlog':
       return (
         wake(fleet, history) ??
+        giveBack(fleet, history) ??
         stepOut(fleet, history, now) ??
         stepIn(fleet, history, now) ??
-        hold(fleet.target, reasons.hold, 'as many as the work needs')
+        hold(fleet.target, reasons.hold, formula(loadOf(fleet, history)))
       )
     case 'spark':
       return sparkStep(fleet, history, now)
+    case 'fixed':
+      return { to: fleet.max, reason: reasons.fixed, because: `a fixed number, ${fleet.max}` }
     default:
       return policy satisfies never
   }
@@ -76,26 +95,42 @@ function wanted(policy: Policy, fleet: Fleet, history: History, now: number): St
 function wake(fleet: Fleet, history: History): Step | null {
   const { backlog } = newest(history)
   if (fleet.target > 0 || backlog === 0) return null
-  return { to: 1, reason: reasons.wake, because: `${count(backlog)} and nobody runs` }
+  return { to: 1, reason: reasons.wake, because: `${wait(backlog)} and nobody runs` }
+}
+
+/** Executors that brought nothing go again; how many are enough is held on to for a while. */
+function giveBack(fleet: Fleet, { verdict }: History): Step | null {
+  if (!verdict || verdict.enough >= fleet.target) return null
+  return { to: Math.max(1, verdict.enough), reason: reasons.limit, because: verdict.because }
 }
 
 /** 1, then 2, then 4 more while draining takes too long; never more than the rates say are needed. */
 function stepOut(fleet: Fleet, history: History, now: number): Step | null {
-  const { slowSince, rate } = history
-  if (slowSince === null || now - slowSince < scaling.backlogTimeoutMs) return null
-  const ran = history.step && history.step.at >= slowSince ? history.step : null
-  if (ran && now - ran.at < scaling.backlogTimeoutMs) return null
-  const { backlog } = newest(history)
-  const arrivals = arrivalsPerSecond(history.moments, scaling.arrivalsFastMs)
-  const need = executorsNeeded(backlog, arrivals, rate)
+  const { slowSince } = history
+  const patienceMs = patienceMsOf(fleet.maxResultDelayMs)
+  if (slowSince === null || now - slowSince < patienceMs) return null
+  // Steps of one climb double; it may have kept up for a moment in between.
+  const ran = history.step && now - history.step.at <= CLIMB * patienceMs ? history.step : null
+  if (ran && now - ran.at < patienceMs) return null
+  const load = loadOf(fleet, history)
+  const need = executorsNeeded(load)
+  if (need !== null && need <= fleet.target) return null
   const size = need === null || !ran ? 1 : ran.size * 2
-  const most = Math.min(fleet.max, fleet.useful ?? Number.POSITIVE_INFINITY)
-  const to = Math.min(fleet.target + size, need ?? Number.POSITIVE_INFINITY, most)
+  const bound = boundOf(fleet, history, now)
+  const to = Math.min(fleet.target + size, need ?? Number.POSITIVE_INFINITY, fleet.max)
   if (to <= fleet.target) return null
-  const seconds = drainSeconds(backlog, fleet.target, rate)
-  const drain = seconds === null ? 'nothing done yet' : `${round(seconds)} s of work`
-  const wants = need === null ? 'how many it needs is not known yet' : `it needs ${need}`
-  return { to, reason: reasons.backlog, because: `${count(backlog)}, ${drain}; ${wants}` }
+  if (to <= bound.executors) return { to, reason: reasons.backlog, because: formula(load) }
+  const because = `${formula(load)}; ${bound.because}`
+  if (bound.executors <= fleet.target) return hold(fleet.target, reasons.limit, because)
+  return { to: bound.executors, reason: reasons.backlog, because }
+}
+
+/** Executors beyond which more would bring nothing, and why. */
+function boundOf({ useful }: Fleet, history: History, now: number) {
+  const limit = limitAt(history, now)
+  if (limit && limit.executors <= (useful ?? Number.POSITIVE_INFINITY)) return limit
+  const because = `the work computes, and this machine's cores carry ${useful}`
+  return { executors: useful ?? Number.POSITIVE_INFINITY, because }
 }
 
 /** To what every moment of the trailing time agrees on; to 0 only by way of 1. */
@@ -112,9 +147,10 @@ function stepIn(fleet: Fleet, history: History, now: number): Step | null {
   }
   const need = needThroughout(history, now)
   const to = Math.max(1, min, need ?? target)
-  if (to >= target || isLongToDrain(history, to)) return null
-  const because = `for ${seconds} s the work has needed at most ${to}`
-  return { to, reason: reasons.utilisation, because }
+  if (to >= target || isLongToDrain(fleet, history, to) || isSaturated(fleet, history)) return null
+  const calm = formula(loadOf(fleet, history, scaling.arrivalsCalmMs))
+  const most = `at most ${need} for ${seconds} s`
+  return { to, reason: reasons.utilisation, because: `${calm}, ${most}` }
 }
 
 function mayShrink(history: History, now: number): boolean {
@@ -135,34 +171,51 @@ function needThroughout(history: History, now: number): number | null {
 }
 
 /** Whether fewer executors would be too slow for what waits at this very moment. */
-function isLongToDrain(history: History, executors: number): boolean {
+function isLongToDrain(fleet: Fleet, history: History, executors: number): boolean {
   const seconds = drainSeconds(newest(history).backlog, executors, history.rate)
-  return seconds === null || seconds * 1_000 > scaling.drainMs
+  return seconds === null || seconds * 1_000 > drainMsOf(fleet.maxResultDelayMs)
+}
+
+function isSaturated(fleet: Fleet, history: History): boolean {
+  const share = busyShare(history, fleet.target)
+  return share === null || share > SATURATED
+}
+
+/** What the formula of need.ts goes by: what arrives of late to grow soon, or over longer to shrink. */
+function loadOf(
+  { running, maxResultDelayMs }: Fleet,
+  { moments, rate }: History,
+  spanMs: number = scaling.arrivalsFastMs,
+): Load {
+  const arrivals = arrivalsPerSecond(moments, spanMs)
+  const backlog = moments.at(-1)?.backlog ?? 0
+  return { backlog, running, arrivals, rate, drainMs: drainMsOf(maxResultDelayMs) }
 }
 
 function inputsOf(policy: Policy, fleet: Fleet, history: History): DecisionInputs {
   const moment = history.moments.at(-1)
   const known = moment?.known ? moment : null
-  const arrivals = arrivalsPerSecond(history.moments, scaling.arrivalsFastMs)
+  const load = loadOf(fleet, history)
   const drain = known && drainSeconds(known.backlog, fleet.target, history.rate)
   return {
     policy,
     min: fleet.min,
     max: fleet.max,
+    maxResultDelayMs: fleet.maxResultDelayMs,
     useful: fleet.useful,
     running: fleet.running,
     backlog: known && known.backlog,
-    arrivalsPerSecond: orNull(arrivals),
-    recordsPerExecutorSecond: orNull(history.rate),
+    arrivalsPerSecond: orNull(load.arrivals),
+    recordsPerExecutorSecond: orNull(load.rate),
     drainSeconds: orNull(drain),
-    needed: known && executorsNeeded(known.backlog, arrivals, history.rate),
+    busy: orNull(fleet.target > 0 ? busyShare(history, fleet.target) : null),
+    needed: known && executorsNeeded(load),
     neededCalmly: known && known.need,
   }
 }
 
 const change = (from: number, to: number) =>
-  from === to ? `${from} executor${from === 1 ? '' : 's'} stay` : `${from} → ${to} executors`
+  from === to ? `${from} executor${from === 1 ? ' stays' : 's stay'}` : `${from} → ${to} executors`
 
 const clamp = (value: number, min: number, max: number) => Math.max(min, Math.min(max, value))
-const round = (value: number) => Math.round(value * 100) / 100
-const orNull = (value: number | null) => (value === null ? null : round(value))
+const orNull = (value: number | null) => (value === null ? null : Number(amount(value)))

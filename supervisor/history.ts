@@ -5,20 +5,26 @@
  *   Observation (backlog.ts) → observe → History → decide.ts → remember → History
  */
 import type { Observation } from './backlog.ts'
-import type { Decision, Fleet } from './reasons.ts'
+import {
+  type Done,
+  isRipe,
+  type Limit,
+  limited,
+  stepped,
+  type Trial,
+  trials,
+  type Verdict,
+  verdictOf,
+  watched,
+} from './gain.ts'
+import { drainMsOf, drainSeconds, executorsNeeded } from './need.ts'
+import { type Decision, type Fleet, reasons } from './reasons.ts'
+import { freshSpark, type SparkState, sparkTick } from './spark.ts'
 
-/** All of the policies' numbers. */
+/** The numbers that do not follow from `maxResultDelay` (need.ts). */
 export const scaling = {
-  /** A backlog that takes longer than this to drain is too slow (Spark: schedulerBacklogTimeout). */
-  drainMs: 1_000,
-  /** So long it must be too slow before the first step, and between steps. */
-  backlogTimeoutMs: 1_000,
-  /** Trailing time that must agree to a scale-in, and without a record before 0 (Spark: executorIdleTimeout). */
+  /** Trailing time that must agree to a scale-in, and without a record before 0. */
   idleTimeoutMs: 10_000,
-  /** The share of an executor's time that steady work should take. */
-  utilisation: 0.8,
-  /** How fast what waits should be worked off beside what arrives: sets how many are needed. */
-  catchUpMs: 5_000,
   /** Between the step to 1 and the step to 0, so that both are seen. */
   lastStepPauseMs: 2_000,
   /** Spans over which arrivals are averaged: to scale out soon, to scale in calmly. */
@@ -42,6 +48,8 @@ export interface Moment {
   known: boolean
   /** What waits, Kafka's lag included as far as it is known. */
   backlog: number
+  /** Of that what is in the stream already. */
+  waiting: number
   lagKnown: boolean
   arrived: number | null
   committed: number
@@ -50,7 +58,7 @@ export interface Moment {
   undelivered: number
   /** Executors that steady work needs by the calm arrival rate; null where that is unknown. */
   need: number | null
-  /** Draining the backlog would take longer than `drainMs`. */
+  /** Draining the backlog would take longer than it may. */
   slow: boolean
 }
 
@@ -59,28 +67,38 @@ export interface History {
   moments: readonly Moment[]
   /** Records that one executor does in a busy second; null before anything is known. */
   rate: number | null
-  /** Since when, without a break: too slow; entries undelivered; nothing arrived and nothing waits. */
+  /** Since when, without a break: too slow; nothing arrived and nothing waits. */
   slowSince: number | null
-  undeliveredSince: number | null
   quietSince: number | null
+  /** When it was last too slow. */
+  slowAt: number | null
   /** The last step outwards that the backlog caused, and when the fleet last grew and shrank. */
   step: { at: number; size: number } | null
   grewAt: number | null
   shrankAt: number | null
   /** Executor → its busy time when last seen, and since when that has not moved. */
   activity: ReadonlyMap<string, { busyMs: number; since: number }>
+  /** Whether growth paid: being watched, just found, and what follows from that (gain.ts). */
+  trial: Trial | null
+  verdict: Verdict | null
+  limit: Limit | null
+  spark: SparkState
 }
 
 export const emptyHistory: History = {
   moments: [],
   rate: null,
   slowSince: null,
-  undeliveredSince: null,
   quietSince: null,
+  slowAt: null,
   step: null,
   grewAt: null,
   shrankAt: null,
   activity: new Map(),
+  trial: null,
+  verdict: null,
+  limit: null,
+  spark: freshSpark,
 }
 
 /** The history with one more observation; what was measured before it began again is forgotten. */
@@ -90,48 +108,46 @@ export function observe(history: History, fleet: Fleet, observation: Observation
   if (!observation.known) {
     const moment = { ...unknownMoment, at }
     // Unknown breaks every "continuously": nothing is decided from what might have been.
-    const broken = { slowSince: null, undeliveredSince: null, quietSince: null }
+    const broken = { slowSince: null, quietSince: null, trial: null, verdict: null }
     return { ...history, ...broken, moments: [...moments, moment] }
   }
-  const raw: Moment = {
-    at,
-    known: true,
-    backlog: observation.waiting + (observation.kafkaLag ?? 0),
-    lagKnown: observation.kafkaLag !== null,
-    arrived: observation.arrived,
-    committed: observation.committed,
-    busyUs: observation.busyUs,
-    entries: observation.entries,
-    undelivered: observation.undelivered,
-    need: null,
-    slow: false,
-  }
+  const raw = rawMoment(observation)
   const rate = learnRate(history, raw)
   const calm = arrivalsPerSecond([...moments, raw], scaling.arrivalsCalmMs)
+  const { running, maxResultDelayMs } = fleet
+  const drainMs = drainMsOf(maxResultDelayMs)
   const moment = {
     ...raw,
-    need: executorsNeeded(raw.backlog, calm, rate),
+    need: executorsNeeded({ backlog: raw.backlog, running, arrivals: calm, rate, drainMs }),
     slow: isSlow(raw.backlog, fleet, rate),
   }
-  const since = (was: number | null, is: boolean) => (is ? (was ?? at) : null)
-  return {
+  const next = {
     ...history,
     moments: [...moments, moment],
     rate,
-    slowSince: since(history.slowSince, moment.slow),
-    undeliveredSince: since(history.undeliveredSince, moment.undelivered > 0),
+    slowSince: moment.slow ? (history.slowSince ?? at) : null,
     quietSince: quietSince(history, moment),
+    slowAt: moment.slow ? at : history.slowAt,
     activity: activityOf(history, fleet, at),
+    spark: sparkTick(history.spark, fleet, moment),
   }
+  return judged(next, fleet, moment)
 }
 
 /** The history after a decision was taken. */
 export function remember(history: History, decision: Decision): History {
-  const { at, from, to } = decision
-  if (to > from) {
-    return { ...history, grewAt: at, step: { at, size: to - from } }
-  }
-  return to < from ? { ...history, shrankAt: at, step: null } : history
+  const { at, from, to, reason } = decision
+  // A verdict is heard once, whatever came of it.
+  const { verdict } = history
+  const limit = verdict ? limited(verdict, history.limit, at) : history.limit
+  const heard = { ...history, verdict: null, limit }
+  if (to === from) return heard
+  if (to < from) return { ...heard, shrankAt: at, step: null, trial: null }
+  const grown = { ...heard, grewAt: at, step: { at, size: to - from } }
+  if (reason !== reasons.backlog) return grown
+  const done = doneSince(history, history.slowSince ?? at)
+  const trial = stepped(history.trial, { from, to, at, done, rate: history.rate })
+  return { ...grown, trial }
 }
 
 /** The moment that a policy decides by. */
@@ -139,24 +155,6 @@ export function newest(history: History): Moment {
   const moment = history.moments.at(-1)
   if (!moment?.known) throw new Error('a policy was asked without a known moment')
   return moment
-}
-
-/** Executors that keep up with what arrives and work off what waits; null where a rate is unknown. */
-export function executorsNeeded(
-  backlog: number,
-  arrivals: number | null,
-  rate: number | null,
-): number | null {
-  if (backlog === 0 && arrivals === 0) return 0
-  if (arrivals === null || rate === null) return null
-  const perSecond = arrivals + backlog / (scaling.catchUpMs / 1_000)
-  return Math.ceil(perSecond / (rate * scaling.utilisation))
-}
-
-/** Seconds until the fleet had done what waits; null while its rate is unknown. */
-export function drainSeconds(backlog: number, executors: number, rate: number | null) {
-  if (backlog === 0) return 0
-  return rate === null || executors === 0 ? null : backlog / (executors * rate)
 }
 
 /** Arrivals a second over the trailing span; null where less than a quarter of it is known. */
@@ -195,24 +193,87 @@ function knownTail(moments: readonly Moment[], spanMs: number): readonly Moment[
   return moments.slice(first)
 }
 
+/** The share of its time that the fleet had records in hand, over the calm span; null where unknown. */
+export function busyShare(history: History, executors: number): number | null {
+  const trailing = knownTail(history.moments, scaling.arrivalsCalmMs)
+  const first = trailing[0]
+  const last = trailing.at(-1)
+  if (!first || !last || last.at - first.at < scaling.arrivalsCalmMs / 2) return null
+  return (last.busyUs - first.busyUs) / (executors * (last.at - first.at) * 1_000)
+}
+
+/** The limit that holds at the moment; null where none does. */
+export function limitAt({ limit }: History, now: number): Limit | null {
+  return limit && now < limit.until ? limit : null
+}
+
+/** Whether growth has paid is asked as soon as enough was seen. */
+function judged(history: History, fleet: Fleet, moment: Moment): History {
+  const { at } = moment
+  const behindAt = history.slowAt ?? -Infinity
+  const limit = at - behindAt > trials.limitMs ? null : history.limit
+  const trial = watched(history.trial, { at, behindAt, running: fleet.running })
+  const after = doneSince(history, at - trials.fullMs)
+  if (!trial || !isRipe(trial, after, at)) return { ...history, trial, limit }
+  const verdict = verdictOf(trial, after, bottleneck(moment, fleet))
+  return { ...history, trial: null, verdict, limit }
+}
+
+/** What may hold up executors that are behind, for people. */
+function bottleneck({ backlog, waiting, undelivered }: Moment, fleet: Fleet): string {
+  if (undelivered === 0 && backlog - waiting > waiting) return 'Kafka or the bridge'
+  if ((fleet.computing ?? 0) > 0.6) return 'the CPU'
+  return 'Redis, or what the work waits for,'
+}
+
+/** What was done from a time on until now. */
+function doneSince({ moments }: History, since: number): Done {
+  const first = moments.find(({ at, known }) => known && at >= since)
+  const last = moments.at(-1)
+  if (!first || !last?.known) return { records: 0, ms: 0 }
+  return { records: last.committed - first.committed, ms: last.at - first.at }
+}
+
 /** Before a rate is known, what waits at a running executor counts as slow: +1 steps are allowed. */
 function isSlow(backlog: number, fleet: Fleet, rate: number | null): boolean {
   if (backlog === 0 || fleet.target === 0) return false
   const seconds = drainSeconds(backlog, fleet.target, rate)
-  return seconds === null ? fleet.running > 0 : seconds * 1_000 > scaling.drainMs
+  return seconds === null ? fleet.running > 0 : seconds * 1_000 > drainMsOf(fleet.maxResultDelayMs)
+}
+
+function rawMoment(observation: Extract<Observation, { known: true }>): Moment {
+  const { at, waiting, kafkaLag, arrived, committed, busyUs, entries, undelivered } = observation
+  return {
+    at,
+    known: true,
+    backlog: waiting + (kafkaLag ?? 0),
+    waiting,
+    lagKnown: kafkaLag !== null,
+    arrived,
+    committed,
+    busyUs,
+    entries,
+    undelivered,
+    need: null,
+    slow: false,
+  }
 }
 
 /** Records per busy second over the trailing span, smoothed. */
 function learnRate(history: History, now: Moment): number | null {
   const before = history.moments.find(({ known, at }) => known && now.at - at <= scaling.rateSpanMs)
-  if (!before) return history.rate
-  const records = now.committed - before.committed
-  const busyUs = now.busyUs - before.busyUs
-  if (records <= 0 || busyUs < scaling.rateBusyUsMin) return history.rate
-  const sample = records / (busyUs / 1_000_000)
-  if (history.rate === null) return sample
+  // A supervisor that just began knows what was done before its time.
+  if (!before) return history.rate ?? rateOf(now.committed, now.busyUs)
+  const sample = rateOf(now.committed - before.committed, now.busyUs - before.busyUs)
+  if (sample === null || history.rate === null) return sample ?? history.rate
   const elapsed = now.at - (history.moments.at(-1)?.at ?? now.at)
   return history.rate + (sample - history.rate) * (1 - Math.exp(-elapsed / scaling.rateEwmaMs))
+}
+
+/** Null where too little was done to tell. */
+function rateOf(records: number, busyUs: number): number | null {
+  if (records <= 0 || busyUs < scaling.rateBusyUsMin) return null
+  return records / (busyUs / 1_000_000)
 }
 
 function quietSince(history: History, now: Moment): number | null {
@@ -235,6 +296,7 @@ const unknownMoment: Moment = {
   at: 0,
   known: false,
   backlog: 0,
+  waiting: 0,
   lagKnown: false,
   arrived: null,
   committed: 0,

@@ -2,9 +2,9 @@
 import { join } from 'node:path'
 import { checkBinding } from '../actors/binding.ts'
 import { systemClock } from '../actors/clock.ts'
-import { type Config, readConfig } from '../actors/config.ts'
+import { type Config, readConfig, resultDelayRange } from '../actors/config.ts'
 import { runMain, UsageError } from '../actors/errors.ts'
-import { choiceFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import { choiceFlag, durationFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
@@ -14,7 +14,7 @@ import { openStore } from '../actors/redis.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { bunCommand, spawner } from './child.ts'
 import { Console } from './console.ts'
-import type { InitialLimits } from './control.ts'
+import type { InitialLimits, Setting } from './control.ts'
 import { childOutput } from './output.ts'
 import { mailboxBlockMs, Pulse } from './pulse.ts'
 import { policies } from './reasons.ts'
@@ -36,14 +36,17 @@ the web page. A second one stands by and takes over.
   --accept-loss            go on past records that Kafka deleted before they were read
   --fresh                  begin anew where Redis has lost what the job had read; with --from
                            earliest from the first record that Kafka still has
-  --policy backlog|spark   how executors are scaled (backlog); spark is Spark's dynamic allocation
+  --policy NAME            how executors are scaled: backlog (as many as the work needs, the
+                           default), spark (as Spark's dynamic allocation does), fixed (--max)
+  --max-result-delay T     how old a result may be, such as 2s or 500ms: how soon executors are
+                           added, and how many (MAX_RESULT_DELAY, 2s)
   --port N                 the web page's port (PORT, 8080)
   --no-web                 without the web page
   --quiet                  no tables and only warnings
   --help                   this text
 
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
-EXECUTORS_MAX, EXECUTOR_MEMORY_MAX_MIB, START_FROM, MILLRACE_TOKEN,
+EXECUTORS_MAX, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, START_FROM, MILLRACE_TOKEN,
 MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL`,
   options: {
     min: { type: 'string' },
@@ -52,6 +55,7 @@ MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL`,
     'accept-loss': { type: 'boolean' },
     fresh: { type: 'boolean' },
     policy: { type: 'string' },
+    'max-result-delay': { type: 'string' },
     port: { type: 'string' },
     'no-web': { type: 'boolean' },
     quiet: { type: 'boolean' },
@@ -153,7 +157,7 @@ await runMain('supervisor', async () => {
 
 function settingsOf(
   values: {
-    [Name in 'min' | 'max' | 'from' | 'policy' | 'port']?: string | undefined
+    [Name in 'min' | 'max' | 'from' | 'policy' | 'max-result-delay' | 'port']?: string | undefined
   } & { [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet']?: boolean | undefined },
   config: Config,
 ): Settings {
@@ -161,16 +165,19 @@ function settingsOf(
   const min = wholeNumberFlag('min', values.min, range)
   const max = wholeNumberFlag('max', values.max, range)
   const policy = choiceFlag('policy', values.policy, policies)
+  const delayMs = durationFlag('max-result-delay', values['max-result-delay'], resultDelayRange)
   const limits = {
     min: min ?? Math.min(config.EXECUTORS_MIN, max ?? Infinity),
     max: max ?? Math.max(config.EXECUTORS_MAX, min ?? 0),
     policy: policy ?? 'backlog',
-    given: new Set<'min' | 'max' | 'policy'>(),
+    maxResultDelayMs: delayMs ?? config.MAX_RESULT_DELAY,
+    given: new Set<Setting>(),
   }
   if (limits.min > limits.max) throw new UsageError('--min must not be greater than --max')
   if (min !== undefined) limits.given.add('min')
   if (max !== undefined) limits.given.add('max')
   if (policy !== undefined) limits.given.add('policy')
+  if (delayMs !== undefined) limits.given.add('maxResultDelayMs')
   return {
     limits,
     from: choiceFlag('from', values.from, ['earliest', 'latest']) ?? config.START_FROM,

@@ -2,17 +2,22 @@
  * The words of a scale decision: the policies, what they look at, the closed set of reasons, and the
  * form in which a decision is kept.
  */
-export const policies = ['backlog', 'spark'] as const
+
+/** By need; as Spark's dynamic allocation does; always as many as allowed. */
+export const policies = ['backlog', 'spark', 'fixed'] as const
 export type Policy = (typeof policies)[number]
 
 export const reasons = {
   /** Nothing changes, and why: enough as it is; nothing known to decide by. */
   hold: 'hold',
   unknown: 'unknown',
-  /** Out: from 0; the backlog is too slow; below the minimum. */
+  /** More would bring nothing: given back, or not even tried. */
+  limit: 'limit',
+  /** Out: from 0; the backlog is too slow; below the minimum; a fixed number. */
   wake: 'wake',
   backlog: 'backlog',
   minimum: 'minimum',
+  fixed: 'fixed',
   /** In: the work needs fewer; no record for a while; above the maximum; idle (Spark). */
   utilisation: 'utilisation',
   quiet: 'quiet',
@@ -33,8 +38,12 @@ export interface Fleet {
   min: number
   max: number
   paused: boolean
+  /** What an operator understands: how old a result may be; ms. */
+  maxResultDelayMs: number
   /** Executors beyond which no more work gets done on this machine; null where nothing says so. */
   useful: number | null
+  /** Of the time in which executors had records in hand, the share that went into computing. */
+  computing: number | null
 }
 
 export type DecisionInputs = Record<string, number | string | null>
@@ -64,5 +73,5 @@ export const hold = (to: number, reason: Reason, because: string): Step => ({
 })
 
 /** "57 records wait" */
-export const count = (backlog: number) =>
+export const wait = (backlog: number) =>
   backlog === 1 ? '1 record waits' : `${backlog} records wait`

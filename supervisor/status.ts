@@ -39,7 +39,14 @@ export interface StatusReport {
     undelivered: number
     kafkaLag: number | null
   }
-  executors: { count: number; min: number | null; max: number | null; policy: string | null }
+  executors: {
+    count: number
+    min: number | null
+    max: number | null
+    policy: string | null
+    /** How old a result may be, which the fleet is scaled for. */
+    maxResultDelayMs: number | null
+  }
   rates: { inPerSecond: number | null; outPerSecond: number | null }
   latencyMs: { p50: number | null; p99: number | null }
   totals: {
@@ -172,6 +179,7 @@ export function statusOf(
       min: wholeOrNull(control.min),
       max: wholeOrNull(control.max),
       policy: control.policy || null,
+      maxResultDelayMs: wholeOrNull(control.maxResultDelayMs),
     },
     rates: ratesOf(snapshot, history),
     latencyMs: latencyOf(executors),

@@ -14,7 +14,7 @@ import type { Keys } from '../actors/keys.ts'
 import type { Log } from '../actors/log.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
-import { backlogOf, usefulExecutors } from './backlog.ts'
+import { backlogOf, computingShare, usefulExecutors } from './backlog.ts'
 import type { Spawn } from './child.ts'
 import { advance } from './closing.ts'
 import { beginControl, type InitialLimits, type Limits, limitsOf } from './control.ts'
@@ -78,6 +78,7 @@ export class Supervisor {
   #took = false
   #standby = false
   #degraded = ''
+  #limited = false
   #ledgerKnown = false
   #cost: { account: CostAccount; at: number } | null = null
   #savedAt = 0
@@ -159,7 +160,11 @@ export class Supervisor {
     }
     const decision = this.#decide(snapshot)
     await this.#act(snapshot, decision.sentence)
-    if (decision.to !== decision.from) await this.#tell(decision)
+    const changes = decision.to !== decision.from
+    // That more would bring nothing is worth telling once, though nothing changes.
+    const limited = decision.reason === reasons.limit && !this.#limited
+    this.#limited = decision.reason === reasons.limit
+    if (changes || limited) await this.#tell(decision)
     await this.#tellDegraded(decision)
     if (!snapshot) return
     const { store, keys, job } = this.#options
@@ -196,14 +201,14 @@ export class Supervisor {
 
   #view(snapshot: Snapshot | null): Fleet {
     const living = snapshot ? this.#fleet.living(snapshot) : []
+    const accounts = living.flatMap(({ actor }) => actor ?? [])
+    const elsewhere = accounts.filter(({ host }) => host !== systemHost.name).length
     return {
       target: this.#target,
       running: living.filter(({ actor }) => actor?.state === 'running').length,
       executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
-      useful: usefulExecutors(
-        living.flatMap(({ actor }) => actor ?? []),
-        this.#options.cores ?? systemHost.cores,
-      ),
+      useful: usefulExecutors(accounts, (this.#options.cores ?? systemHost.cores) + elsewhere),
+      computing: computingShare(accounts),
       ...this.#limits,
     }
   }

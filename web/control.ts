@@ -7,12 +7,20 @@ import type { Message } from '../actors/messages.ts'
 import type { Store } from '../actors/redis.ts'
 import { HttpError } from './errors.ts'
 
+export interface Limits {
+  min: number
+  max: number
+  /** How old a result may be; stays as it is where it is absent. */
+  maxResultDelayMs?: number | undefined
+}
+
 /** All are absolute values, so writing one again after an outage changes nothing more. */
-export async function setLimits(store: Store, keys: Keys, limits: { min: number; max: number }) {
+export async function setLimits(store: Store, keys: Keys, limits: Limits) {
   if (limits.min > limits.max) {
     throw new HttpError(400, 'bad_request', 'min must not be greater than max')
   }
-  await write(store, keys, { min: String(limits.min), max: String(limits.max) })
+  const given = Object.entries(limits).filter(([, value]) => value !== undefined)
+  await write(store, keys, Object.fromEntries(given.map(([name, value]) => [name, String(value)])))
   return limits
 }
 

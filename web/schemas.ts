@@ -3,6 +3,7 @@
  * them, and GET /openapi.json is made from them. A number that is not known is null.
  */
 import * as v from 'valibot'
+import { resultDelayRange } from '../actors/config.ts'
 import { actorKinds, actorStates } from '../actors/messages.ts'
 
 const time = v.pipe(v.string(), v.isoTimestamp())
@@ -38,6 +39,7 @@ export const statusSchema = v.object({
     min: unknownOr(count),
     max: unknownOr(count),
     policy: unknownOr(v.string()),
+    maxResultDelayMs: unknownOr(count),
   }),
   rates: v.object({ inPerSecond: unknownOr(v.number()), outPerSecond: unknownOr(v.number()) }),
   latencyMs: v.object({ p50: unknownOr(v.number()), p99: unknownOr(v.number()) }),
@@ -132,7 +134,11 @@ export const notReadySchema = v.object({
   ...errorSchema.entries,
 })
 
-export const controlSchema = v.object({ min: count, max: count })
+export const controlSchema = v.object({
+  min: count,
+  max: count,
+  maxResultDelayMs: v.optional(count),
+})
 export const pauseSchema = v.object({ paused: v.boolean() })
 
 /** Executors that anybody may ask for; the same bound as EXECUTORS_MAX has. */
@@ -148,12 +154,26 @@ const executorCount = (name: string) => {
   )
 }
 
-/** Body of POST /api/executors; what relates both is checked behind it. */
+const { fromMs, toMs } = resultDelayRange
+const delayMessage = `maxResultDelayMs must be a whole number from ${fromMs} to ${toMs}`
+
+/** Body of POST /api/executors; what relates min and max is checked behind it. */
 export const limitsSchema = v.strictObject(
-  { min: executorCount('min'), max: executorCount('max') },
+  {
+    min: executorCount('min'),
+    max: executorCount('max'),
+    maxResultDelayMs: v.optional(
+      v.pipe(
+        v.number(delayMessage),
+        v.integer(delayMessage),
+        v.minValue(fromMs, delayMessage),
+        v.maxValue(toMs, delayMessage),
+      ),
+    ),
+  },
   (issue) =>
     issue.received === 'Object' || issue.expected === 'never'
-      ? 'body must be {"min": …, "max": …} and nothing else'
+      ? 'body must be {"min": …, "max": …, "maxResultDelayMs": … (optional)} and nothing else'
       : 'body must be {"min": …, "max": …}',
 )
 

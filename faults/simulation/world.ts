@@ -215,7 +215,7 @@ export class World {
       log,
       pulse,
       spawn: this.#spawner(process),
-      limits: { ...this.limits, policy: 'backlog', given: new Set() },
+      limits: { ...this.limits, policy: 'backlog', maxResultDelayMs: 2_000, given: new Set() },
       executorMemoryMaxBytes: 2 ** 30,
       pricePerHour: 0.05,
       cores: host.cores,

@@ -12,6 +12,10 @@ export interface World {
   /** Records a second that come at a moment. */
   arrivals: (atMs: number) => number
   costMs: number
+  /** Records a second that all executors together can do, whatever they are: a full Redis. */
+  ceiling?: number
+  /** Records a second that come out of Kafka, as fast as they may arrive there. */
+  bridge?: number
   startMs?: number
   min?: number
   max?: number
@@ -37,13 +41,17 @@ const stepMs = 10
 /** Every tick with its decision; executors that are told to go finish at once. */
 export function simulate(world: World): Tick[] {
   const ticks: Tick[] = []
-  const state = { arrived: 0, committed: 0, busyUs: 0, target: world.target ?? 0 }
+  const state = { arrived: 0, fetched: 0, committed: 0, busyUs: 0, target: world.target ?? 0 }
   let executors: { id: string; readyAt: number; busyMs: number }[] = []
   let history: History = emptyHistory
   let born = 0
   for (let at = 0; at <= world.untilMs; at += stepMs) {
     state.arrived += (world.arrivals(at) * stepMs) / 1_000
-    work(executors, state, at, world.costMs)
+    state.fetched = Math.min(
+      state.arrived,
+      state.fetched + ((world.bridge ?? Infinity) * stepMs) / 1_000,
+    )
+    work(executors, state, at, world)
     if (at % tickMs !== 0) continue
     const fleet = fleetOf(world, at, state.target, executors)
     const known = !world.blind?.(at)
@@ -69,17 +77,20 @@ export function changes(ticks: readonly Tick[]): [number, number, number][] {
 
 function work(
   executors: { readyAt: number; busyMs: number }[],
-  state: { arrived: number; committed: number; busyUs: number },
+  state: { fetched: number; committed: number; busyUs: number },
   at: number,
-  costMs: number,
+  { costMs, ceiling = Infinity }: World,
 ): void {
-  for (const executor of executors) {
-    const left = state.arrived - state.committed
-    if (executor.readyAt > at || left <= 0) continue
-    const done = Math.min(left, stepMs / costMs)
+  const ready = executors.filter(({ readyAt }) => readyAt <= at)
+  // Where all of them wait for one thing, each record takes them longer.
+  const eachMs = Math.max(costMs, (ready.length * 1_000) / ceiling)
+  for (const executor of ready) {
+    const left = state.fetched - state.committed
+    if (left <= 0) continue
+    const done = Math.min(left, stepMs / eachMs)
     state.committed += done
-    state.busyUs += done * costMs * 1_000
-    executor.busyMs += done * costMs
+    state.busyUs += done * eachMs * 1_000
+    executor.busyMs += done * eachMs
   }
 }
 
@@ -96,26 +107,30 @@ function fleetOf(
     min: world.min ?? 0,
     max: world.max ?? 4,
     paused: false,
+    maxResultDelayMs: 2_000,
     useful: null,
+    computing: null,
     ...world.control?.(at),
   }
 }
 
 const backlogOf = (state: { arrived: number; committed: number }) =>
   Math.floor(state.arrived) - Math.floor(state.committed)
+const waitingOf = (state: { fetched: number; committed: number }) =>
+  Math.floor(state.fetched) - Math.floor(state.committed)
 
 function observationOf(
-  state: { arrived: number; committed: number; busyUs: number },
+  state: { arrived: number; fetched: number; committed: number; busyUs: number },
   at: number,
   known: boolean,
 ): Observation {
   if (!known) return { known: false, at }
-  const waiting = backlogOf(state)
+  const waiting = waitingOf(state)
   return {
     known,
     at,
     waiting,
-    kafkaLag: 0,
+    kafkaLag: Math.floor(state.arrived) - Math.floor(state.fetched),
     arrived: Math.floor(state.arrived),
     committed: Math.floor(state.committed),
     busyUs: Math.floor(state.busyUs),

@@ -113,7 +113,7 @@ describe('status', () => {
       watermark: '2025-12-31T23:59:00.000Z',
       watermarkHeldBy: 0,
       backlog: { records: 10, entries: 2, pending: 1, undelivered: 1, kafkaLag: 0 },
-      executors: { count: 1, min: 0, max: 4, policy: 'backlog' },
+      executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
       rates: { inPerSecond: 20, outPerSecond: 10 },
       latencyMs: { p50: null, p99: null },
       totals: {
@@ -197,14 +197,23 @@ describe('what is kept', () => {
   })
 
   test('limits: what makes no sense keeps what was', () => {
-    const was = { min: 0, max: 4, paused: false, policy: 'backlog' } as const
+    const was = {
+      min: 0,
+      max: 4,
+      paused: false,
+      policy: 'backlog',
+      maxResultDelayMs: 2_000,
+    } as const
     expect(limitsOf({}, was)).toEqual(was)
-    expect(limitsOf({ min: '-1', max: 'x', policy: 'y' }, was)).toEqual(was)
-    expect(limitsOf({ min: '3', max: '2', paused: '1', policy: 'spark' }, was)).toEqual({
+    expect(limitsOf({ min: '-1', max: 'x', policy: 'y', maxResultDelayMs: '9' }, was)).toEqual(was)
+    expect(
+      limitsOf({ min: '3', max: '2', paused: '1', policy: 'spark', maxResultDelayMs: '500' }, was),
+    ).toEqual({
       min: 2,
       max: 2,
       paused: true,
       policy: 'spark',
+      maxResultDelayMs: 500,
     })
   })
 })

@@ -44,7 +44,7 @@ async function create(label: string, given = new Set<'min' | 'max' | 'policy'>()
       log: quiet,
       pulse,
       spawn,
-      limits: { min: 0, max, policy: 'backlog', given },
+      limits: { min: 0, max, policy: 'backlog', maxResultDelayMs: 2_000, given },
       pricePerHour: 0.05,
       web: false,
     })
