@@ -5,31 +5,16 @@ import { decide } from '../../supervisor/decide.ts'
 import { emptyHistory, observe, scaling } from '../../supervisor/history.ts'
 import type { Fleet } from '../../supervisor/reasons.ts'
 import { changes, simulate, type Tick } from './simulation.ts'
+import { fleet, measured } from './views.ts'
 
-const fleet = (given: Partial<Fleet> = {}): Fleet => ({
-  target: 0,
-  running: 0,
-  executors: [],
-  min: 0,
-  max: 4,
-  paused: false,
-  maxResultDelayMs: 2_000,
-  useful: null,
-  computing: null,
-  ...given,
-})
-
-const waiting = (records: number, kafkaLag: number | null = 0) => ({
-  known: true as const,
-  at: 1_000,
-  waiting: records,
-  kafkaLag,
-  arrived: kafkaLag === null ? null : records + kafkaLag,
-  committed: 0,
-  busyUs: 0,
-  entries: records,
-  undelivered: records,
-})
+const waiting = (records: number, kafkaLag: number | null = 0) =>
+  measured({
+    waiting: records,
+    kafkaLag,
+    arrived: kafkaLag === null ? null : records + kafkaLag,
+    entries: records,
+    undelivered: records,
+  })
 
 const counts = (ticks: Tick[]) => ticks.map(({ decision }) => decision.to)
 const at = (ticks: Tick[], seconds: number) =>

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { decide } from '../../supervisor/decide.ts'
 import { emptyHistory, observe, remember } from '../../supervisor/history.ts'
 import type { Fleet } from '../../supervisor/reasons.ts'
+import { fleet, measured } from './views.ts'
 
 interface Look {
   /** Tasks that wait for a slot, and tasks that run. */
@@ -21,17 +22,11 @@ function play(looks: readonly Look[], given: Partial<Fleet> = {}, busy = 0): num
       id: `e${k}`,
       busyMs: k < busy ? (worked += 100) : 0,
     }))
-    const fleet: Fleet = {
-      ...{ running: target, executors, min: 0, max: 8, paused: false },
-      ...{ maxResultDelayMs: 2_000, useful: null, computing: null },
-      ...given,
-      target,
-    }
-    history = observe(history, fleet, {
-      ...{ known: true, at, waiting: pending + running, kafkaLag: 0, arrived: 0, committed: 0 },
-      ...{ busyUs: 0, entries: pending + running, undelivered: pending },
-    })
-    const decision = decide('spark', fleet, history, at)
+    const view = fleet({ max: 8, ...given, target, running: target, executors })
+    const entries = pending + running
+    const moment = measured({ at, waiting: entries, entries, undelivered: pending })
+    history = observe(history, view, moment)
+    const decision = decide('spark', view, history, at)
     history = remember(history, decision)
     target = decision.to
     return target
@@ -74,14 +69,8 @@ describe('spark', () => {
 })
 
 test('fixed: always as many as allowed', () => {
-  const fleet: Fleet = {
-    ...{ target: 0, running: 0, executors: [], min: 0, max: 3, paused: false },
-    ...{ maxResultDelayMs: 2_000, useful: null, computing: null },
-  }
-  const history = observe(emptyHistory, fleet, {
-    ...{ known: true, at: 0, waiting: 0, kafkaLag: 0, arrived: 0, committed: 0 },
-    ...{ busyUs: 0, entries: 0, undelivered: 0 },
-  })
-  expect(decide('fixed', fleet, history, 0)).toMatchObject({ to: 3, reason: 'fixed' })
-  expect(decide('fixed', { ...fleet, paused: true }, history, 0)).toMatchObject({ to: 0 })
+  const view = fleet({ max: 3 })
+  const history = observe(emptyHistory, view, measured())
+  expect(decide('fixed', view, history, 0)).toMatchObject({ to: 3, reason: 'fixed' })
+  expect(decide('fixed', { ...view, paused: true }, history, 0)).toMatchObject({ to: 0 })
 })

@@ -113,7 +113,7 @@ describe('status', () => {
       watermark: '2025-12-31T23:59:00.000Z',
       watermarkHeldBy: 0,
       backlog: { records: 10, entries: 2, pending: 1, undelivered: 1, kafkaLag: 0 },
-      executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
+      executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: null },
       rates: { inPerSecond: 20, outPerSecond: 10 },
       latencyMs: { p50: null, p99: null },
       totals: {

@@ -72,6 +72,7 @@ describe('supervisor', () => {
       min: '0',
       max: '4',
       policy: 'backlog',
+      maxResultDelayMs: '2000',
     })
     expect(started).toEqual(['bridge'])
     await append(store, keys.base)

@@ -1,0 +1,29 @@
+/** What a policy looks at, with what a test does not care about filled in. */
+import type { Measurement } from '../../supervisor/backlog.ts'
+import type { Fleet } from '../../supervisor/reasons.ts'
+
+export const fleet = (given: Partial<Fleet> = {}): Fleet => ({
+  target: 0,
+  running: 0,
+  executors: [],
+  min: 0,
+  max: 4,
+  paused: false,
+  maxResultDelayMs: 2_000,
+  useful: null,
+  computing: null,
+  ...given,
+})
+
+export const measured = (given: Partial<Measurement> = {}): Measurement => ({
+  known: true,
+  at: 1_000,
+  waiting: 0,
+  kafkaLag: 0,
+  arrived: 0,
+  committed: 0,
+  busyUs: 0,
+  entries: 0,
+  undelivered: 0,
+  ...given,
+})
