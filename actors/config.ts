@@ -49,6 +49,10 @@ export const bounds = {
   /** Groups that one call of the close function handles. */
   closeGroupsMax: 250,
   decisionsKept: 1_000,
+  /** Measurements for a back-test: one a second for a day; seldom while nothing happens. */
+  measurementsKept: 86_400,
+  measureEveryMs: 1_000,
+  measureSilentEveryMs: 60_000,
   /** A partition is idle when it is at Kafka's end, finished, and brought nothing for this long. */
   idleAfterMs: 30_000,
   /** An actor without a heartbeat for this long is dead, its entries another's. */

@@ -47,6 +47,8 @@ export interface Keys {
   leader: string
   control: string
   decisions: string
+  /** Stream: what the leader measured, once a second. */
+  measurements: string
   /** Hash: executors' time used, and what a static fleet would have used. */
   cost: string
 }
@@ -86,6 +88,7 @@ export function keysOf(job: string, shard = 0): Keys {
     leader: `${base}:leader`,
     control: `${base}:control`,
     decisions: `${base}:decisions`,
+    measurements: `${base}:measurements`,
     cost: `${base}:cost`,
   }
 }

@@ -24,6 +24,7 @@ import { recordDecision } from './decisions.ts'
 import { ExecutorFleet } from './fleet.ts'
 import { emptyHistory, type History, observe, remember } from './history.ts'
 import { Leadership, roles } from './leader.ts'
+import { Recorder } from './measurements.ts'
 import type { Pulse } from './pulse.ts'
 import { type Decision, type Fleet, reasons } from './reasons.ts'
 import { Register } from './register.ts'
@@ -69,6 +70,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #leadership: Leadership
   readonly #register: Register
+  readonly #recorder: Recorder
   readonly #fleet: ExecutorFleet
   readonly #bridge: Ward
   readonly #web: Ward
@@ -92,6 +94,7 @@ export class Supervisor {
     this.#limits = { ...limits, paused: false }
     this.#leadership = new Leadership(store, keys, id, clock)
     this.#register = new Register(store, keys, clock)
+    this.#recorder = new Recorder(store, keys, clock)
     const shared = { spawn, register: this.#register, clock, log, wake: () => pulse.wake() }
     const { graceMs } = times
     this.#fleet = new ExecutorFleet({
@@ -170,6 +173,7 @@ export class Supervisor {
     const { store, keys, job } = this.#options
     await this.#attempt('close windows', () => advance(store, keys, job))
     await this.#attempt('count the cost', () => this.#count(snapshot))
+    await this.#attempt('record what was measured', () => this.#record(snapshot, decision.at))
     await this.#attempt('sweep the register', () => this.#sweep(snapshot))
   }
 
@@ -269,6 +273,11 @@ export class Supervisor {
     if (now - this.#savedAt < times.costMs) return
     this.#savedAt = now
     await saveCost(store, keys, counted, pricePerHour)
+  }
+
+  #record(snapshot: Snapshot, at: number): Promise<void> {
+    const { policy } = this.#limits
+    return this.#recorder.record(backlogOf(snapshot, at), this.#view(snapshot), policy)
   }
 
   async #sweep(snapshot: Snapshot): Promise<void> {
