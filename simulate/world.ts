@@ -173,6 +173,7 @@ class World {
       executors: living.map(({ id, told }) => ({ id, busyMs: told.busyMs })),
       paused: false,
       useful: null,
+      computing: null,
       maxResultDelayMs: this.#setting.maxResultDelayMs,
       ...this.#limits(at),
     }

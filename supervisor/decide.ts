@@ -24,6 +24,7 @@ import {
   formula,
   type Load,
   patienceMsOf,
+  utilisation,
 } from './need.ts'
 import {
   type Decision,
@@ -145,10 +146,14 @@ function stepIn(fleet: Fleet, history: History, now: number): Step | null {
     const to = Math.max(min, target > 1 ? 1 : 0)
     return { to, reason: reasons.quiet, because: `no record for ${seconds} s` }
   }
+  if (history.grewAt !== null && now - history.grewAt < history.calmMs) return null
   const need = needThroughout(history, now)
   const to = Math.max(1, min, need ?? target)
   if (to >= target || isLongToDrain(fleet, history, to) || isSaturated(fleet, history)) return null
-  const calm = formula(loadOf(fleet, history, scaling.arrivalsCalmMs))
+  const calm = formula({
+    ...loadOf(fleet, history, scaling.arrivalsCalmMs),
+    utilisation: utilisation.shrunk,
+  })
   const most = `at most ${need} for ${seconds} s`
   return { to, reason: reasons.utilisation, because: `${calm}, ${most}` }
 }
@@ -189,7 +194,8 @@ function loadOf(
 ): Load {
   const arrivals = arrivalsPerSecond(moments, spanMs)
   const backlog = moments.at(-1)?.backlog ?? 0
-  return { backlog, running, arrivals, rate, drainMs: drainMsOf(maxResultDelayMs) }
+  const drainMs = drainMsOf(maxResultDelayMs)
+  return { backlog, running, arrivals, rate, drainMs, utilisation: utilisation.grown }
 }
 
 function inputsOf(policy: Policy, fleet: Fleet, history: History): DecisionInputs {

@@ -17,7 +17,7 @@ import {
   verdictOf,
   watched,
 } from './gain.ts'
-import { drainMsOf, drainSeconds, executorsNeeded } from './need.ts'
+import { drainMsOf, drainSeconds, executorsNeeded, utilisation } from './need.ts'
 import { type Decision, type Fleet, reasons } from './reasons.ts'
 import { freshSpark, type SparkState, sparkTick } from './spark.ts'
 
@@ -25,6 +25,9 @@ import { freshSpark, type SparkState, sparkTick } from './spark.ts'
 export const scaling = {
   /** Trailing time that must agree to a scale-in, and without a record before 0. */
   idleTimeoutMs: 10_000,
+  /** A fleet that grows again so soon after it shrank was too small: then it shrinks later. */
+  regretMs: 300_000,
+  calmMaxMs: 600_000,
   /** Between the step to 1 and the step to 0, so that both are seen. */
   lastStepPauseMs: 2_000,
   /** Spans over which arrivals are averaged: to scale out soon, to scale in calmly. */
@@ -76,6 +79,10 @@ export interface History {
   step: { at: number; size: number } | null
   grewAt: number | null
   shrankAt: number | null
+  /** When it last shrank because the work needed fewer, which may prove wrong. */
+  loweredAt: number | null
+  /** After growing it is not made smaller for so long: doubles with each scale-in that was regretted. */
+  calmMs: number
   /** Executor → its busy time when last seen, and since when that has not moved. */
   activity: ReadonlyMap<string, { busyMs: number; since: number }>
   /** Whether growth paid: being watched, just found, and what follows from that (gain.ts). */
@@ -94,6 +101,8 @@ export const emptyHistory: History = {
   step: null,
   grewAt: null,
   shrankAt: null,
+  loweredAt: null,
+  calmMs: scaling.idleTimeoutMs,
   activity: new Map(),
   trial: null,
   verdict: null,
@@ -115,10 +124,17 @@ export function observe(history: History, fleet: Fleet, observation: Observation
   const rate = learnRate(history, raw)
   const calm = arrivalsPerSecond([...moments, raw], scaling.arrivalsCalmMs)
   const { running, maxResultDelayMs } = fleet
-  const drainMs = drainMsOf(maxResultDelayMs)
+  const need = executorsNeeded({
+    backlog: raw.backlog,
+    running,
+    arrivals: calm,
+    rate,
+    drainMs: drainMsOf(maxResultDelayMs),
+    utilisation: utilisation.shrunk,
+  })
   const moment = {
     ...raw,
-    need: executorsNeeded({ backlog: raw.backlog, running, arrivals: calm, rate, drainMs }),
+    need,
     slow: isSlow(raw.backlog, fleet, rate),
   }
   const next = {
@@ -142,12 +158,24 @@ export function remember(history: History, decision: Decision): History {
   const limit = verdict ? limited(verdict, history.limit, at) : history.limit
   const heard = { ...history, verdict: null, limit }
   if (to === from) return heard
-  if (to < from) return { ...heard, shrankAt: at, step: null, trial: null }
+  if (to < from) {
+    const loweredAt = reason === reasons.utilisation ? at : history.loweredAt
+    return { ...heard, shrankAt: at, loweredAt, step: null, trial: null }
+  }
   const grown = { ...heard, grewAt: at, step: { at, size: to - from } }
   if (reason !== reasons.backlog) return grown
   const done = doneSince(history, history.slowSince ?? at)
   const trial = stepped(history.trial, { from, to, at, done, rate: history.rate })
-  return { ...grown, trial }
+  return { ...grown, trial, calmMs: calmAfter(history, at) }
+}
+
+/** How long to keep a fleet that grows now: twice as long where it shrank just before, else half as long. */
+function calmAfter({ loweredAt, grewAt, calmMs }: History, now: number): number {
+  // A further step of a climb changes nothing.
+  if (grewAt !== null && (loweredAt === null || grewAt > loweredAt)) return calmMs
+  const regretted = loweredAt !== null && now - loweredAt <= scaling.regretMs
+  if (regretted) return Math.min(calmMs * 2, scaling.calmMaxMs)
+  return Math.max(calmMs / 2, scaling.idleTimeoutMs)
 }
 
 /** The moment that a policy decides by. */

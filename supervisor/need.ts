@@ -10,8 +10,11 @@
  */
 import { wait } from './reasons.ts'
 
-/** The share of an executor's time that steady work should take. */
-export const utilisation = 0.8
+/**
+ * The band in which a fleet stays as it is. One that must grow gets so large that steady work takes
+ * 80 % of its time; one may shrink until it takes 95 %: delays are kept by looking at them, not by idling.
+ */
+export const utilisation = { grown: 0.8, shrunk: 0.95 } as const
 
 export interface Load {
   /** Records that wait. */
@@ -24,6 +27,8 @@ export interface Load {
   rate: number | null
   /** In which the backlog should be gone; ms. */
   drainMs: number
+  /** The share of an executor's time that steady work may take. */
+  utilisation: number
 }
 
 /** Half of the delay that results may have is for working off what waits. */
@@ -46,7 +51,7 @@ export function drainSeconds(backlog: number, executors: number, rate: number | 
 
 /** "38/s arriving, 12.4/s per executor at 80 % → 4 needed" */
 export function formula(load: Load): string {
-  const { backlog, arrivals, rate, drainMs } = load
+  const { backlog, arrivals, rate, drainMs, utilisation } = load
   const parts = partsOf(load)
   if (!parts) {
     const unknown = rate === null ? 'how fast an executor is' : 'how many arrive'
@@ -58,11 +63,11 @@ export function formula(load: Load): string {
   const waiting = steady
     ? ''
     : ` and ${backlog} waiting to be done within ${amount(drainMs / 1_000)} s`
-  const at = steady ? ` at ${utilisation * 100} %` : ''
+  const at = steady ? ` at ${Math.round(utilisation * 100)} %` : ''
   return `${amount(arrivals)}/s arriving${waiting}, ${amount(rate)}/s per executor${at} → ${needed} needed`
 }
 
-function partsOf({ backlog, running, arrivals, rate, drainMs }: Load) {
+function partsOf({ backlog, running, arrivals, rate, drainMs, utilisation }: Load) {
   if (backlog === 0 && arrivals === 0) return { steady: 0, catchUp: 0 }
   if (arrivals === null || rate === null) return null
   const waiting = Math.max(0, backlog - running)

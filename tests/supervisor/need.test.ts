@@ -8,6 +8,7 @@ const load = (given: Partial<Load>): Load => ({
   arrivals: 0,
   rate: 12.4,
   drainMs: 1_000,
+  utilisation: 0.8,
   ...given,
 })
 
@@ -44,6 +45,7 @@ describe('executors needed', () => {
       arrivals: amounts,
       rate: fc.double({ min: 0.01, max: 1e6, noNaN: true }),
       drainMs: fc.integer({ min: 50, max: 1e6 }),
+      utilisation: fc.constantFrom(0.5, 0.8, 0.95),
     })
     fc.assert(
       fc.property(loads, fc.nat(1_000), amounts, (given, more, faster) => {
