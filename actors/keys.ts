@@ -49,6 +49,9 @@ export interface Keys {
   decisions: string
   /** Stream: what the leader measured, once a second. */
   measurements: string
+  /** Stream: how long decisions took to take effect. String: the supervisor's loop, in JSON. */
+  effects: string
+  loop: string
   /** Hash: executors' time used, and what a static fleet would have used. */
   cost: string
 }
@@ -89,6 +92,8 @@ export function keysOf(job: string, shard = 0): Keys {
     control: `${base}:control`,
     decisions: `${base}:decisions`,
     measurements: `${base}:measurements`,
+    effects: `${base}:effects`,
+    loop: `${base}:loop`,
     cost: `${base}:cost`,
   }
 }

@@ -39,7 +39,7 @@ export const actorSchema = v.object({
   /** Executors: over the last seconds. `busy` is a share, 0 to 1. */
   busy: v.optional(v.nullable(v.number()), null),
   recordsPerSecond: v.optional(v.nullable(v.number()), null),
-  /** Executors: records by result delay (Kafka timestamp → committed) over the last 10 s or so. */
+  /** Executors: records by result delay (Kafka timestamp → committed) since start. */
   delays: v.optional(v.array(v.number()), []),
 })
 export type Actor = v.InferOutput<typeof actorSchema>

@@ -1,9 +1,15 @@
 /**
  * What the executors cost, and what a static fleet of `max` would have cost over the same time.
- * The leader counts while it leads and keeps absolute values in Redis, so that writing one again
- * counts nothing twice and the next leader goes on from there.
+ *
+ *   snapshot's executors, each from its start to its end → over the time between two looks → account
+ *
+ * Guarantees: an executor costs from its start until it is gone, whoever started it, draining included,
+ * and not by how many happened to live when somebody looked. The leader counts while it leads and keeps
+ * absolute values in Redis, so that writing one again counts nothing twice and the next leader goes on
+ * from there. Time in which nobody led, or nobody could measure for over 10 s, counts for neither fleet.
  */
 import type { Keys } from '../actors/keys.ts'
+import type { Snapshot } from '../actors/measure.ts'
 import type { Store } from '../actors/redis.ts'
 
 /** Answer of GET /api/cost; null where nothing was counted yet. */
@@ -27,32 +33,91 @@ export interface CostAccount {
   staticMs: number
 }
 
-/** A gap longer than this (suspended, not leading) is not counted: nobody knows who ran. */
-const gapMaxMs = 10_000
+/** A moment by our monotonic clock, and by the wall clock that actors' accounts are by; ms. */
+export interface Moment {
+  elapsed: number
+  now: number
+}
 
-/** The account after `ms` more with `executors` running where a static fleet has `max`. Pure. */
-export function addCost(
-  account: CostAccount,
-  ms: number,
-  executors: number,
-  max: number,
-): CostAccount {
-  if (ms <= 0 || ms > gapMaxMs) return account
-  return {
-    since: account.since,
-    elapsedMs: account.elapsedMs + ms,
-    usedMs: account.usedMs + executors * ms,
-    staticMs: account.staticMs + Math.max(max, executors) * ms,
+/** A gap longer than this (suspended, not leading, Redis away) is not counted. */
+const gapMaxMs = 10_000
+const saveEveryMs = 1_000
+
+export class CostMeter {
+  readonly #store: Store
+  readonly #keys: Keys
+  readonly #pricePerHour: number
+  #account: CostAccount | null = null
+  #countedTo = 0
+  #savedAt = 0
+
+  constructor(store: Store, keys: Keys, pricePerHour: number) {
+    this.#store = store
+    this.#keys = keys
+    this.#pricePerHour = pricePerHour
+  }
+
+  /** Goes on from what was counted before; counts from `from` on. Rejects on an outage. */
+  async open(from: Moment): Promise<void> {
+    this.#account = await loadCost(this.#store, this.#keys, from.now)
+    this.#countedTo = from.elapsed
+  }
+
+  /** Counts up to a moment that is not after the snapshot; tells Redis now and then, or at once. */
+  async count(
+    to: Moment,
+    snapshot: Pick<Snapshot, 'actors'>,
+    max: number,
+    { save = false } = {},
+  ): Promise<void> {
+    if (!this.#account) return
+    const ms = to.elapsed - this.#countedTo
+    // Another may have led and counted meanwhile.
+    if (ms > gapMaxMs) return this.open(to)
+    this.#countedTo = to.elapsed
+    const usedMs = executorMs(snapshot.actors, to.now - ms, to.now)
+    this.#account = addCost(this.#account, ms, usedMs, max)
+    if (!save && to.elapsed - this.#savedAt < saveEveryMs) return
+    this.#savedAt = to.elapsed
+    await saveCost(this.#store, this.#keys, this.#account, this.#pricePerHour)
   }
 }
 
+/** The account after `ms` more, of which executors used `usedMs`; a static fleet has `max`. Pure. */
+export function addCost(
+  account: CostAccount,
+  ms: number,
+  usedMs: number,
+  max: number,
+): CostAccount {
+  return {
+    since: account.since,
+    elapsedMs: account.elapsedMs + ms,
+    usedMs: account.usedMs + usedMs,
+    staticMs: account.staticMs + max * ms,
+  }
+}
+
+/**
+ * Time that executors lived between two moments, summed: epoch ms. Who is not alive any more ended when
+ * it said so, or with its last heartbeat. Other machines' clocks differ, so that a start or an end of
+ * theirs may be off by that; the time in between is ours. Pure.
+ */
+export function executorMs(actors: Snapshot['actors'], from: number, to: number): number {
+  return actors.reduce((sum, { kind, alive, startedAt, stoppedAt, at }) => {
+    if (kind !== 'executor') return sum
+    const end = alive ? to : Math.min(to, stoppedAt ?? at)
+    return sum + Math.max(0, end - Math.max(from, startedAt))
+  }, 0)
+}
+
 /** What was counted before, or a new account. */
-export async function loadCost(store: Store, keys: Keys, now: number): Promise<CostAccount> {
+async function loadCost(store: Store, keys: Keys, now: number): Promise<CostAccount> {
   const held = accountOf(await store.redis.hgetall(keys.cost))
   return held ?? { since: now, elapsedMs: 0, usedMs: 0, staticMs: 0 }
 }
 
-export async function saveCost(
+async function saveCost(
   store: Store,
   keys: Keys,
   account: CostAccount,

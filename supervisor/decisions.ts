@@ -1,14 +1,16 @@
 /**
  * The decisions that were taken, kept in a bounded stream for the status, the dashboard and the
- * console: whoever wants to know why there are three executors reads it here.
+ * console: whoever wants to know why there are three executors reads it here. Beside it, in a stream
+ * of its own, how long each took to take effect, which is known only later.
  */
 import * as v from 'valibot'
 import { bounds } from '../actors/config.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import type { Effect } from './effects.ts'
 import { type Decision, reasons } from './reasons.ts'
 
-const decisionSchema = v.object({
+export const decisionSchema = v.object({
   at: v.number(),
   from: v.number(),
   to: v.number(),
@@ -17,24 +19,49 @@ const decisionSchema = v.object({
   inputs: v.record(v.string(), v.nullable(v.union([v.number(), v.string()]))),
 })
 
-/** Appends a decision; rejects on an outage, in which the caller may ask again or let it be. */
-export async function recordDecision(store: Store, keys: Keys, decision: Decision): Promise<void> {
-  await store.redis.xadd(
-    keys.decisions,
-    'MAXLEN',
-    '~',
-    bounds.decisionsKept,
-    '*',
-    'd',
-    JSON.stringify(decision),
-  )
+/** A decision as it is read again. */
+export interface KeptDecision extends Decision {
+  /** Unique among the job's decisions, and in their order. */
+  id: string
+  /** Until as many were running, or no more were left; null where that was not seen, or not yet. */
+  effectMs: number | null
+}
+
+/** Appends a decision; its id. Rejects on an outage, in which the caller may let it be. */
+export async function recordDecision(
+  store: Store,
+  keys: Keys,
+  decision: Decision,
+): Promise<string> {
+  const text = JSON.stringify(decision)
+  return append(store, keys.decisions, ['d', text])
+}
+
+export async function recordEffect(store: Store, keys: Keys, { id, ms }: Effect): Promise<void> {
+  await append(store, keys.effects, ['decision', id, 'ms', String(ms)])
 }
 
 /** The newest decisions first; what another version wrote and we can't read is left out. */
-export async function readDecisions(store: Store, keys: Keys, limit: number): Promise<Decision[]> {
-  const entries = await store.redis.xrevrange(keys.decisions, '+', '-', 'COUNT', limit)
-  return entries.flatMap(([, fields]) => {
+export async function readDecisions(
+  store: Store,
+  keys: Keys,
+  limit: number,
+): Promise<KeptDecision[]> {
+  // Each decision has one effect at the most, told in their order: these are all that matter.
+  const [entries, effects] = await Promise.all([
+    store.redis.xrevrange(keys.decisions, '+', '-', 'COUNT', limit),
+    store.redis.xrevrange(keys.effects, '+', '-', 'COUNT', limit),
+  ])
+  const msOf = new Map(effects.map(([, [, id, , ms]]) => [id, Number(ms)]))
+  return entries.flatMap(([id, fields]) => {
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), decisionSchema), fields[1])
-    return parsed.success ? [parsed.output] : []
+    if (!parsed.success) return []
+    return [{ ...parsed.output, id, effectMs: msOf.get(id) ?? null }]
   })
+}
+
+async function append(store: Store, key: string, fields: string[]): Promise<string> {
+  const id = await store.redis.xadd(key, 'MAXLEN', '~', bounds.decisionsKept, '*', ...fields)
+  // Null is for NOMKSTREAM alone, which was not asked for.
+  return id ?? ''
 }

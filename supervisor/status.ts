@@ -1,7 +1,7 @@
 /**
  * The status read model: what web, metrics and console show of a job, from snapshots of Redis.
  *
- *   Redis → snapshot, cached a quarter of a second → here → GET /api/status, executors, decisions, cost
+ *   Redis → snapshot, cached a quarter of a second → here → GET /api/status, executors, decisions, …
  *
  * Guarantees: a number that is not known is null; many readers cost one snapshot; it only reads, so
  * any process may have one. Rejects while Redis is away.
@@ -11,12 +11,14 @@ import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import { measure, type PartitionState, type Snapshot } from '../actors/measure.ts'
-import { type Actor, type ActorState, delayBucketsMs } from '../actors/messages.ts'
+import type { Actor, ActorState } from '../actors/messages.ts'
 import type { Store } from '../actors/redis.ts'
 import { kafkaLagOf } from './backlog.ts'
 import { type CostReport, readCost } from './cost.ts'
-import { readDecisions } from './decisions.ts'
-import type { Decision, DecisionInputs, Reason } from './reasons.ts'
+import { type KeptDecision, readDecisions } from './decisions.ts'
+import { type Delayed, delayQuantile, delaysBetween } from './latency.ts'
+import { type LoopAccount, readLoop } from './loop.ts'
+import type { DecisionInputs, Reason } from './reasons.ts'
 
 export type JobState = 'running' | 'degraded' | 'paused' | 'stopped'
 
@@ -80,15 +82,20 @@ export interface ActorReport {
   entries: number
   recordsPerSecond: number | null
   rssBytes: number
+  /** Records by result delay since its start: bucket k ends at 2^(k/4) ms. */
+  delays: number[]
 }
 
 export interface DecisionReport {
+  id: string
   at: string
   from: number
   to: number
   reason: Reason
   sentence: string
   inputs: DecisionInputs
+  /** Until as many were running, or no more were left; null where that was not seen, or not yet. */
+  effectMs: number | null
 }
 
 export interface StatusReader {
@@ -99,6 +106,8 @@ export interface StatusReader {
   /** Newest first. */
   decisions(limit: number): Promise<{ decisions: DecisionReport[] }>
   cost(): Promise<CostReport>
+  /** The supervisor's loop, as the leader last told it; null where none did. */
+  loop(): Promise<LoopAccount | null>
   /** Id of the supervisor that leads; null for none. */
   leader(): Promise<string | null>
 }
@@ -145,6 +154,7 @@ export function createStatusReader(
       return { decisions: (await readDecisions(store, keys, limit)).map(decisionReport) }
     },
     cost: cached(clock, cacheMs, () => readCost(store, keys)),
+    loop: cached(clock, cacheMs, () => readLoop(store, keys)),
     async leader() {
       return (await taken()).leader || null
     },
@@ -156,10 +166,11 @@ export function statusOf(
   job: Pick<Job, 'name' | 'topic'>,
   snapshot: Snapshot,
   history: readonly Snapshot[],
-  decision: Decision | null,
+  decision: KeptDecision | null,
 ): StatusReport {
   const { totals, control } = snapshot
   const executors = snapshot.actors.filter((actor) => actor.kind === 'executor' && actor.alive)
+  const before = earlier(snapshot, history)
   return {
     job: job.name,
     topic: job.topic,
@@ -181,8 +192,8 @@ export function statusOf(
       policy: control.policy || null,
       maxResultDelayMs: wholeOrNull(control.maxResultDelayMs),
     },
-    rates: ratesOf(snapshot, history),
-    latencyMs: latencyOf(executors),
+    rates: ratesOf(snapshot, before),
+    latencyMs: latencyOf(snapshot.actors, before?.actors ?? null),
     totals: {
       appended: totals.appended,
       committed: totals.committed,
@@ -197,7 +208,7 @@ export function statusOf(
   }
 }
 
-export function decisionReport(decision: Decision): DecisionReport {
+export function decisionReport(decision: KeptDecision): DecisionReport {
   return { ...decision, at: iso(decision.at) }
 }
 
@@ -238,11 +249,15 @@ export function watermarkHolder(partitions: readonly PartitionState[], at: numbe
   return slowest?.partition ?? null
 }
 
-function ratesOf(now: Snapshot, history: readonly Snapshot[]): StatusReport['rates'] {
-  const before = history.find(({ at }) => {
+/** The oldest snapshot that rates and latencies may be counted from. */
+function earlier(now: Snapshot, history: readonly Snapshot[]): Snapshot | undefined {
+  return history.find(({ at }) => {
     const age = now.at - at
     return age >= rateSpanMs.least && age <= rateSpanMs.most
   })
+}
+
+function ratesOf(now: Snapshot, before: Snapshot | undefined): StatusReport['rates'] {
   if (!before) return { inPerSecond: null, outPerSecond: null }
   const seconds = (now.at - before.at) / 1_000
   const rate = (name: 'appended' | 'committed') =>
@@ -250,18 +265,14 @@ function ratesOf(now: Snapshot, history: readonly Snapshot[]): StatusReport['rat
   return { inPerSecond: rate('appended'), outPerSecond: rate('committed') }
 }
 
-/** Quantiles of the summed histograms: the upper bound of the bucket that holds them. */
-export function latencyOf(executors: readonly Pick<Actor, 'delays'>[]): StatusReport['latencyMs'] {
-  const sums: number[] = delayBucketsMs.map((_, k) =>
-    executors.reduce((sum, { delays }) => sum + (delays[k] ?? 0), 0),
-  )
-  const count = sums.reduce((sum, records) => sum + records, 0)
-  const quantile = (share: number) => {
-    let left = count * share
-    const bucket = sums.findIndex((records) => (left -= records) <= 0 && records > 0)
-    return count === 0 ? null : Math.round(delayBucketsMs[bucket]! * 10) / 10
-  }
-  return { p50: quantile(0.5), p99: quantile(0.99) }
+/** Of the records that were committed since the earlier snapshot. */
+export function latencyOf(
+  now: readonly Delayed[],
+  before: readonly Delayed[] | null,
+): StatusReport['latencyMs'] {
+  if (!before) return { p50: null, p99: null }
+  const delays = delaysBetween(before, now)
+  return { p50: delayQuantile(delays, 0.5), p99: delayQuantile(delays, 0.99) }
 }
 
 function actorReport(actor: Snapshot['actors'][number]): ActorReport {
@@ -280,6 +291,7 @@ function actorReport(actor: Snapshot['actors'][number]): ActorReport {
     entries: actor.entries,
     recordsPerSecond: actor.alive ? actor.recordsPerSecond : null,
     rssBytes: actor.rssBytes,
+    delays: actor.delays,
   }
 }
 

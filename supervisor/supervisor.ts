@@ -18,12 +18,13 @@ import { backlogOf, computingShare, usefulExecutors } from './backlog.ts'
 import type { Spawn } from './child.ts'
 import { advance } from './closing.ts'
 import { beginControl, type InitialLimits, type Limits, limitsOf } from './control.ts'
-import { addCost, type CostAccount, loadCost, saveCost } from './cost.ts'
+import { CostMeter } from './cost.ts'
 import { decide } from './decide.ts'
 import { recordDecision } from './decisions.ts'
 import { ExecutorFleet } from './fleet.ts'
 import { emptyHistory, type History, observe, remember } from './history.ts'
 import { Leadership, roles } from './leader.ts'
+import { Loop } from './loop.ts'
 import { Recorder } from './measurements.ts'
 import type { Pulse } from './pulse.ts'
 import { type Decision, type Fleet, reasons } from './reasons.ts'
@@ -61,7 +62,6 @@ const times = {
   /** Wakes do not make looks follow each other closer than this. */
   leastMs: 25,
   sweepMs: 2_000,
-  costMs: 5_000,
   /** Bridge and web: SIGTERM, and SIGKILL after this. */
   graceMs: 5_000,
 } as const
@@ -74,6 +74,8 @@ export class Supervisor {
   readonly #fleet: ExecutorFleet
   readonly #bridge: Ward
   readonly #web: Ward
+  readonly #loop: Loop
+  readonly #cost: CostMeter
   #history: History = emptyHistory
   #limits: Limits
   #target = 0
@@ -82,8 +84,6 @@ export class Supervisor {
   #degraded = ''
   #limited = false
   #ledgerKnown = false
-  #cost: { account: CostAccount; at: number } | null = null
-  #savedAt = 0
   #sweptAt = 0
   #quiet = false
   #troubles = new Set<string>()
@@ -95,6 +95,8 @@ export class Supervisor {
     this.#leadership = new Leadership(store, keys, id, clock)
     this.#register = new Register(store, keys, clock)
     this.#recorder = new Recorder(store, keys, clock)
+    this.#loop = new Loop(id, store, keys, clock)
+    this.#cost = new CostMeter(store, keys, options.pricePerHour)
     const shared = { spawn, register: this.#register, clock, log, wake: () => pulse.wake() }
     const { graceMs } = times
     this.#fleet = new ExecutorFleet({
@@ -124,15 +126,20 @@ export class Supervisor {
     signal.addEventListener('abort', () => pulse.wake())
     while (!signal.aborted) {
       await this.look()
-      if (!signal.aborted) await pulse.pause(this.#pauseMs(), times.leastMs)
+      if (signal.aborted) break
+      const ms = this.#pauseMs()
+      this.#loop.pauses(Math.max(ms, times.leastMs))
+      await pulse.pause(ms, times.leastMs)
     }
     await this.#shutDown()
   }
 
   /** One look: everything that is to be done now. */
   async look(): Promise<void> {
+    this.#loop.begins()
     const asked = await this.#leadership.look()
     const snapshot = asked === roles.unknown ? null : await this.#measure()
+    this.#loop.measured(snapshot !== null)
     const role = snapshot ? this.#leadership.heed(snapshot.leader) : asked
     this.#register.observe(snapshot)
     this.#ledgerKnown ||= snapshot !== null && snapshot.partitions.length > 0
@@ -172,15 +179,19 @@ export class Supervisor {
     if (!snapshot) return
     const { store, keys, job } = this.#options
     await this.#attempt('close windows', () => advance(store, keys, job))
-    await this.#attempt('count the cost', () => this.#count(snapshot))
+    const { begun } = this.#loop
+    await this.#attempt('count the cost', () => this.#cost.count(begun, snapshot, this.#limits.max))
     await this.#attempt('record what was measured', () => this.#record(snapshot, decision.at))
     await this.#attempt('sweep the register', () => this.#sweep(snapshot))
+    const members = this.#fleet.living(snapshot).flatMap(({ actor }) => actor ?? [])
+    await this.#attempt('tell of the loop', () => this.#loop.ends(snapshot, members))
   }
 
   async #takeOver(snapshot: Snapshot): Promise<void> {
-    const { store, keys, limits, clock, log, id } = this.#options
+    const { store, keys, limits, log, id } = this.#options
     await beginControl(store, keys, limits)
-    this.#cost = { account: await loadCost(store, keys, clock.now()), at: clock.elapsed() }
+    await this.#cost.open(this.#loop.begun)
+    this.#loop.takesOver()
     for (const kind of ['executor', 'bridge', 'web']) await this.#register.forget(kind)
     // Executors that somebody else started are already at work; ours of an earlier turn too.
     this.#target = this.#fleet.living(snapshot).length
@@ -197,6 +208,7 @@ export class Supervisor {
     this.#history = observe(this.#history, fleet, backlogOf(snapshot, now))
     const decision = decide(this.#limits.policy, fleet, this.#history, now)
     this.#history = remember(this.#history, decision)
+    this.#loop.decided(decision, snapshot !== null)
     this.#target = decision.to
     const backlog = this.#history.moments.at(-1)
     this.#quiet = this.#target === 0 && backlog?.known === true && backlog.backlog === 0
@@ -244,7 +256,9 @@ export class Supervisor {
     const { store, keys, log, onDecision } = this.#options
     log.info(decision.sentence, { reason: decision.reason })
     onDecision?.(decision)
-    await this.#attempt('record a decision', () => recordDecision(store, keys, decision))
+    await this.#attempt('record a decision', async () => {
+      this.#loop.recorded(decision, await recordDecision(store, keys, decision))
+    })
   }
 
   /** A kind that was given up, or a server that keeps no promise, is worth a decision of its own. */
@@ -260,19 +274,6 @@ export class Supervisor {
     const { to, inputs, at } = decision
     const sentence = `the job is degraded: ${degraded}`
     await this.#tell({ at, from: to, to, reason: reasons.degraded, sentence, inputs })
-  }
-
-  async #count(snapshot: Snapshot): Promise<void> {
-    const { clock, store, keys, pricePerHour } = this.#options
-    const now = clock.elapsed()
-    const executors = snapshot.actors.filter(({ kind, alive }) => kind === 'executor' && alive)
-    if (!this.#cost) return
-    const { account, at } = this.#cost
-    const counted = addCost(account, now - at, executors.length, this.#limits.max)
-    this.#cost = { account: counted, at: now }
-    if (now - this.#savedAt < times.costMs) return
-    this.#savedAt = now
-    await saveCost(store, keys, counted, pricePerHour)
   }
 
   #record(snapshot: Snapshot, at: number): Promise<void> {
@@ -298,6 +299,7 @@ export class Supervisor {
   async #measure(): Promise<Snapshot | null> {
     const { store, keys } = this.#options
     let snapshot: Snapshot | null = null
+    this.#loop.measures()
     await this.#attempt('measure', async () => {
       snapshot = await measure(store, keys)
     })
@@ -316,15 +318,21 @@ export class Supervisor {
   }
 
   async #shutDown(): Promise<void> {
-    const { log, pulse, store, keys, pricePerHour } = this.#options
+    const { log, pulse } = this.#options
     log.info('ending: executors, then bridge, then web')
     while (!(await this.#retire('the supervisor ends'))) await pulse.pause(50)
     for (const ward of this.#wards()) await ward.settled()
-    const cost = this.#cost
-    if (cost && this.#took) {
-      await this.#attempt('save the cost', () => saveCost(store, keys, cost.account, pricePerHour))
-    }
+    if (this.#took) await this.#attempt('count the cost', () => this.#countLast())
     await this.#attempt('resign', () => this.#leadership.resign())
+  }
+
+  /** What executors used while they ended; not where another leads by now and counts that itself. */
+  async #countLast(): Promise<void> {
+    const { id, clock } = this.#options
+    const now = { elapsed: clock.elapsed(), now: clock.now() }
+    const snapshot = await this.#measure()
+    if (!snapshot || (snapshot.leader !== '' && snapshot.leader !== id)) return
+    await this.#cost.count(now, snapshot, this.#limits.max, { save: true })
   }
 
   #wards(): Ward[] {

@@ -23,6 +23,7 @@ import { errorAnswer, errorJson, HttpError } from './errors.ts'
 import { Feed, LISTENERS_MOST, type WindowsSource } from './feed.ts'
 import { controlGuards, hostGuard, securityHeaders } from './guard.ts'
 import { missingOf, sentenceOf } from './health.ts'
+import { loopReport } from './loop.ts'
 import { METRICS_TYPE, metricsText } from './metrics.ts'
 import { newestRejects } from './rejects.ts'
 import * as schemas from './schemas.ts'
@@ -112,6 +113,11 @@ function addReads(app: Hono, { reader, store, keys, job }: WebParts): void {
   const cost = describe('Executor time against a static fleet', { 200: schemas.costSchema })
   app.get('/api/cost', cost, async (c) => c.json(await reader.cost()))
 
+  const loop = describe("The supervisor's loop: how late, how long, and its newest decision", {
+    200: schemas.loopSchema,
+  })
+  app.get('/api/loop', loop, async (c) => c.json(loopReport(await reader.loop())))
+
   const rejects = describe('Records that were not counted, newest first', {
     200: schemas.rejectsSchema,
   })
@@ -190,16 +196,17 @@ function addPage(app: Hono): void {
 /** Redis's absence is a number of its own here, not a failed scrape. */
 async function metricsSource(reader: StatusReader) {
   try {
-    const [status, { executors }, cost, leader] = await Promise.all([
+    const [status, { executors }, cost, loop, leader] = await Promise.all([
       reader.status(),
       reader.executors(),
       reader.cost(),
+      reader.loop(),
       reader.leader(),
     ])
-    return { status, executors, cost, leader }
+    return { status, executors, cost, loop, leader }
   } catch (error) {
     if (!isOutage(error)) throw error
-    return { status: null, executors: [], cost: null, leader: null }
+    return { status: null, executors: [], cost: null, loop: null, leader: null }
   }
 }
 

@@ -3,24 +3,28 @@
  * status, so a series is there exactly when its number is known; what is unknown is left out, not 0.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
-import type { ActorReport, StatusReport } from '../supervisor/status.ts'
 import type { CostReport } from '../supervisor/cost.ts'
+import { boundsSeconds, type Histogram } from '../supervisor/histogram.ts'
+import type { LoopAccount } from '../supervisor/loop.ts'
+import type { ActorReport, StatusReport } from '../supervisor/status.ts'
 
 export interface MetricsSource {
   /** All null while Redis is away. */
   status: StatusReport | null
   executors: readonly ActorReport[]
   cost: CostReport | null
+  /** Null where no supervisor has told yet too. */
+  loop: LoopAccount | null
   leader: string | null
 }
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE
 
-export function metricsText(source: MetricsSource): Promise<string> {
+export async function metricsText(source: MetricsSource): Promise<string> {
   const registry = new Registry()
   const add = seriesIn(registry)
   add.gauge('redis_up', 'Whether Redis answers.', source.status ? 1 : 0)
-  const { status, cost } = source
+  const { status, cost, loop } = source
   if (status) {
     add.gauge('leader_up', 'Whether a supervisor leads.', source.leader ? 1 : 0)
     addBacklog(add, status)
@@ -40,7 +44,8 @@ export function metricsText(source: MetricsSource): Promise<string> {
       cost.staticExecutorSeconds,
     )
   }
-  return registry.metrics()
+  if (loop) addLoop(add, loop)
+  return (await registry.metrics()) + (loop ? loopHistograms(loop) : '')
 }
 
 type Series = ReturnType<typeof seriesIn>
@@ -101,6 +106,48 @@ function addTimes(add: Series, status: StatusReport): void {
   const { p50, p99 } = status.latencyMs
   add.gauge('latency_p50_seconds', 'Half of the records took less, Kafka to commit.', seconds(p50))
   add.gauge('latency_p99_seconds', '99 % of the records took less.', seconds(p99))
+}
+
+/** Counters begin again with each supervisor, as Prometheus expects of a process. */
+function addLoop(add: Series, { looks, failed, at }: LoopAccount): void {
+  add.counter('supervisor_looks_total', 'Looks of the leading supervisor.', looks)
+  const unknown = 'Measurements that failed, so that what waits was unknown.'
+  add.counter('supervisor_measurements_failed_total', unknown, failed)
+  const told = 'When the leading supervisor last told of its loop.'
+  add.gauge('supervisor_told_timestamp_seconds', told, seconds(at))
+}
+
+function loopHistograms({ lateness, look, age, out, in: inwards }: LoopAccount): string {
+  const late = 'How much later than planned looks began.'
+  const old = 'How old the measurement was when it was decided upon.'
+  const effect = 'From a decision until as many executors were running, or no more were left.'
+  return [
+    histogramText('supervisor_look_lateness_seconds', late, { '': lateness }),
+    histogramText('supervisor_look_seconds', 'How long looks took.', { '': look }),
+    histogramText('supervisor_measurement_age_seconds', old, { '': age }),
+    histogramText('supervisor_decision_effect_seconds', effect, {
+      'direction="out"': out,
+      'direction="in"': inwards,
+    }),
+  ].join('')
+}
+
+/** By hand, as prom-client's can't be given what was counted elsewhere. */
+function histogramText(name: string, help: string, series: Record<string, Histogram>): string {
+  const full = `millrace_${name}`
+  const lines = [`# HELP ${full} ${help}`, `# TYPE ${full} histogram`]
+  for (const [label, { count, sum, buckets }] of Object.entries(series)) {
+    const comma = label === '' ? '' : ','
+    const braces = label === '' ? '' : `{${label}}`
+    let below = 0
+    boundsSeconds.forEach((bound, k) => {
+      below += buckets[k]!
+      lines.push(`${full}_bucket{${label}${comma}le="${bound}"} ${below}`)
+    })
+    lines.push(`${full}_bucket{${label}${comma}le="+Inf"} ${count}`)
+    lines.push(`${full}_sum${braces} ${sum}`, `${full}_count${braces} ${count}`)
+  }
+  return `${lines.join('\n')}\n`
 }
 
 const seconds = (ms: number | null) => (ms === null ? null : ms / 1_000)

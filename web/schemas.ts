@@ -11,12 +11,17 @@ const count = v.pipe(v.number(), v.integer())
 const unknownOr = <const Schema extends v.GenericSchema>(schema: Schema) => v.nullable(schema)
 
 export const decisionSchema = v.object({
+  id: v.pipe(v.string(), v.description('Unique, and in order')),
   at: time,
   from: count,
   to: count,
   reason: v.pipe(v.string(), v.description('A code that programs can rely on')),
   sentence: v.pipe(v.string(), v.description('The same for people')),
   inputs: v.record(v.string(), unknownOr(v.union([v.number(), v.string()]))),
+  effectMs: v.pipe(
+    unknownOr(count),
+    v.description('Until as many were running, or no more were left; null: not seen, or not yet'),
+  ),
 })
 
 export const statusSchema = v.object({
@@ -73,6 +78,12 @@ export const executorSchema = v.object({
   entries: count,
   recordsPerSecond: unknownOr(v.number()),
   rssBytes: v.number(),
+  delays: v.pipe(
+    v.array(count),
+    v.description(
+      'Records by delay, Kafka to commit, since its start; bucket k ends at 2^(k/4) ms',
+    ),
+  ),
 })
 export const executorsSchema = v.object({ executors: v.array(executorSchema) })
 
@@ -93,9 +104,15 @@ export const decisionsSchema = v.object({ decisions: v.array(decisionSchema) })
 
 export const costSchema = v.object({
   since: unknownOr(time),
-  elapsedSeconds: v.number(),
-  executorSeconds: v.number(),
-  staticExecutorSeconds: v.number(),
+  elapsedSeconds: v.pipe(
+    v.number(),
+    v.description('Time that was counted: while nobody leads, nothing counts for either fleet'),
+  ),
+  executorSeconds: v.pipe(
+    v.number(),
+    v.description('Each executor from its start until it is gone, whoever started it'),
+  ),
+  staticExecutorSeconds: v.pipe(v.number(), v.description('The maximum, all of the time')),
   savedShare: v.pipe(unknownOr(v.number()), v.description('1 − used ÷ static')),
   pricePerExecutorHour: unknownOr(v.number()),
   money: v.object({
@@ -104,6 +121,42 @@ export const costSchema = v.object({
     saved: unknownOr(v.number()),
   }),
 })
+
+const duration = (description: string) =>
+  v.pipe(
+    v.object({
+      count,
+      sum: v.number(),
+      last: unknownOr(v.number()),
+      max: unknownOr(v.number()),
+      buckets: v.array(v.object({ le: v.number(), count })),
+    }),
+    v.description(description),
+  )
+
+export const loopSchema = v.object({
+  loop: unknownOr(
+    v.object({
+      supervisor: v.string(),
+      since: v.pipe(time, v.description('Counted since this supervisor began')),
+      at: time,
+      looks: count,
+      measurementsFailed: count,
+      latenessSeconds: duration('How much later than planned looks began'),
+      lookSeconds: duration('How long looks took'),
+      measurementAgeSeconds: duration('How old the measurement was when it was decided upon'),
+      scaleOutSeconds: duration('From a decision until as many executors were running'),
+      scaleInSeconds: duration('From a decision until no more executors were left'),
+      decision: v.pipe(
+        unknownOr(v.omit(decisionSchema, ['id', 'effectMs'])),
+        v.description(
+          'The newest, also one that changes nothing: why there are as many as there are',
+        ),
+      ),
+    }),
+  ),
+})
+export type LoopReport = v.InferOutput<typeof loopSchema>
 
 export const rejectSchema = v.object({
   at: time,

@@ -80,8 +80,10 @@ export class Executor {
       const closedTo = await this.#options.writer.redis.hget(this.#options.keys.clock, 'closedTo')
       this.#closedTo = closedTo === null ? null : Number(closedTo)
     })
-    if (this.#options.life.state === 'starting') this.#options.life.to('running')
-    await Promise.all([this.#readLoop(), this.#workLoop()])
+    const { life } = this.#options
+    if (life.state === 'starting') life.to('running')
+    // Said at once, beside the work: the next heartbeat would tell of it a second late.
+    await Promise.all([life.beatQuietly(), this.#readLoop(), this.#workLoop()])
   }
 
   get #draining(): boolean {

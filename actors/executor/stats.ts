@@ -17,9 +17,7 @@ export class Stats {
   readonly #host: Host
   readonly #cpuBeforeMs: number
   #samples: { at: number; records: number; busyMs: number }[] = []
-  #delays = emptyDelays()
-  #earlier = emptyDelays()
-  #rotatedAt = 0
+  readonly #delays: number[] = delayBucketsMs.map(() => 0)
 
   constructor(host: Host = systemHost) {
     this.#host = host
@@ -45,7 +43,6 @@ export class Stats {
 
   /** The heartbeat's part; called once a beat. */
   account(at: number): Partial<Actor> {
-    this.#rotate(at)
     this.#samples = this.#samples.filter((sample) => at - sample.at <= SPAN_MS)
     const first = this.#samples[0]
     const spanMs = first ? at - first.at : 0
@@ -58,21 +55,11 @@ export class Stats {
       busy: first && spanMs > 0 ? Math.min(1, (this.busyMs - first.busyMs) / spanMs) : null,
       recordsPerSecond:
         first && spanMs > 0 ? ((this.records - first.records) * 1_000) / spanMs : null,
-      delays: trimmed(this.#delays.map((count, bucket) => count + this.#earlier[bucket]!)),
+      delays: trimmed(this.#delays),
     }
-  }
-
-  /** Two halves of which the older is dropped: what is told covers the last 5 to 10 s. */
-  #rotate(at: number): void {
-    if (at - this.#rotatedAt < SPAN_MS) return
-    this.#earlier = at - this.#rotatedAt < 2 * SPAN_MS ? this.#delays : emptyDelays()
-    this.#delays = emptyDelays()
-    this.#rotatedAt = at
   }
 }
 
-const emptyDelays = (): number[] => delayBucketsMs.map(() => 0)
-
-function trimmed(delays: number[]): number[] {
+function trimmed(delays: readonly number[]): number[] {
   return delays.slice(0, delays.findLastIndex((count) => count > 0) + 1)
 }
