@@ -73,7 +73,7 @@ export class Feed {
   private pause = new AbortController()
   private ticks = 0
   private cost = ''
-  private newestDecision = ''
+  private decisions = new Map<string, string>()
   private windowRows = new Map<string, string>()
   private windowVersion = ''
   private windowsNotBefore = 0
@@ -192,16 +192,17 @@ export class Feed {
     const windows = await this.lookAtWindows()
     this.remember(Date.parse(status.at), status.backlog, status.executors.count)
     const now = eventText('status', status) + eventText('executors', { executors })
-    const known = decisions.findIndex((each) => JSON.stringify(each) === this.newestDecision)
-    const newer = known === -1 ? decisions : decisions.slice(0, known)
-    if (decisions[0]) this.newestDecision = JSON.stringify(decisions[0])
+    const before = this.decisions
+    this.decisions = decisionTexts(decisions)
+    // A decision comes again when it has taken effect.
+    const changed = [...this.decisions].filter(([id, text]) => before.get(id) !== text)
     return {
-      changes: now + cost + decisionTexts(newer) + windows.changed.join(''),
+      changes: now + cost + changed.map(([, text]) => text).join('') + windows.changed.join(''),
       everything:
         eventText('history', { points: this.history }) +
         now +
         this.cost +
-        decisionTexts(decisions) +
+        [...this.decisions.values()].join('') +
         windows.all.join(''),
     }
   }
@@ -263,11 +264,12 @@ export class Feed {
 }
 
 /** Oldest first, so that whoever follows the events sees them in order. */
-const decisionTexts = (newestFirst: readonly unknown[]): string =>
-  newestFirst
-    .toReversed()
-    .map((decision) => eventText('decision', decision))
-    .join('')
+const decisionTexts = (newestFirst: readonly { id: string }[]): Map<string, string> =>
+  new Map(
+    newestFirst
+      .toReversed()
+      .map((decision) => [decision.id, eventText('decision', decision)] as const),
+  )
 
 /** One event; JSON has no line breaks, so one `data` line holds it. */
 const eventText = (name: EventName, data: unknown): string =>

@@ -1,11 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import type { PartitionState, Snapshot } from '../../actors/measure.ts'
-import { delayBucket } from '../../actors/messages.ts'
 import { backlogOf, kafkaLagOf } from '../../supervisor/backlog.ts'
 import { limitsOf } from '../../supervisor/control.ts'
-import { addCost, costReport } from '../../supervisor/cost.ts'
 import { forgotten } from '../../supervisor/register.ts'
-import { latencyOf, stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
+import { stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
 
 type Known = Snapshot['actors'][number]
 const now = Date.parse('2026-01-01T00:00:00Z')
@@ -161,11 +159,11 @@ describe('status', () => {
     expect(watermarkHolder([idle], now)).toBeNull()
   })
 
-  test('latency: quantiles of all executors’ histograms together', () => {
-    const fast = Array.from({ length: 105 }, (_, k) => (k === delayBucket(16) ? 99 : 0))
-    const slow = Array.from({ length: 105 }, (_, k) => (k === delayBucket(1_024) ? 2 : 0))
-    expect(latencyOf([{ delays: fast }, { delays: slow }])).toEqual({ p50: 16, p99: 1_024 })
-    expect(latencyOf([{ delays: [] }])).toEqual({ p50: null, p99: null })
+  test('latency: of what was committed since the earlier snapshot', () => {
+    const before = snapshot({ at: now - 2_000, actors: [actor({ delays: [5, 5] })] })
+    const after = snapshot({ actors: [actor({ delays: [5, 5, 0, 0, 7] })] })
+    expect(statusOf(job, after, [before], null).latencyMs).toEqual({ p50: 2, p99: 2 })
+    expect(statusOf(job, after, [], null).latencyMs).toEqual({ p50: null, p99: null })
   })
 })
 
@@ -177,23 +175,6 @@ describe('what is kept', () => {
     const failed = actor({ id: 'executor', alive: false, state: 'failed', stoppedAt: 0 })
     expect(forgotten([actor(), failed, ...many], now)).toEqual(['d20', 'd21', 'd22', 'd23', 'd24'])
     expect(forgotten([dead('old', 11 * 60_000)], now)).toEqual(['old'])
-  })
-
-  test('cost: executors × time against max × time; gaps are not counted', () => {
-    let account = { since: now, elapsedMs: 0, usedMs: 0, staticMs: 0 }
-    account = addCost(account, 1_000, 1, 4)
-    account = addCost(account, 1_000, 3, 4)
-    expect(addCost(account, 60_000, 4, 4)).toBe(account)
-    expect(costReport(account, 0.05)).toEqual({
-      since: '2026-01-01T00:00:00.000Z',
-      elapsedSeconds: 2,
-      executorSeconds: 4,
-      staticExecutorSeconds: 8,
-      savedShare: 0.5,
-      pricePerExecutorHour: 0.05,
-      money: { used: 0.000056, static: 0.000111, saved: 0.000056 },
-    })
-    expect(costReport(null, null).savedShare).toBeNull()
   })
 
   test('limits: what makes no sense keeps what was', () => {

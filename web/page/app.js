@@ -41,7 +41,7 @@ function connect() {
     showExecutors(seen.executors, serverNow())
   })
   on('cost', showCost)
-  on('decision', (data) => decisions.add(data))
+  on('decision', (data) => decisions.put(data))
   on('window', (data) => windows.put(data))
   on('history', (data) => charts.restart(data.points))
   on('outage', (data) => {
@@ -105,6 +105,9 @@ function showCost(cost) {
   put('used', format.duration(cost.executorSeconds * 1_000))
   put('static', format.duration(cost.staticExecutorSeconds * 1_000))
   put('saved', format.share(cost.savedShare))
+  const { used, saved } = cost.money
+  put('money', `${format.money(used)}, saved ${format.money(saved)}`)
+  byId('money').title = `at ${format.measure(cost.pricePerExecutorHour)} an executor-hour`
 }
 
 /** State, freshness and the watermark's age: what changes also when nothing comes. */

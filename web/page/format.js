@@ -5,6 +5,11 @@ const DASH = '–'
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 const short = new Intl.NumberFormat('en-US', { notation: 'compact', maximumFractionDigits: 1 })
 const decimal = new Intl.NumberFormat('en-US', { maximumFractionDigits: 3 })
+const small = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 2 })
+const cents = new Intl.NumberFormat('en-US', {
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+})
 const tenth = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
 
 export const number = (value) => (isKnown(value) ? whole.format(value) : DASH)
@@ -23,6 +28,10 @@ export const rate = (value) => {
 }
 
 export const share = (value) => (isKnown(value) ? `${Math.round(value * 100)} %` : DASH)
+
+/** In whatever currency the price is: two digits that say something, at the least. */
+export const money = (value) =>
+  isKnown(value) ? (Math.abs(value) < 1 ? small.format(value) : cents.format(value)) : DASH
 
 export const bytes = (value) => (isKnown(value) ? `${tenth.format(value / 2 ** 20)} MB` : DASH)
 

@@ -88,31 +88,39 @@ function executorRow(executor, now) {
   }
 }
 
+/** A decision comes a second time when it has taken effect. */
 export function createDecisions(list, none) {
-  let known = new Set()
+  const items = new Map()
   return {
     clear() {
-      known = new Set()
+      items.clear()
       list.replaceChildren()
     },
-    add(decision) {
-      const key = JSON.stringify(decision)
-      if (known.has(key)) return
-      known.add(key)
-      list.prepend(decisionItem(decision))
-      while (list.children.length > DECISIONS_MOST) list.lastChild.remove()
+    put(decision) {
+      const item = decisionItem(decision)
+      const held = items.get(decision.id)
+      items.set(decision.id, item)
+      if (held) held.replaceWith(item)
+      else list.prepend(item)
+      for (const id of items.keys()) {
+        if (items.size <= DECISIONS_MOST) break
+        items.get(id).remove()
+        items.delete(id)
+      }
       none.hidden = true
     },
   }
 }
 
-function decisionItem({ at, from, to, reason, sentence }) {
+function decisionItem({ at, from, to, reason, sentence, effectMs }) {
   const item = document.createElement('li')
   const time = part('time', format.clockTime(at))
   time.dateTime = at
   const change = part('span', reason)
   change.className = `change ${to > from ? 'up' : to < from ? 'down' : ''}`
-  item.append(time, part('span', sentence), change)
+  const why = part('span', sentence)
+  if (effectMs !== null) why.append(part('small', ` in effect after ${format.duration(effectMs)}`))
+  item.append(time, why, change)
   return item
 }
 
