@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { systemClock } from '../../actors/clock.ts'
-import { recordDecision } from '../../supervisor/decisions.ts'
+import { recordDecision, recordEffect } from '../../supervisor/decisions.ts'
 import { until } from '../../faults/until.ts'
 import { openWeb, type Web } from '../web/setup.ts'
 
@@ -100,7 +100,7 @@ describe.skipIf(!program)('the page', () => {
       })
       const reason = '<b onclick="window.hacked=1">killed</b>'
       await web.seeded.actor({ id: 'executor-6', kind: 'executor', state: 'dead', reason }, 1)
-      await recordDecision(store, keys, {
+      const id = await recordDecision(store, keys, {
         at: now,
         from: 0,
         to: 1,
@@ -117,11 +117,28 @@ describe.skipIf(!program)('the page', () => {
       await shows('#committed', '5')
       await shows('#unaccounted', '0')
       await shows('#decisions', /something waits and nothing runs: one executor.*wake/s)
+      await recordEffect(store, keys, { id, direction: 'out', ms: 420 })
+      await shows('#decisions', /one executor in effect after 420 ms.*wake/s)
+      expect(await page.locator('#decisions li').count()).toBe(1)
       await shows('#executorsTable tbody', /executor-7.*running.*4711.*50 %/s)
       await shows('#executorsTable tbody', /executor-6.*dead.*<b onclick/s)
       await shows('#windowsTable thead', /who.*state.*total.*mean.*events/s)
       expect(await page.locator('#empty').isVisible()).toBe(false)
       expect(await page.locator('.chart canvas').count()).toBe(2)
+    },
+    timeoutMs,
+  )
+
+  test(
+    'shows what executors cost, against a fleet that never scales',
+    async () => {
+      const { store, keys } = web.seeded
+      const hours = { elapsedMs: 3_600_000, usedMs: 4_500_000, staticMs: 14_400_000 }
+      await store.redis.hset(keys.cost, { since: now, ...hours, pricePerHour: 0.05 })
+      await shows('#used', '1 h 15 min')
+      await shows('#static', '4 h 0 min')
+      await shows('#saved', '69 %')
+      await shows('#money', '0.063, saved 0.14')
     },
     timeoutMs,
   )

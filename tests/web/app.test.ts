@@ -2,10 +2,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { systemClock } from '../../actors/clock.ts'
 import { readConfig } from '../../actors/config.ts'
+import { measure } from '../../actors/measure.ts'
 import { openStore } from '../../actors/redis.ts'
 import { freePort } from '../../services/ports.ts'
-import { recordDecision } from '../../supervisor/decisions.ts'
+import { recordDecision, recordEffect } from '../../supervisor/decisions.ts'
+import { Loop } from '../../supervisor/loop.ts'
 import * as schemas from '../../web/schemas.ts'
+import { until } from '../../faults/until.ts'
 import { silentLog } from './seed.ts'
 import { openWeb, post, type Web } from './setup.ts'
 
@@ -31,14 +34,17 @@ describe('answers have the form of their schemas', () => {
     await seeded.records([record(0, 'a'), record(5_000, 'b')])
     await seeded.waiting(7)
     await seeded.actor({ id: 'e1', kind: 'executor', busy: 0.5, records: 2 })
-    await recordDecision(seeded.store, seeded.keys, {
+    const decision = {
       at: T,
       from: 0,
       to: 1,
-      reason: 'wake',
+      reason: 'wake' as const,
       sentence: '7 records wait and nothing runs: one executor',
       inputs: { waiting: 7, lag: null },
-    })
+    }
+    const id = await recordDecision(seeded.store, seeded.keys, decision)
+    await recordEffect(seeded.store, seeded.keys, { id, direction: 'out', ms: 310 })
+    await tellLoop(decision)
     await seeded.store.redis.xadd(
       seeded.keys.rejects,
       '*',
@@ -60,6 +66,7 @@ describe('answers have the form of their schemas', () => {
     ['/api/windows', schemas.windowsSchema],
     ['/api/decisions', schemas.decisionsSchema],
     ['/api/cost', schemas.costSchema],
+    ['/api/loop', schemas.loopSchema],
     ['/api/rejects', schemas.rejectsSchema],
   ])('%s', async (path, schema) => {
     const { status, body } = await web.json(path)
@@ -79,7 +86,42 @@ describe('answers have the form of their schemas', () => {
     expect(rejects).toMatchObject([{ partition: 0, offset: '5', reason: 'json', value: '{' }])
     expect((await web.json('/api/rejects?reason=late')).body).toEqual({ rejects: [] })
   })
+
+  test('a decision comes with its sentence, its inputs and its effect', async () => {
+    const { decisions } = v.parse(schemas.decisionsSchema, (await web.json('/api/decisions')).body)
+    const told = {
+      sentence: '7 records wait and nothing runs: one executor',
+      inputs: { waiting: 7, lag: null },
+      effectMs: 310,
+    }
+    expect(decisions).toMatchObject([told])
+    const status = v.parse(schemas.statusSchema, (await web.json('/api/status')).body)
+    expect(status.lastDecision).toMatchObject(told)
+  })
+
+  test('the loop: how often, how late, how old, and why it holds', async () => {
+    const { loop } = v.parse(schemas.loopSchema, (await web.json('/api/loop')).body)
+    expect(loop).toMatchObject({
+      supervisor: 's1',
+      looks: 1,
+      measurementsFailed: 1,
+      decision: { at: new Date(T).toISOString(), sentence: expect.any(String) },
+    })
+    expect(loop?.measurementAgeSeconds.count).toBe(1)
+    expect(loop?.measurementAgeSeconds.buckets.at(-1)).toEqual({ le: 60, count: 1 })
+    expect(loop?.latenessSeconds).toMatchObject({ count: 0, last: null, max: null })
+  })
 })
+
+/** A supervisor that has taken one look. */
+async function tellLoop(decision: Parameters<Loop['decided']>[0]) {
+  const { store, keys } = web.seeded
+  const loop = new Loop('s1', store, keys, systemClock)
+  loop.begins()
+  loop.measured(false)
+  loop.decided(decision, true)
+  await loop.ends(await measure(store, keys), [])
+}
 
 describe('GET /api/windows', () => {
   beforeEach(async () => {
@@ -259,7 +301,7 @@ describe('while Redis is away', () => {
   })
   afterEach(() => away.end())
 
-  test.each(['status', 'executors', 'windows', 'decisions', 'cost', 'rejects'])(
+  test.each(['status', 'executors', 'windows', 'decisions', 'cost', 'loop', 'rejects'])(
     '/api/%s is 503 at once',
     async (name) => {
       const began = systemClock.elapsed()
@@ -285,7 +327,7 @@ describe('documents', () => {
     expect(status).toBe(200)
     expect(body.openapi).toBe('3.1.0')
     const paths = body.paths as Record<string, Record<string, { parameters?: { name: string }[] }>>
-    const wanted = 'status executors windows decisions cost rejects events pause resume'
+    const wanted = 'status executors windows decisions cost loop rejects events pause resume'
     const all = [...wanted.split(' ').map((name) => `/api/${name}`), '/healthz', '/readyz']
     expect(Object.keys(paths)).toEqual(expect.arrayContaining([...all, '/metrics']))
     const names = paths['/api/windows']!.get!.parameters!.map(({ name }) => name)
@@ -308,5 +350,27 @@ describe('documents', () => {
       expect(text).toContain(`# HELP ${name} `)
       expect(name!.endsWith('_total')).toBe(type === 'counter')
     }
+  })
+
+  test('/metrics has the loop: counters and histograms that add up', async () => {
+    expect(await (await web.ask('/metrics')).text()).not.toContain('millrace_supervisor_')
+    const inputs = {}
+    await tellLoop({ at: T, from: 1, to: 1, reason: 'hold', sentence: 'enough', inputs })
+    // Answers are kept for a quarter of a second.
+    const text = await until('the loop', async () => {
+      const now = await (await web.ask('/metrics')).text()
+      return now.includes('millrace_supervisor_') ? now : null
+    })
+    expect(text).toContain('\nmillrace_supervisor_looks_total 1\n')
+    expect(text).toContain('\nmillrace_supervisor_measurements_failed_total 1\n')
+    expect(text).toContain('# TYPE millrace_supervisor_measurement_age_seconds histogram')
+    const labels = '{direction="out"}'
+    expect(text).toContain(`\nmillrace_supervisor_decision_effect_seconds_count${labels} 0\n`)
+    const name = 'millrace_supervisor_measurement_age_seconds'
+    const buckets = [...text.matchAll(new RegExp(`^${name}_bucket{le="(\\S+)"} (\\d+)$`, 'gm'))]
+    const counts = buckets.map(([, , count]) => Number(count))
+    expect(counts).toEqual(counts.toSorted((a, b) => a - b))
+    expect(buckets.at(-1)?.slice(1)).toEqual(['+Inf', '1'])
+    expect(text).toContain(`\n${name}_count 1\n`)
   })
 })

@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { readConfig } from '../../actors/config.ts'
 import { openStore } from '../../actors/redis.ts'
 import { freePort } from '../../services/ports.ts'
-import { recordDecision } from '../../supervisor/decisions.ts'
+import { recordDecision, recordEffect } from '../../supervisor/decisions.ts'
 import { LISTENERS_MOST } from '../../web/feed.ts'
 import { decisionSchema, statusSchema, windowSchema } from '../../web/schemas.ts'
 import { until } from '../../faults/until.ts'
@@ -82,6 +82,10 @@ describe('GET /api/events', () => {
     expect(listener.of('decision').map((each) => v.parse(decisionSchema, each).to)).toEqual([
       1, 2, 3,
     ])
+    const { id } = v.parse(decisionSchema, listener.of('decision')[1])
+    await recordEffect(web.seeded.store, web.seeded.keys, { id, direction: 'out', ms: 420 })
+    await until('its effect', () => listener.of('decision').length === 4)
+    expect(listener.of('decision')[3]).toMatchObject({ id, to: 2, effectMs: 420 })
     await web.seeded.closeTo(T + 10_000)
     await until('the closed rows', () =>
       listener.of('window').some((row) => v.parse(windowSchema, row).state === 'closed'),
