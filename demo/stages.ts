@@ -2,8 +2,19 @@
  * The three stages, what each must show, and the playing of them.
  */
 import { systemClock } from '../actors/clock.ts'
+import { delaysBetween } from '../supervisor/latency.ts'
 import type { Children } from './children.ts'
-import type { Sample, Timeline } from './timeline.ts'
+import type { Change, Mark, Sample, Timeline } from './timeline.ts'
+
+/** What happened in a stage so far. */
+export interface Seen {
+  /** From the moment at which the load was changed; epoch ms. */
+  startedAt: number
+  /** A few a second. */
+  samples: readonly Sample[]
+  /** Every decision, with when it had taken effect. */
+  changes: readonly Change[]
+}
 
 export interface Stage {
   name: string
@@ -14,91 +25,123 @@ export interface Stage {
   secondsMin: number
   /** What must be seen, for people. */
   promise: string
-  /** Whether the samples so far show it. */
-  met: (samples: Sample[]) => boolean
+  /** Whether what happened so far shows it. */
+  met: (seen: Seen) => boolean
+  /** The change that the stage is about: its effect ends the scaling. */
+  aim: (changes: readonly Change[]) => Change | undefined
 }
 
 export interface StageResult {
   stage: Stage
-  samples: Sample[]
+  seen: Seen
   met: boolean
-  /** Seconds from the stage's start until it had the executors that it ended with. */
-  secondsToScale: number
+  /** From the stage's start until the change that it is about was in effect; null where it never was. */
+  secondsToScale: number | null
+  /** Records by result delay that were committed in the stage (supervisor/latency.ts). */
+  delays: number[]
 }
 
-const counts = (samples: Sample[]) => samples.map(({ executors }) => executors)
+const settledMs = 10_000
+const backToZeroWithinMs = 15_000
+const sampleEveryMs = 250
+
+/** The first change to as many as the stage came to. */
+const toTheMost = (changes: readonly Change[]) => {
+  const most = Math.max(...changes.map(({ to }) => to))
+  return changes.find(({ to }) => to === most)
+}
+const toNone = (changes: readonly Change[]) => changes.findLast(({ to }) => to === 0)
 
 export const stages: Stage[] = [
   {
     name: 'one producer',
     producers: 1,
     secondsMin: 20,
-    secondsMax: 30,
-    promise: '1 executor',
-    met: (samples) => Math.max(...counts(samples)) === 1 && counts(samples).at(-1) === 1,
+    secondsMax: 60,
+    promise: `1 executor, for ${settledMs / 1_000} s on end`,
+    met: ({ samples }) => isSettledAt(1, samples),
+    aim: toTheMost,
   },
   {
     name: 'four producers',
     producers: 4,
     secondsMin: 25,
-    secondsMax: 45,
+    secondsMax: 60,
     promise: 'more executors, up to 4',
-    met: (samples) => Math.max(...counts(samples)) >= 3 && Math.max(...counts(samples)) <= 4,
+    met: ({ changes }) => {
+      const most = toTheMost(changes)
+      return most !== undefined && most.effectAt !== null && most.to >= 3 && most.to <= 4
+    },
+    aim: toTheMost,
   },
   {
     name: 'no producer',
     producers: 0,
     secondsMin: 0,
     secondsMax: 45,
-    promise: 'back to 1, then 0, within 15 s of the end of the backlog',
-    met: backToZero,
+    promise: `back to 1, then 0, within ${backToZeroWithinMs / 1_000} s of the end of the backlog`,
+    met: isBackToZero,
+    aim: toNone,
   },
 ]
 
-const backToZeroWithinMs = 15_000
-
-/** Seen at 1 and then at 0, the latter soon enough after the last sample that had a backlog. */
-function backToZero(samples: Sample[]): boolean {
-  const zero = samples.find(({ executors }) => executors === 0)
-  const one = samples.find(({ executors }) => executors === 1)
-  const first = samples[0]
-  if (!zero || !one || !first || one.at > zero.at) return false
-  const emptyAt = samples.findLast(({ backlog }) => backlog > 0)?.at ?? first.at
-  return zero.at - emptyAt <= backToZeroWithinMs
+/** Every sample of the last seconds, and there are so many seconds of them. */
+function isSettledAt(executors: number, samples: readonly Sample[]): boolean {
+  const end = samples.at(-1)?.at ?? 0
+  const wrong = samples.findLast((sample) => sample.executors !== executors) ?? samples[0]
+  return wrong !== undefined && end - wrong.at >= settledMs
 }
 
-/** Plays the stages one after the other; a sample a second. */
+/** To 1, from there to 0, and nobody is left soon enough after the last sample with a backlog. */
+function isBackToZero({ startedAt, samples, changes }: Seen): boolean {
+  const none = toNone(changes)
+  if (none?.from !== 1 || none.effectAt === null) return false
+  const emptyAt = samples.findLast(({ backlog }) => backlog > 0)?.at ?? startedAt
+  return none.effectAt - emptyAt <= backToZeroWithinMs
+}
+
+/** Plays the stages one after the other. */
 export async function play(
   list: Stage[],
   children: Children,
   timeline: Timeline,
 ): Promise<StageResult[]> {
-  const results: StageResult[] = []
+  const played: { stage: Stage; seen: Seen; mark: Mark }[] = []
   const producers: ReturnType<Children['start']>[] = []
   for (const stage of list) {
+    let startedAt = systemClock.now()
     while (producers.length < stage.producers) {
       const seed = String(producers.length + 1)
       const command = ['actors/producer/main.ts', '--rate', '10', '--seed', seed]
       producers.push(children.start(command, 'ignore'))
     }
     const leaving = producers.splice(stage.producers)
-    await Promise.all(leaving.map((producer) => children.end(producer)))
-    results.push(await playStage(stage, timeline))
+    if (leaving.length > 0) {
+      await Promise.all(leaving.map((producer) => children.end(producer)))
+      startedAt = systemClock.now()
+    }
+    const [mark, seen] = await Promise.all([timeline.mark(), playStage(stage, startedAt, timeline)])
+    played.push({ stage, seen, mark })
   }
-  return results
+  const marks = [...played.map(({ mark }) => mark), await timeline.mark()]
+  return played.map(({ stage, seen }, i) => {
+    const effectAt = stage.aim(seen.changes)?.effectAt ?? null
+    const secondsToScale = effectAt === null ? null : (effectAt - seen.startedAt) / 1_000
+    const delays = delaysBetween(marks[i]!, marks[i + 1]!)
+    return { stage, seen, met: stage.met(seen), secondsToScale, delays }
+  })
 }
 
-async function playStage(stage: Stage, timeline: Timeline): Promise<StageResult> {
+async function playStage(stage: Stage, startedAt: number, timeline: Timeline): Promise<Seen> {
   const samples: Sample[] = []
-  const started = systemClock.elapsed()
-  const seconds = () => (systemClock.elapsed() - started) / 1000
+  let seen: Seen = { startedAt, samples, changes: [] }
+  const began = systemClock.elapsed()
+  const seconds = () => (systemClock.elapsed() - began) / 1_000
   while (seconds() < stage.secondsMax) {
     samples.push(await timeline.look(stage.name))
-    if (seconds() >= stage.secondsMin && stage.met(samples)) break
-    await systemClock.sleep(1_000 - ((systemClock.elapsed() - started) % 1_000))
+    seen = { startedAt, samples, changes: await timeline.changesSince(startedAt) }
+    if (seconds() >= stage.secondsMin && stage.met(seen)) break
+    await systemClock.sleep(sampleEveryMs - ((systemClock.elapsed() - began) % sampleEveryMs))
   }
-  const last = samples.at(-1)?.executors
-  const settled = samples.findLastIndex(({ executors }) => executors !== last) + 1
-  const secondsToScale = ((samples[settled]?.at ?? started) - started) / 1000
-  return { stage, samples, met: stage.met(samples), secondsToScale }
+  return seen
 }

@@ -73,6 +73,8 @@ export interface ActorReport {
   pid: number
   host: string
   state: ActorState
+  /** Of its last account of itself, which is what follows. */
+  at: string
   startedAt: string
   stoppedAt: string | null
   reason: string | null
@@ -283,6 +285,7 @@ function actorReport(actor: Snapshot['actors'][number]): ActorReport {
     pid: actor.pid,
     host: actor.host,
     state: silent ? 'dead' : actor.state,
+    at: iso(actor.at),
     startedAt: iso(actor.startedAt),
     stoppedAt: actor.stoppedAt === null ? null : iso(actor.stoppedAt),
     reason: silent ? 'its heartbeats stopped' : actor.reason,

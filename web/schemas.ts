@@ -70,6 +70,7 @@ export const executorSchema = v.object({
   pid: count,
   host: v.string(),
   state: v.picklist(actorStates),
+  at: v.pipe(time, v.description('Of its last account of itself, which is what follows')),
   startedAt: time,
   stoppedAt: unknownOr(time),
   reason: unknownOr(v.string()),
