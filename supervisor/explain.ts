@@ -15,7 +15,7 @@ export interface Now {
 }
 
 /** Said on top already, or part of every sentence. */
-const unsaid = new Set(['policy', 'min', 'max'])
+const unsaid = new Set(['policy', 'min', 'max', 'maxResultDelayMs'])
 
 /** A leader that has told nothing for so long decides nothing. */
 const silentMs = 5_000
@@ -24,8 +24,10 @@ const silentMs = 5_000
 export function nowText(job: string, now: Now): string {
   const { status } = now
   const { executors, backlog, topic, state, reason } = status
-  const { min, max, policy } = executors
-  const limits = min === null ? '' : ` (min ${min}, max ${max}, policy ${policy ?? 'unknown'})`
+  const { min, max, policy, maxResultDelayMs: delayMs } = executors
+  const within = delayMs === null ? '' : `, results within ${span(delayMs)}`
+  const limits =
+    min === null ? '' : ` (min ${min}, max ${max}, policy ${policy ?? 'unknown'}${within})`
   const lag = backlog.kafkaLag === null ? 'unknown' : number(backlog.kafkaLag)
   return [
     `${job} from ${topic}: ${state}${reason === null ? '' : `, ${reason}`}`,
@@ -118,7 +120,7 @@ function span(given: number): string {
   // Another machine's clock may be ahead.
   const ms = Math.max(0, given)
   if (ms < 1_000) return `${Math.round(ms)} ms`
-  if (ms < 9_950) return `${(ms / 1_000).toFixed(1)} s`
+  if (ms < 9_950) return `${Math.round(ms / 100) / 10} s`
   const seconds = Math.round(ms / 1_000)
   if (seconds < 60) return `${seconds} s`
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`

@@ -1,6 +1,7 @@
 /** `bun run why`: why there are as many executors as there are, and how it came to that. */
 import { systemClock } from '../actors/clock.ts'
 import { bounds, type Config, readConfig, redisAddress } from '../actors/config.ts'
+import { parseDuration } from '../actors/duration.ts'
 import { RefusalError, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import type { Job } from '../actors/job.ts'
@@ -93,12 +94,10 @@ function askedOf(values: {
   }
 }
 
-const unitsMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-
 function sinceOf(text: string | undefined): number | null {
   if (text === undefined) return null
-  const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
-  if (unit) return Number(amount) * unitsMs[unit as keyof typeof unitsMs]
+  const ms = parseDuration(text)
+  if (ms !== null && ms > 0) return ms
   throw new UsageError(`--since must be such as 30s, 10m, 2h or 1d, not ${JSON.stringify(text)}`)
 }
 

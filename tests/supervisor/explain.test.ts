@@ -16,6 +16,7 @@ const kept = (given: Partial<KeptDecision> = {}): KeptDecision => ({
     policy: 'backlog',
     min: 0,
     max: 4,
+    maxResultDelayMs: 2_000,
     backlog: 1_057,
     arrivalsPerSecond: 19.987,
     drainSeconds: null,
@@ -31,7 +32,7 @@ const status = (given: Partial<StatusReport> = {}) =>
     reason: null,
     at: new Date(T0).toISOString(),
     backlog: { records: 3, entries: 1, pending: 1, undelivered: 0, kafkaLag: 1_200 },
-    executors: { count: 2, min: 0, max: 4, policy: 'backlog' },
+    executors: { count: 2, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
     ...given,
   }) as StatusReport
 
@@ -55,7 +56,7 @@ describe('what is true now', () => {
     expect(nowText('students', now())).toBe(
       [
         'students from logs: running',
-        '  2 executors (min 0, max 4, policy backlog), backlog 3 in the stream and 1,200 in Kafka',
+        '  2 executors (min 0, max 4, policy backlog, results within 2 s), backlog 3 in the stream and 1,200 in Kafka',
         '  unchanged for 3 min 20 s: 2 executors stay: as many as the work needs  [hold]',
         '  backlog 3 · needed 2',
       ].join('\n'),
@@ -78,7 +79,7 @@ describe('what is true now', () => {
   })
 
   test('what is unknown is said, not zero', () => {
-    const executors = { count: 1, min: null, max: null, policy: null }
+    const executors = { count: 1, min: null, max: null, policy: null, maxResultDelayMs: null }
     const backlog = { records: 0, entries: 0, pending: 0, undelivered: 0, kafkaLag: null }
     expect(nowText('students', now({ status: status({ executors, backlog }) }))).toContain(
       '  1 executor, backlog 0 in the stream and unknown in Kafka',
