@@ -50,6 +50,7 @@ const toTheMost = (changes: readonly Change[]) => {
   const most = Math.max(...changes.map(({ to }) => to))
   return changes.find(({ to }) => to === most)
 }
+const toSome = (changes: readonly Change[]) => changes.find(({ to }) => to > 0)
 const toNone = (changes: readonly Change[]) => changes.findLast(({ to }) => to === 0)
 
 export const stages: Stage[] = [
@@ -57,16 +58,16 @@ export const stages: Stage[] = [
     name: 'one producer',
     producers: 1,
     secondsMin: 20,
-    secondsMax: 60,
+    secondsMax: 90,
     promise: `1 executor, for ${settledMs / 1_000} s on end`,
     met: ({ samples }) => isSettledAt(1, samples),
-    aim: toTheMost,
+    aim: toSome,
   },
   {
     name: 'four producers',
     producers: 4,
     secondsMin: 25,
-    secondsMax: 60,
+    secondsMax: 90,
     promise: 'more executors, up to 4',
     met: ({ changes }) => {
       const most = toTheMost(changes)
@@ -78,7 +79,7 @@ export const stages: Stage[] = [
     name: 'no producer',
     producers: 0,
     secondsMin: 0,
-    secondsMax: 45,
+    secondsMax: 90,
     promise: `back to 1, then 0, within ${backToZeroWithinMs / 1_000} s of the end of the backlog`,
     met: isBackToZero,
     aim: toNone,

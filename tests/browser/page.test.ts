@@ -137,8 +137,8 @@ describe.skipIf(!program)('the page', () => {
       await store.redis.hset(keys.cost, { since: now, ...hours, pricePerHour: 0.05 })
       await shows('#used', '1 h 15 min')
       await shows('#static', '4 h 0 min')
-      await shows('#saved', '69 %')
-      await shows('#money', '0.063, saved 0.14')
+      await shows('#saved', '69 %, 0.14')
+      await shows('#money', '0.063')
     },
     timeoutMs,
   )

@@ -104,9 +104,9 @@ function limitsText({ min, max, policy }) {
 function showCost(cost) {
   put('used', format.duration(cost.executorSeconds * 1_000))
   put('static', format.duration(cost.staticExecutorSeconds * 1_000))
-  put('saved', format.share(cost.savedShare))
   const { used, saved } = cost.money
-  put('money', `${format.money(used)}, saved ${format.money(saved)}`)
+  put('saved', `${format.share(cost.savedShare)}, ${format.money(saved)}`)
+  put('money', format.money(used))
   byId('money').title = `at ${format.measure(cost.pricePerExecutorHour)} an executor-hour`
 }
 
