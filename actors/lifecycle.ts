@@ -162,7 +162,7 @@ export async function startWhenReady(
   clock: Clock,
 ): Promise<void> {
   for (;;) {
-    for (const store of stores) await untilReady(store, undefined, clock)
+    await Promise.all(stores.map((store) => untilReady(store, undefined, clock)))
     try {
       return await life.start()
     } catch (error) {

@@ -110,8 +110,10 @@ export async function untilReady(
   signal?: AbortSignal,
   clock: Clock = systemClock,
 ): Promise<void> {
-  // The connection is mostly there after a millisecond or two, and an actor starts with this.
+  // The connection is mostly there after some milliseconds, and an actor starts with this.
+  const soon = clock.elapsed() + 50
   for (let waitMs = 2; !signal?.aborted; waitMs = Math.min(waitMs * 2, 100)) {
+    if (clock.elapsed() < soon) waitMs = 2
     try {
       await store.redis.ping()
       return

@@ -2,8 +2,6 @@
  * The codecs of record batches. Each is bounded before it unpacks, because a small batch can claim to
  * hold terabytes: what would unpack to more than the limit is refused by name.
  */
-import { gunzipSync, zstdDecompressSync } from 'node:zlib'
-
 export const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export type Codec = Exclude<(typeof codecs)[number], 'none'>
 
@@ -14,9 +12,9 @@ const UNPACKED_BYTES_MAX = 256 * 1024 * 1024
 export function decompress(codec: Codec, data: Buffer): Buffer {
   switch (codec) {
     case 'gzip':
-      return bounded(codec, () => gunzipSync(data, { maxOutputLength: UNPACKED_BYTES_MAX }))
+      return bounded(codec, () => zlib().gunzipSync(data, { maxOutputLength: UNPACKED_BYTES_MAX }))
     case 'zstd':
-      return bounded(codec, () => zstdDecompressSync(data, { maxOutputLength: UNPACKED_BYTES_MAX }))
+      return bounded(codec, () => zlib().zstdDecompressSync(data, { maxOutputLength: UNPACKED_BYTES_MAX }))
     case 'lz4':
       if (lz4FramesMax(data) > UNPACKED_BYTES_MAX) throw tooMuch(codec)
       return lz4().decompressFrameSync(data)
@@ -144,6 +142,7 @@ function lz4BlockLength(block: Buffer): number {
   return bytes
 }
 
-// Native libraries are loaded by the first batch that needs them: an executor starts faster.
+// Loaded by the first batch that needs them: an executor starts faster.
+const zlib = (): typeof import('node:zlib') => require('node:zlib')
 const lz4 = (): typeof import('lz4-napi') => require('lz4-napi')
 const snappy = (): typeof import('snappy') => require('snappy')

@@ -76,8 +76,9 @@ export class Executor {
   /** Runs until it has drained; rejects on a bug or a refusal, never on an outage. */
   async run(): Promise<void> {
     await this.#throughOutages(async () => {
-      await this.#inbox.open()
-      const closedTo = await this.#options.writer.redis.hget(this.#options.keys.clock, 'closedTo')
+      const { writer, keys } = this.#options
+      const reading = writer.redis.hget(keys.clock, 'closedTo')
+      const [closedTo] = await Promise.all([reading, this.#inbox.open()])
       this.#closedTo = closedTo === null ? null : Number(closedTo)
     })
     const { life } = this.#options
@@ -91,9 +92,27 @@ export class Executor {
   }
 
   async #readLoop(): Promise<void> {
-    if (!this.#draining) {
-      await this.#throughOutages(async () => this.#accept(await this.#inbox.claim()))
-    }
+    // Beside the first read: whoever starts because a record came finds mostly nothing to claim.
+    await Promise.all([this.#draining ? undefined : this.#claim(), this.#readOn()])
+    this.#readEnded = true
+    this.#arrival.fire()
+  }
+
+  async #claim(): Promise<void> {
+    await this.#throughOutages(async () => {
+      try {
+        this.#accept(await this.#inbox.claim())
+      } catch (error) {
+        // They may be ours now, and their reply lost.
+        this.#comparedAt = -Infinity
+        throw error
+      }
+    })
+  }
+
+  async #readOn(): Promise<void> {
+    // A consumer that is new has nothing pending.
+    this.#comparedAt = this.#options.clock.elapsed()
     while (!this.#draining) {
       try {
         await this.#compare()
@@ -105,8 +124,6 @@ export class Executor {
         await this.#recover()
       }
     }
-    this.#readEnded = true
-    this.#arrival.fire()
   }
 
   /**
