@@ -91,6 +91,9 @@ const flag = (name: string) =>
   )
 
 /** How old a result may be: below, nobody could keep it; above, nothing would ever be scaled. */
+/** Executor processes that wait beside those at work. */
+export const warmRange = { from: 0, to: 4 }
+
 export const resultDelayRange = { fromMs: 100, toMs: 3_600_000 }
 
 const resultDelay = (name: string) => {
@@ -134,6 +137,7 @@ const environmentSchema = v.object({
   EXECUTORS_MIN: v.optional(wholeNumber('EXECUTORS_MIN', 0, 64), '0'),
   EXECUTORS_MAX: v.optional(wholeNumber('EXECUTORS_MAX', 0, 64), '4'),
   MAX_RESULT_DELAY: v.optional(resultDelay('MAX_RESULT_DELAY'), '2s'),
+  EXECUTORS_WARM: v.optional(wholeNumber('EXECUTORS_WARM', warmRange.from, warmRange.to), '0'),
   START_FROM: v.optional(
     v.picklist(['latest', 'earliest'], 'START_FROM must be latest or earliest'),
     'latest',

@@ -20,6 +20,8 @@ export class Watch {
   #executor = ''
   #committed: ((stages: Stages) => void) | null = null
   #close = () => {}
+  /** An executor that is warm waits at its mailbox. */
+  warm = false
 
   private constructor(keys: Keys) {
     this.#keys = keys
@@ -57,6 +59,7 @@ export class Watch {
   /** `+1700000000.123456 [0 127.0.0.1:50000] "FCALL" "…_append" "1" …`; `[0 lua]` inside of ours. */
   #see(line: string): void {
     const [, seconds, command, rest] = /^\+(\d+\.\d+) \[[^\]]+\] "(\w+)" ?(.*)$/.exec(line) ?? []
+    if (command?.toUpperCase() === 'XREAD' && rest!.includes(':mailbox:executor-')) this.warm = true
     if (!this.#committed || seconds === undefined) return
     const at = Number(seconds) * 1_000
     const { decisions, totals } = this.#keys
@@ -78,6 +81,7 @@ export class Watch {
 
   #end(at: number): void {
     this.#stages.committed = at
+    this.warm = false
     this.#committed?.(this.#stages)
     this.#committed = null
   }

@@ -33,14 +33,15 @@ import { type StageName, stageNames, type Stages, Watch } from './stages.ts'
 
 const command = {
   help: `
-bun bench/zero.ts [--tries N]
+bun bench/zero.ts [--tries N] [--warm]
 
 Measures how long a record takes that meets 0 executors, with a Kafka and a Redis of its own: from
 Kafka's acknowledgement to its commit.
 
   --tries N   records, one after the other, each with 0 executors again (100)
+  --warm      with one process that waits, loaded and connected (the supervisor's --warm 1)
   --help      this text`,
-  options: { tries: { type: 'string' } },
+  options: { tries: { type: 'string' }, warm: { type: 'boolean' } },
 } as const
 
 const quiet = createLog('zero', 'error')
@@ -61,7 +62,8 @@ await runMain('zero', async () => {
   const services = await startServices({ log: createProgress() })
   const children = new Children({ ...process.env, ...services.environment, LOG_LEVEL: 'warn' })
   try {
-    report(await play(services, children, tries))
+    const warm = values.warm ?? false
+    report(await play(services, children, { tries, warm }), warm)
     return 0
   } finally {
     await children.stop()
@@ -69,7 +71,12 @@ await runMain('zero', async () => {
   }
 })
 
-async function play(services: Services, children: Children, tries: number): Promise<Try[]> {
+interface Play {
+  tries: number
+  warm: boolean
+}
+
+async function play(services: Services, children: Children, { tries, warm }: Play): Promise<Try[]> {
   const config = readConfig({ ...services.environment })
   const keys = keysOf(studentsJob.name)
   const kafka = kafkaClient(config, 'millrace-zero')
@@ -80,7 +87,15 @@ async function play(services: Services, children: Children, tries: number): Prom
   const producer = kafka.producer({ createPartitioner: rememberingPartitioner })
   await producer.connect()
   const port = await freePort()
-  const flags = ['--from', 'earliest', '--port', String(port), '--quiet']
+  const flags = [
+    '--from',
+    'earliest',
+    '--port',
+    String(port),
+    '--quiet',
+    '--warm',
+    warm ? '1' : '0',
+  ]
   children.start(['supervisor/main.ts', ...flags])
   const store = openStore(config, quiet)
   await untilReady(store)
@@ -107,6 +122,7 @@ async function play(services: Services, children: Children, tries: number): Prom
   try {
     let committed = await emptyFleet(port, snapshot, PARTITIONS)
     for (let index = 0; index < tries; index++) {
+      if (warm) await until('one that is warm', () => watch.warm, { timeoutMs: 30_000 })
       await systemClock.sleep(settleMs.least + random() * (settleMs.most - settleMs.least))
       await assertIdle(snapshot, committed)
       const watched = watch.arm()
@@ -165,10 +181,11 @@ async function post(port: number, action: 'pause' | 'resume'): Promise<void> {
   })
 }
 
-function report(results: Try[]): void {
+function report(results: Try[], warm: boolean): void {
   const load = loadavg()[0]!.toFixed(1)
   const say = (text: string) => process.stdout.write(`${text}\n`)
-  say(`from 0 executors to the commit, ${results.length} tries, load of the machine ${load}; ms:`)
+  const how = warm ? 'one process warm' : 'no process'
+  say(`from 0 executors (${how}) to the commit, ${results.length} tries, load ${load}; ms:`)
   say(`  ${'p50'.padStart(28)}${'p90'.padStart(8)}${'p99'.padStart(8)}${'max'.padStart(8)}`)
   say(
     row(

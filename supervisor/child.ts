@@ -32,12 +32,12 @@ export interface Exit {
   lastLine: string
 }
 
-/** Starts one actor of a kind. */
-export type Spawn = (kind: Actor['kind']) => Child
+/** Starts one actor of a kind; one that is warm waits until it is let begin (executor/warm.ts). */
+export type Spawn = (kind: Actor['kind'], warm?: boolean) => Child
 
 export interface SpawnOptions {
   /** Program and arguments for an actor with this id. */
-  command: (kind: Actor['kind'], id: string) => string[]
+  command: (kind: Actor['kind'], id: string, warm: boolean) => string[]
   /** Takes a child's line of stderr. */
   output: (line: string) => void
   clock: Clock
@@ -60,10 +60,10 @@ export const bunCommand = (script: string, args: string[]): string[] => [
 export function spawner(options: SpawnOptions): Spawn {
   const { command, output, clock, environment = process.env } = options
   sweepHands()
-  return (kind) => {
+  return (kind, warm = false) => {
     const id = newActorId(kind, clock)
     const hand = kind === 'executor' ? new HandFile(id) : null
-    const child = Bun.spawn(command(kind, id), {
+    const child = Bun.spawn(command(kind, id, warm), {
       env: hand ? { ...environment, MILLRACE_HAND: hand.path } : environment,
       stdin: 'ignore',
       stdout: 'inherit',

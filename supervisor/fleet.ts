@@ -2,7 +2,8 @@
  * Act: brings the executors from what is to what was decided. Level-triggered: each look compares
  * the living with the target, so that a lost event costs one look and no more.
  *
- *   snapshot, target → here → start children · drain by mailbox · hand orphaned entries on
+ *   snapshot, target → here → start children, or let warm ones begin · drain by mailbox · hand
+ *                             orphaned entries on
  *
  * Executors that were started elsewhere (`bun run executor`) count and can be drained; they are
  * never signalled. Guarantees: a drained executor loses nothing; nobody waits for it without bound.
@@ -22,6 +23,17 @@ interface Living {
   startedAt: number
 }
 
+export interface FleetOptions extends Omit<WardOptions, 'kind'> {
+  /**
+   * Processes kept beside the executors that are loaded and connected, and wait: one that is needed
+   * begins at once. They hold memory and nothing else. Default 0.
+   */
+  warm?: number
+}
+
+/** Starting a process takes a processor for a moment: not while those that are needed start. */
+const calmMs = 2_000
+
 /** A stranger that was asked to go counts as gone for so long; then it is asked again. */
 const askedMs = 15_000
 
@@ -32,7 +44,12 @@ export class ExecutorFleet {
   /** Strangers that were asked to drain, and when. */
   readonly #asked = new Map<string, number>()
 
-  constructor(options: Omit<WardOptions, 'kind'>) {
+  readonly #warm: number
+  #grewAt: number
+
+  constructor({ warm = 0, ...options }: FleetOptions) {
+    this.#warm = warm
+    this.#grewAt = options.clock.elapsed()
     this.ward = new Ward({ ...options, kind: 'executor' })
     this.#register = options.register
     this.#clock = options.clock
@@ -46,8 +63,10 @@ export class ExecutorFleet {
     const living = this.living(snapshot)
     for (let missing = target - living.length; missing > 0; missing--) {
       if (!this.ward.mayStart) break
-      this.ward.start()
+      if (!this.ward.activate()) this.ward.start()
+      this.#grewAt = this.#clock.elapsed()
     }
+    this.#keepWarm(living, target)
     const surplus = byLeastLoss(living).slice(0, Math.max(0, living.length - target))
     for (const one of surplus) await this.#drain(one, reason)
     if (snapshot.orphaned > 0) await this.#handOn(snapshot)
@@ -73,8 +92,17 @@ export class ExecutorFleet {
     return [...ours, ...strangers]
   }
 
-  /** Asks all of our executors to go, by mailbox. */
+  /** When all that are needed are at work: one more that waits, where one is missing. */
+  #keepWarm(living: readonly Living[], target: number): void {
+    if (this.ward.warm().length >= this.#warm || !this.ward.mayStart) return
+    const atWork = living.filter(({ actor }) => actor?.state === 'running').length
+    const calm = this.#clock.elapsed() - this.#grewAt >= calmMs
+    if (calm && atWork === target) this.ward.startWarm()
+  }
+
+  /** Asks all of our executors to go, by mailbox; those that are warm by a signal. */
   async drainOwn(reason: string): Promise<void> {
+    for (const member of this.ward.warm()) await this.ward.retire(member, reason)
     for (const member of this.ward.live()) {
       await this.#drain({ id: member.child.id, member, actor: null, startedAt: 0 }, reason)
     }

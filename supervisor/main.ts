@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { checkBinding } from '../actors/binding.ts'
 import { systemClock } from '../actors/clock.ts'
-import { type Config, readConfig, resultDelayRange } from '../actors/config.ts'
+import { type Config, readConfig, resultDelayRange, warmRange } from '../actors/config.ts'
 import { runMain, UsageError } from '../actors/errors.ts'
 import { choiceFlag, durationFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { keysOf } from '../actors/keys.ts'
@@ -31,6 +31,8 @@ the web page. A second one stands by and takes over.
 
   --min N                  executors at the least (EXECUTORS_MIN, 0)
   --max N                  executors at the most (EXECUTORS_MAX, 4)
+  --warm N                 executor processes that wait beside them, loaded and connected, so that
+                           one that is needed begins at once (EXECUTORS_WARM, 0)
   --from earliest|latest   where to begin a topic that the job has not read before
                            (START_FROM, latest)
   --accept-loss            go on past records that Kafka deleted before they were read
@@ -46,11 +48,12 @@ the web page. A second one stands by and takes over.
   --help                   this text
 
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
-EXECUTORS_MAX, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, START_FROM, MILLRACE_TOKEN,
+EXECUTORS_MAX, EXECUTORS_WARM, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, START_FROM, MILLRACE_TOKEN,
 MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL`,
   options: {
     min: { type: 'string' },
     max: { type: 'string' },
+    warm: { type: 'string' },
     from: { type: 'string' },
     'accept-loss': { type: 'boolean' },
     fresh: { type: 'boolean' },
@@ -64,6 +67,7 @@ MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL`,
 
 interface Settings {
   limits: InitialLimits
+  warm: number
   from: 'earliest' | 'latest'
   port: number
   web: boolean
@@ -117,16 +121,18 @@ await runMain('supervisor', async () => {
     log,
     pulse,
     spawn: spawner({
-      command: (kind, id) => {
+      command: (kind, id, warm) => {
         // --fresh is said of a ledger that was lost before this start, not of one that is lost later.
         const begun = supervisor.ledgerKnown
-        return commandOf(kind, id, file, { ...settings, fresh: settings.fresh && !begun, begun })
+        const fresh = settings.fresh && !begun
+        return commandOf(kind, id, file, { ...settings, fresh, begun, waits: warm })
       },
       output: childOutput(process.stderr.isTTY, level),
       clock,
       environment: settings.quiet ? { ...process.env, LOG_LEVEL: level } : process.env,
     }),
     limits: settings.limits,
+    warm: settings.warm,
     executorMemoryMaxBytes: config.EXECUTOR_MEMORY_MAX_MIB * 2 ** 20,
     pricePerHour: config.MILLRACE_PRICE_PER_EXECUTOR_HOUR,
     web: settings.web,
@@ -157,7 +163,9 @@ await runMain('supervisor', async () => {
 
 function settingsOf(
   values: {
-    [Name in 'min' | 'max' | 'from' | 'policy' | 'max-result-delay' | 'port']?: string | undefined
+    [Name in 'min' | 'max' | 'warm' | 'from' | 'policy' | 'max-result-delay' | 'port']?:
+      | string
+      | undefined
   } & { [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet']?: boolean | undefined },
   config: Config,
 ): Settings {
@@ -180,6 +188,7 @@ function settingsOf(
   if (delayMs !== undefined) limits.given.add('maxResultDelayMs')
   return {
     limits,
+    warm: wholeNumberFlag('warm', values.warm, warmRange) ?? config.EXECUTORS_WARM,
     from: choiceFlag('from', values.from, ['earliest', 'latest']) ?? config.START_FROM,
     port: wholeNumberFlag('port', values.port, { from: 0, to: 65_535 }) ?? config.PORT,
     web: !values['no-web'],
@@ -202,13 +211,13 @@ function commandOf(
   kind: Actor['kind'],
   id: string,
   file: string,
-  settings: Settings & { begun: boolean },
+  settings: Settings & { begun: boolean; waits: boolean },
 ): string[] {
   const script = (path: string, args: string[]) =>
     bunCommand(join(root, path), [file, '--id', id, ...args])
   switch (kind) {
     case 'executor':
-      return script('actors/executor/main.ts', [])
+      return script('actors/executor/main.ts', settings.waits ? ['--warm'] : [])
     case 'bridge': {
       const loss = settings.acceptLoss ? ['--accept-loss'] : []
       const fresh = settings.fresh ? ['--fresh'] : []

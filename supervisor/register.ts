@@ -28,6 +28,8 @@ export class Register {
   readonly #clock: Clock
   /** Actor → since when its lease is seen to be over. */
   readonly #silent = new Map<string, number>()
+  /** When the last snapshot came, by the monotonic clock; -Infinity before the first. */
+  seenAt = -Infinity
   /** Actors of the last snapshot. */
   #known: ReadonlyMap<string, Known> = new Map()
 
@@ -39,7 +41,10 @@ export class Register {
 
   /** Looks at a snapshot; one that failed says nothing of anybody's silence. */
   observe(snapshot: Snapshot | null): void {
-    if (snapshot) this.#known = new Map(snapshot.actors.map((actor) => [actor.id, actor]))
+    if (snapshot) {
+      this.#known = new Map(snapshot.actors.map((actor) => [actor.id, actor]))
+      this.seenAt = this.#clock.elapsed()
+    }
     const silent = snapshot?.actors.filter((actor) => isSilent(actor, snapshot.at)) ?? []
     const ids = new Set(silent.map(({ id }) => id))
     for (const id of this.#silent.keys()) if (!ids.has(id)) this.#silent.delete(id)
@@ -55,6 +60,11 @@ export class Register {
   /** Whether the last snapshot had heard of it. */
   isKnown(id: string): boolean {
     return this.#known.has(id)
+  }
+
+  /** What the last snapshot had heard of it; null for nothing. */
+  state(id: string): Actor['state'] | null {
+    return this.#known.get(id)?.state ?? null
   }
 
   /** How old the last heartbeat of one of our own machine is, in ms; 0 where none is known. */

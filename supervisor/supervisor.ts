@@ -47,6 +47,8 @@ export interface SupervisorOptions {
   cores?: number
   /** Memory of an executor over which it is killed; no bound where it is absent. */
   executorMemoryMaxBytes?: number
+  /** Executor processes that wait, loaded, until one more is needed; none by default. */
+  warm?: number
   /** Whether a web process belongs to the family. */
   web: boolean
   /** What is wrong with the servers, null for nothing: the job is degraded by it. */
@@ -103,6 +105,7 @@ export class Supervisor {
       ...shared,
       restarts: executorRestarts,
       memoryMaxBytes: options.executorMemoryMaxBytes,
+      warm: options.warm ?? 0,
     })
     this.#bridge = new Ward({
       ...shared,
@@ -291,7 +294,7 @@ export class Supervisor {
   }
 
   #pauseMs(): number {
-    const idle = this.#quiet && this.#fleet.ward.members.size === 0
+    const idle = this.#quiet && this.#fleet.ward.idle
     const waits = this.#wards().flatMap(({ waitMs }) => (waitMs > 0 ? [waitMs + 1] : []))
     return Math.min(idle ? times.idleTickMs : times.tickMs, ...waits)
   }

@@ -35,14 +35,24 @@ export interface WardOptions {
   memoryMaxBytes?: number | undefined
 }
 
-/** How far the end of a child has been pressed. */
-const stages = { live: 'live', asked: 'asked', terminated: 'terminated', killed: 'killed' } as const
+/** How far a child is, and how far its end has been pressed. */
+const stages = {
+  /** It waits to be let begin, and counts for nothing. */
+  warm: 'warm',
+  live: 'live',
+  asked: 'asked',
+  terminated: 'terminated',
+  killed: 'killed',
+} as const
 
 export interface Member {
   child: Child
   stage: (typeof stages)[keyof typeof stages]
   /** When its stage began, by the monotonic clock. */
   stageAt: number
+  /** It was started warm; whether it has been let begin. What has not begun is in no register. */
+  warm: boolean
+  begun: boolean
   /** Why we ended it; null where we did not. */
   ending: string | null
   /** Its end by our hand counts as a crash: it was stuck, or used too much memory. */
@@ -52,7 +62,12 @@ export interface Member {
 }
 
 /** A process that has not announced itself for this long, or has fallen silent so long, is stuck. */
-const stuckMs = { starting: birthMs, silent: 1_500 }
+const stuckMs = {
+  starting: birthMs,
+  silent: 1_500,
+  /** One that was warm has nothing to load any more: it is at work at once, or did not get to know. */
+  beginning: bounds.leaseMs,
+}
 
 /**
  * A heartbeat is late by half; in time for what the child has in hand to be noted before its lease
@@ -94,12 +109,64 @@ export class Ward {
     return [...this.members.values()].filter(({ stage }) => stage === stages.live)
   }
 
+  warm(): Member[] {
+    return [...this.members.values()].filter(({ stage }) => stage === stages.warm)
+  }
+
+  /** Nobody is at work, nor is about to end. */
+  get idle(): boolean {
+    return this.members.size === this.warm().length
+  }
+
   /** Starts one child; null where that failed, which counts as a crash. */
   start(): Child | null {
+    const member = this.#begin(stages.live)
+    if (!member) return null
+    this.#track(this.#announce(member.child))
+    return member.child
+  }
+
+  /** Starts one that waits until `activate` lets it begin. */
+  startWarm(): void {
+    this.#begin(stages.warm)
+  }
+
+  /** Lets one that is warm begin; false where there is none. */
+  activate(): boolean {
+    const [member] = this.warm()
+    if (!member) return false
+    const { clock, kind, log } = this.#options
+    member.stage = stages.live
+    member.stageAt = clock.elapsed()
+    member.begun = true
+    // Its life in the register begins now.
+    member.child = { ...member.child, startedAt: clock.now() }
+    log.info(`${kind} begins`, { id: member.child.id, pid: member.child.pid })
+    this.#track(this.#let(member))
+    return true
+  }
+
+  /** Announced first, so that its own heartbeats come later. One that may not have heard is ended. */
+  async #let(member: Member): Promise<void> {
+    const { register } = this.#options
+    const announced = this.#announce(member.child)
+    try {
+      await register.send(member.child.id, { kind: 'begin' })
+    } catch (error) {
+      if (!isOutage(error)) throw error
+      member.ending ??= 'it could not be let begin'
+      this.#press(member, stages.killed)
+    } finally {
+      await announced
+    }
+  }
+
+  #begin(stage: 'live' | 'warm'): Member | null {
     const { spawn, kind, clock, log } = this.#options
+    const warm = stage === stages.warm
     let child: Child
     try {
-      child = spawn(kind)
+      child = spawn(kind, warm)
     } catch (error) {
       const reason = messageOf(error)
       log.error(`${kind} could not be started`, { error: reason })
@@ -108,24 +175,25 @@ export class Ward {
     }
     const member: Member = {
       child,
-      stage: stages.live,
+      stage,
       stageAt: clock.elapsed(),
+      warm,
+      begun: !warm,
       ending: null,
       atFault: false,
       noted: '',
     }
     this.members.set(child.id, member)
-    log.info(`${kind} started`, { id: child.id, pid: child.pid })
-    this.#track(this.#announce(child))
+    log.info(`${kind} started`, { id: child.id, pid: child.pid, ...(warm ? { warm } : {}) })
     this.#track(child.exited.then((exit) => this.#ended(member, exit)))
-    return child
+    return member
   }
 
   /** Asks a child to end: by `ask` (its mailbox) where given and Redis answers, else by SIGTERM. */
   async retire(member: Member, reason: string, ask?: () => Promise<void>): Promise<void> {
-    if (member.stage !== stages.live) return
+    if (member.stage !== stages.live && member.stage !== stages.warm) return
     member.ending = reason
-    if (!ask) return this.#press(member, stages.terminated)
+    if (!ask || !member.begun) return this.#press(member, stages.terminated)
     this.#press(member, stages.asked)
     try {
       await ask()
@@ -148,7 +216,8 @@ export class Ward {
       if (member.stage !== stages.killed) this.#killIfLarge(member)
       await this.#noteHandIfLate(member)
     }
-    const oldest = Math.min(...this.live().map(({ child }) => child.startedAt))
+    const standing = [...this.live(), ...this.warm()]
+    const oldest = Math.min(...standing.map(({ child }) => child.startedAt))
     if (oldest < Infinity) this.#restarts = lived(restarts, this.#restarts, clock.now() - oldest)
     await this.#bury()
     await this.#markFailed()
@@ -181,10 +250,14 @@ export class Ward {
     const { child } = member
     const silent = register.silentFor(child.id) > stuckMs.silent
     const mute = !register.isKnown(child.id) && clock.now() - child.startedAt > stuckMs.starting
-    if (!silent && !mute) return
+    const deaf =
+      member.warm &&
+      register.state(child.id) === 'starting' &&
+      register.seenAt - member.stageAt > stuckMs.beginning
+    if (!silent && !mute && !deaf) return
     member.ending = silent
       ? `stuck: its heartbeats stopped${recordsOf(child.inHand?.())}`
-      : 'stuck: it never announced itself'
+      : `stuck: it never ${mute ? 'announced itself' : 'began'}`
     member.atFault = true
     this.#press(member, stages.killed)
   }
@@ -228,7 +301,7 @@ export class Ward {
     const { clock, kind, log, wake } = this.#options
     const { child } = member
     this.members.delete(child.id)
-    const last = await this.#lastAccount(child)
+    const last = member.begun ? await this.#lastAccount(child) : null
     const left = exit.code === 0 && last?.state !== 'failed' && (last?.state === 'stopped' || !last)
     if (!left) {
       const reason =
@@ -242,7 +315,7 @@ export class Ward {
       const at = clock.now()
       const dead = { state: 'dead', at, reason: told } as const
       const account = { ...(last ?? accountOf(child)), ...accountEnd(dead) }
-      this.#unburied.set(child.id, { account, inHand })
+      if (member.begun) this.#unburied.set(child.id, { account, inHand })
       log.warn(`${kind} died`, { id: child.id, reason: told })
       const refused = exit.code !== null && exit.code > 0
       // On a busy machine a start alone takes seconds: who never came to work has not lived at all.

@@ -14,7 +14,9 @@ export function decompress(codec: Codec, data: Buffer): Buffer {
     case 'gzip':
       return bounded(codec, () => zlib().gunzipSync(data, { maxOutputLength: UNPACKED_BYTES_MAX }))
     case 'zstd':
-      return bounded(codec, () => zlib().zstdDecompressSync(data, { maxOutputLength: UNPACKED_BYTES_MAX }))
+      return bounded(codec, () =>
+        zlib().zstdDecompressSync(data, { maxOutputLength: UNPACKED_BYTES_MAX }),
+      )
     case 'lz4':
       if (lz4FramesMax(data) > UNPACKED_BYTES_MAX) throw tooMuch(codec)
       return lz4().decompressFrameSync(data)

@@ -5,24 +5,27 @@ import { runMain } from '../errors.ts'
 import { parseFlags } from '../flags.ts'
 import { systemHost } from '../host.ts'
 import { keysOf } from '../keys.ts'
+import { newActorId } from '../lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
 import { openStore } from '../redis.ts'
 import { Hand } from './hand.ts'
 import { runExecutor } from './run.ts'
+import { untilBegun } from './warm.ts'
 
 const command = {
   help: `
-Usage: bun run executor [jobs/file.ts] [--id NAME]
+Usage: bun run executor [jobs/file.ts] [--id NAME] [--warm]
 
 Folds records of the job (jobs/students.ts by default) into windows until it is asked to end.
 A supervisor starts executors by itself; this adds one by hand, also from another machine.
 
   --id NAME   the executor's name, unique to this start (made up by default)
+  --warm      connects, and takes nothing before a supervisor lets it begin
   --help      this text
 
 Environment: REDIS_URL, LOG_LEVEL`,
-  options: { id: { type: 'string' } },
+  options: { id: { type: 'string' }, warm: { type: 'boolean' } },
   positionals: ['jobs/file.ts'],
 } as const
 
@@ -31,18 +34,28 @@ await runMain('executor', async () => {
   const config = readConfig()
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
   const keys = keysOf(job.name)
+  const id = values.id ?? newActorId('executor', systemClock)
   const log = createLog(values.id ?? 'executor', config.LOG_LEVEL)
+  const writer = openStore(config, log)
+  const reader = openStore(config, log, { blockMs: bounds.readBlockMs })
+  const asked = new AbortController()
+  if (values.warm) {
+    systemHost.onAsked((reason) => asked.abort(reason))
+    const waiting = { reader, keys, id, clock: systemClock, asked: asked.signal }
+    if (!(await untilBegun(waiting))) return 0
+  }
   await runExecutor({
     job,
     keys,
-    id: values.id,
-    writer: openStore(config, log),
-    reader: openStore(config, log, { blockMs: bounds.readBlockMs }),
+    id,
+    writer,
+    reader,
     clock: systemClock,
     host: systemHost,
     log,
     // A supervisor's executors have one; it reads it when they die.
     hand: config.MILLRACE_HAND ? new Hand(config.MILLRACE_HAND) : null,
+    asked: asked.signal,
   })
   return 0
 })

@@ -25,10 +25,12 @@ export interface ExecutorParts {
   log: Log
   /** Where a supervisor looks for what was in hand at our death. */
   hand?: Hand | null
+  /** Aborted when it was asked to end while it was warm: the lifecycle can't have heard of it. */
+  asked?: AbortSignal
 }
 
 export async function runExecutor(parts: ExecutorParts): Promise<void> {
-  const { job, keys, id, writer, reader, clock, host, log, hand = null } = parts
+  const { job, keys, id, writer, reader, clock, host, log, hand = null, asked } = parts
   const stats = new Stats(host)
   const life = new Lifecycle({
     kind: 'executor',
@@ -40,6 +42,9 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
     log,
     account: () => stats.account(clock.now()),
   })
+  const drain = () => life.drain(String(asked?.reason))
+  if (asked?.aborted) drain()
+  asked?.addEventListener('abort', drain)
   await startWhenReady(life, [writer, reader], clock)
   await new Executor({ job, keys, reader, writer, clock, log, life, stats, hand }).run()
   await life.leave()
