@@ -6,13 +6,20 @@ import { type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { measure, type Snapshot } from '../../actors/measure.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
-import { spawner } from '../../supervisor/child.ts'
+import { bunCommand, spawner } from '../../supervisor/child.ts'
 import { ExecutorFleet } from '../../supervisor/fleet.ts'
 import { Register } from '../../supervisor/register.ts'
 import type { RestartPolicy } from '../../supervisor/restarts.ts'
 import { uniqueName } from '../../faults/names.ts'
 import { testServices } from '../support/services.ts'
 import { until } from '../../faults/until.ts'
+
+/** A fleet of the real program, of which some wait warm, in place of stand-ins. */
+export interface RealExecutors {
+  warm: number
+  /** What their environment has beside the services' addresses. */
+  environment?: Record<string, string>
+}
 
 export type Mode = 'good' | 'deaf' | 'refuses' | 'mute'
 
@@ -46,6 +53,7 @@ export async function createFamily(
   mode: Mode,
   restarts: RestartPolicy,
   graceMs = 300,
+  real: RealExecutors | null = null,
 ): Promise<Family> {
   const { job, keys, store } = await openJob(label)
   const { environment } = await testServices()
@@ -55,11 +63,13 @@ export async function createFamily(
   const standin = join(import.meta.dir, 'standin.ts')
   const fleet = new ExecutorFleet({
     spawn: spawner({
-      command: (_, id) => [process.execPath, standin, mode, job, '--id', id],
+      command: (_, id, warm) =>
+        real ? executorCommand(id, warm) : [process.execPath, standin, mode, job, '--id', id],
       output: () => {},
       clock,
-      environment: { ...process.env, ...environment },
+      environment: { ...process.env, ...environment, ...namesOf(job), ...real?.environment },
     }),
+    warm: real?.warm ?? 0,
     restarts,
     register,
     clock,
@@ -96,6 +106,18 @@ export async function createFamily(
     },
   }
 }
+
+const root = join(import.meta.dir, '../..')
+
+/** As the supervisor starts one, of a job whose names come from the environment (`namesOf`). */
+export const executorCommand = (id: string, warm: boolean): string[] =>
+  bunCommand(join(root, 'actors/executor/main.ts'), [
+    join(root, 'faults/jobs/students.ts'),
+    ...['--id', id],
+    ...(warm ? ['--warm'] : []),
+  ])
+
+export const namesOf = (job: string) => ({ MILLRACE_TEST_JOB: job, MILLRACE_TEST_TOPIC: job })
 
 export const inState = (snapshot: Snapshot, state: string) =>
   snapshot.actors.filter((actor) => actor.state === state)
