@@ -59,6 +59,11 @@ export const bounds = {
   leaseMs: 3_000,
   heartbeatMs: 1_000,
   leaderLeaseMs: 3_000,
+  /**
+   * Who has work takes a step within its job's `workTimeout` and this, for which a supervisor waits: longer
+   * than a Redis command can take before it is given up, which is a step.
+   */
+  hungMarginMs: 15_000,
   /** A drain that takes longer than this is ended with SIGKILL. */
   drainGraceMs: 10_000,
   /** Reply time of a Redis command, after which its outcome is unknown. */

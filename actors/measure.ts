@@ -46,6 +46,8 @@ export interface Snapshot {
   entries: number
   pending: number
   orphaned: number
+  /** Executor → entries that were delivered to it and are not done. */
+  pendingOf: ReadonlyMap<string, number>
   watermark: number | null
   closedTo: number | null
   control: Record<string, string>
@@ -63,6 +65,7 @@ const replySchema = v.object({
   entries: v.number(),
   pending: v.number(),
   orphaned: v.number(),
+  pendingOf: hashSchema,
   totals: hashSchema,
   ledger: hashSchema,
   clock: hashSchema,
@@ -99,6 +102,7 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
     entries: reply.entries,
     pending: reply.pending,
     orphaned: reply.orphaned,
+    pendingOf: new Map(Object.entries(reply.pendingOf).map(([id, text]) => [id, Number(text)])),
     watermark: numberOrNull(reply.clock.watermark),
     closedTo: numberOrNull(reply.clock.closedTo),
     control: reply.control,

@@ -40,6 +40,8 @@ export const actorSchema = v.object({
   busyMs: v.optional(v.number(), 0),
   /** Executors: processor time since it began to work; more than half of `busyMs` is CPU-bound. */
   cpuMs: v.optional(v.number(), 0),
+  /** Executors: steps since start, of whatever kind: who has work and takes none is hung. */
+  progress: v.optional(v.number(), 0),
   /** Executors: over the last seconds. `busy` is a share, 0 to 1. */
   busy: v.optional(v.nullable(v.number()), null),
   recordsPerSecond: v.optional(v.nullable(v.number()), null),
@@ -54,6 +56,7 @@ export const noWork = {
   entries: 0,
   busyMs: 0,
   cpuMs: 0,
+  progress: 0,
   busy: null,
   recordsPerSecond: null,
   delays: [],

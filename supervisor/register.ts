@@ -10,6 +10,7 @@ import type { Keys } from '../actors/keys.ts'
 import type { Snapshot } from '../actors/measure.ts'
 import { type Actor, actorSchema, type Message } from '../actors/messages.ts'
 import type { Store } from '../actors/redis.ts'
+import { type Stalls, stallsAfter } from './stalls.ts'
 
 type Known = Snapshot['actors'][number]
 
@@ -30,6 +31,7 @@ export class Register {
   readonly #silent = new Map<string, number>()
   /** When the last snapshot came, by the monotonic clock; -Infinity before the first. */
   seenAt = -Infinity
+  #stalls: Stalls = new Map()
   /** Actors of the last snapshot. */
   #known: ReadonlyMap<string, Known> = new Map()
 
@@ -45,6 +47,7 @@ export class Register {
       this.#known = new Map(snapshot.actors.map((actor) => [actor.id, actor]))
       this.seenAt = this.#clock.elapsed()
     }
+    this.#stalls = stallsAfter(this.#stalls, snapshot, this.#clock.elapsed())
     const silent = snapshot?.actors.filter((actor) => isSilent(actor, snapshot.at)) ?? []
     const ids = new Set(silent.map(({ id }) => id))
     for (const id of this.#silent.keys()) if (!ids.has(id)) this.#silent.delete(id)
@@ -55,6 +58,11 @@ export class Register {
   silentFor(id: string): number {
     const since = this.#silent.get(id)
     return since === undefined ? 0 : this.#clock.elapsed() - since
+  }
+
+  /** How long an executor with work has not moved on with it, by its own heartbeats; ms. */
+  stalledFor(id: string): number {
+    return this.#stalls.get(id)?.ms ?? 0
   }
 
   /** Whether the last snapshot had heard of it. */

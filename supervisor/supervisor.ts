@@ -7,6 +7,7 @@
  * is. Shuts down in order: executors, bridge, web, lease.
  */
 import type { Clock } from '../actors/clock.ts'
+import { bounds } from '../actors/config.ts'
 import { messageOf } from '../actors/errors.ts'
 import { systemHost } from '../actors/host.ts'
 import type { Job } from '../actors/job.ts'
@@ -91,7 +92,7 @@ export class Supervisor {
   #troubles = new Set<string>()
 
   constructor(options: SupervisorOptions) {
-    const { store, keys, id, clock, log, pulse, spawn, limits } = options
+    const { store, keys, id, clock, log, pulse, spawn, limits, job } = options
     this.#options = options
     this.#limits = { ...limits, paused: false }
     this.#leadership = new Leadership(store, keys, id, clock)
@@ -105,6 +106,7 @@ export class Supervisor {
       ...shared,
       restarts: executorRestarts,
       memoryMaxBytes: options.executorMemoryMaxBytes,
+      hungMs: (job.work ? job.workTimeoutMs : 0) + bounds.hungMarginMs,
       warm: options.warm ?? 0,
     })
     this.#bridge = new Ward({

@@ -15,8 +15,9 @@ import type { Log } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { isOutage } from '../actors/redis.ts'
 import { accountOf, type Child, type Exit, exitReason, type Spawn } from './child.ts'
-import { birthMs, type Register } from './register.ts'
+import type { Register } from './register.ts'
 import { crashed, lived, mayStart, noCrashes, type RestartPolicy } from './restarts.ts'
+import { recordsOf, stuckReason } from './stuck.ts'
 
 export interface WardOptions {
   kind: Actor['kind']
@@ -31,6 +32,8 @@ export interface WardOptions {
   graceMs?: number
   /** What else its death sets free, as soon as Redis answers. */
   release?: (id: string) => Promise<unknown>
+  /** One that has work and stands still for longer than this is killed; see stalls.ts. */
+  hungMs?: number
   /** A child that uses more than this is killed; without limit where it is absent. */
   memoryMaxBytes?: number | undefined
 }
@@ -59,14 +62,6 @@ export interface Member {
   atFault: boolean
   /** What was noted of its hand while it was late, as text. */
   noted: string
-}
-
-/** A process that has not announced itself for this long, or has fallen silent so long, is stuck. */
-const stuckMs = {
-  starting: birthMs,
-  silent: 1_500,
-  /** One that was warm has nothing to load any more: it is at work at once, or did not get to know. */
-  beginning: bounds.leaseMs,
 }
 
 /**
@@ -246,18 +241,10 @@ export class Ward {
   }
 
   #killIfStuck(member: Member): void {
-    const { register, clock } = this.#options
-    const { child } = member
-    const silent = register.silentFor(child.id) > stuckMs.silent
-    const mute = !register.isKnown(child.id) && clock.now() - child.startedAt > stuckMs.starting
-    const deaf =
-      member.warm &&
-      register.state(child.id) === 'starting' &&
-      register.seenAt - member.stageAt > stuckMs.beginning
-    if (!silent && !mute && !deaf) return
-    member.ending = silent
-      ? `stuck: its heartbeats stopped${recordsOf(child.inHand?.())}`
-      : `stuck: it never ${mute ? 'announced itself' : 'began'}`
+    const { register, clock, hungMs = Infinity } = this.#options
+    const reason = stuckReason(member, register, clock.now(), hungMs)
+    if (reason === null) return
+    member.ending = reason
     member.atFault = true
     this.#press(member, stages.killed)
   }
@@ -388,14 +375,6 @@ export class Ward {
       .finally(() => this.#endings.delete(tracked))
     this.#endings.add(tracked)
   }
-}
-
-/** For people: the one record, or how many, that it had in hand. */
-function recordsOf(inHand: InHand | null | undefined): string {
-  if (!inHand) return ''
-  const { partition, offsets } = inHand
-  if (offsets.length > 1) return `, ${offsets.length} records of partition ${partition} in hand`
-  return `, record ${partition}/${offsets[0]} in hand`
 }
 
 const accountEnd = ({ state, at, reason }: { state: 'dead'; at: number; reason: string }) => ({

@@ -34,6 +34,8 @@ export interface FoldContext {
    * with the entry before; see `hand` in docs/redis.md.
    */
   mark: (entry: Entry, offset: number) => Promise<void>
+  /** Told when what was waited for has come, so that a long entry is not taken for a hang. */
+  moved?: () => void
   /** The note that costs nothing, for all records; null where nobody would read it. */
   hand?: Hand | null
 }
@@ -206,6 +208,7 @@ export class Batch {
       }
       await this.#work(slice.entry, candidates)
       this.#context.hand?.clear()
+      this.#context.moved?.()
       if (!ended && full()) return false
     }
     return true

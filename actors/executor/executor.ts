@@ -65,11 +65,12 @@ export class Executor {
   #recordsPerEntry = 1
 
   constructor(options: ExecutorOptions) {
-    const { reader, writer, keys, life, job, clock, hand = null } = options
+    const { reader, writer, keys, life, job, clock, stats, hand = null } = options
     this.#options = options
     this.#inbox = new Inbox(reader, writer, keys, life.id)
     const mark = (entry: Entry, offset: number) => this.#mark(entry, offset)
-    this.#context = { job, clock, hand, mark, now: () => life.now() }
+    const moved = () => stats.moved()
+    this.#context = { job, clock, hand, mark, moved, now: () => life.now() }
     life.draining.addEventListener('abort', () => this.#startDraining())
   }
 
@@ -178,7 +179,9 @@ export class Executor {
       const cursor = new RecordCursor(entry.payload, entry.cursor, entry.to)
       this.#queue.push({ entry, cursor })
     }
-    if (entries.length > 0) this.#arrival.fire()
+    if (entries.length === 0) return
+    this.#options.stats.moved()
+    this.#arrival.fire()
   }
 
   async #workLoop(): Promise<void> {
@@ -188,6 +191,7 @@ export class Executor {
       const held = this.#queue[0]
       if (held && !this.#overdue) {
         const slice = await batch.take(held.entry, held.cursor, () => this.#overdue)
+        this.#options.stats.moved()
         if (slice.done) this.#finish(held)
       }
       const idle = this.#queue.length === 0 || this.#overdue
@@ -241,6 +245,7 @@ export class Executor {
     while (batch.slices.length > 0) {
       const args = commitArguments(batch, life.id, job)
       const reply = await this.#throughOutages(() => writer.call('commit', keys.base, args))
+      this.#options.stats.moved()
       const [outcome, ...details] = (reply ?? ['given up']) as [string, ...string[]]
       switch (outcome) {
         case 'ok':
@@ -339,7 +344,8 @@ export class Executor {
       } catch (error) {
         if (!isOutage(error)) throw error
         if (this.#overdue) return undefined
-        const { clock, log } = this.#options
+        const { clock, log, stats } = this.#options
+        stats.moved()
         log.debug('Redis did not answer', { attempt, error: messageOf(error) })
         const backoff = { baseMs: 20, capMs: bounds.redisRetryCapMs }
         await clock.sleep(backoffDelayMs(backoff, attempt, clock.random()))

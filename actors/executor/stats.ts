@@ -11,6 +11,8 @@ export class Stats {
   records = 0
   entries = 0
   busyMs = 0
+  /** Steps of whatever kind. */
+  progress = 0
   /** Milliseconds of work per record, learned; null before the first. */
   costMs: number | null = null
   /** Processor time of starting is not the work's. */
@@ -22,6 +24,11 @@ export class Stats {
   constructor(host: Host = systemHost) {
     this.#host = host
     this.#cpuBeforeMs = host.cpuMs()
+  }
+
+  /** Something that was waited for has come: entries, a record's `work`, a reply, also a refusal. */
+  moved(): void {
+    this.progress++
   }
 
   committed(records: number, entries: number): void {
@@ -51,6 +58,7 @@ export class Stats {
       records: this.records,
       entries: this.entries,
       busyMs: Math.round(this.busyMs),
+      progress: this.progress,
       cpuMs: Math.round(this.#host.cpuMs() - this.#cpuBeforeMs),
       busy: first && spanMs > 0 ? Math.min(1, (this.busyMs - first.busyMs) / spanMs) : null,
       recordsPerSecond:

@@ -96,6 +96,8 @@ register('measure', function(keys)
   end
   result.leases = map(redis.call('ZRANGE', key(base, 'leases'), 0, -1, 'WITHSCORES'))
   result.leases[''] = ''
+  result.pendingOf = {}
+  result.pendingOf[''] = ''
   result.leader = redis.call('GET', key(base, 'leader')) or ''
   if redis.call('EXISTS', entries) == 1 then
     result.entries = redis.call('XLEN', entries)
@@ -103,6 +105,7 @@ register('measure', function(keys)
       local consumer = map(flat)
       local lease = tonumber(result.leases[consumer.name] or '')
       result.pending = result.pending + consumer.pending
+      result.pendingOf[consumer.name] = int(consumer.pending)
       if not lease or lease < tonumber(result.at) then
         result.orphaned = result.orphaned + consumer.pending
       end
