@@ -90,6 +90,8 @@ export class Supervisor {
   #sweptAt = 0
   #quiet = false
   #troubles = new Set<string>()
+  /** Actors of the last snapshot that was decided by: others have come since. */
+  #met: ReadonlySet<string> = new Set()
 
   constructor(options: SupervisorOptions) {
     const { store, keys, id, clock, log, pulse, spawn, limits, job } = options
@@ -201,6 +203,7 @@ export class Supervisor {
     // Executors that somebody else started are already at work; ours of an earlier turn too.
     this.#target = this.#fleet.living(snapshot).length
     this.#history = emptyHistory
+    this.#meet(snapshot)
     this.#took = true
     this.#standby = false
     log.info('leading', { id, job: this.#options.job.name, topic: this.#options.job.topic })
@@ -209,6 +212,7 @@ export class Supervisor {
   #decide(snapshot: Snapshot | null): Decision {
     const now = this.#options.clock.now()
     if (snapshot) this.#limits = limitsOf(snapshot.control, this.#limits)
+    if (snapshot) this.#welcome(snapshot, now)
     const fleet = this.#view(snapshot)
     this.#history = observe(this.#history, fleet, backlogOf(snapshot, now))
     const decision = decide(this.#limits.policy, fleet, this.#history, now)
@@ -218,6 +222,25 @@ export class Supervisor {
     const backlog = this.#history.moments.at(-1)
     this.#quiet = this.#target === 0 && backlog?.known === true && backlog.backlog === 0
     return decision
+  }
+
+  /**
+   * An executor that somebody started elsewhere is wanted from then on, as far as the maximum goes and
+   * until the work needs fewer: at rest it would be sent away before it has done anything.
+   */
+  #welcome(snapshot: Snapshot, now: number): void {
+    const strangers = this.#fleet.living(snapshot).filter(({ member }) => member === null)
+    const joined = strangers.filter(({ id }) => !this.#met.has(id)).map(({ id }) => id)
+    this.#meet(snapshot)
+    const to = Math.min(this.#target + joined.length, this.#limits.max)
+    if (to <= this.#target) return
+    this.#options.log.info('started elsewhere, and welcome', { ids: joined, target: to })
+    this.#target = to
+    this.#history = { ...this.#history, grewAt: now }
+  }
+
+  #meet({ actors }: Snapshot): void {
+    this.#met = new Set(actors.map(({ id }) => id))
   }
 
   #view(snapshot: Snapshot | null): Fleet {

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { systemClock } from '../../actors/clock.ts'
 import students from '../../jobs/students.ts'
-import type { Actor } from '../../actors/messages.ts'
+import { type Actor, noWork } from '../../actors/messages.ts'
 import type { Child, Exit } from '../../supervisor/child.ts'
 import { readDecisions } from '../../supervisor/decisions.ts'
 import { listen, Pulse } from '../../supervisor/pulse.ts'
@@ -56,6 +56,21 @@ async function create(label: string, given = new Set<'min' | 'max' | 'policy'>()
 const append = (store: Awaited<ReturnType<typeof openJob>>['store'], base: string) =>
   store.call('append', base, [0, 0, 1, 1, 0, 1, 1, 'payload'])
 
+/** An executor on another machine, as its heartbeat tells of it. */
+const elsewhere = (id: string): Actor => ({
+  id,
+  kind: 'executor',
+  pid: 1,
+  host: 'elsewhere',
+  state: 'running',
+  startedAt: systemClock.now(),
+  at: systemClock.now(),
+  stoppedAt: null,
+  reason: null,
+  rssBytes: 0,
+  ...noWork,
+})
+
 async function withLedger(label: string) {
   const all = await create(label)
   await all.store.call('open', all.keys.base, ['topic', 'shape', 0, 0, 0])
@@ -99,6 +114,29 @@ describe('supervisor', () => {
     await second.look()
     expect(started).toEqual(['bridge'])
     first.kill()
+  })
+
+  test('who was started elsewhere is wanted, as far as the maximum goes; it costs nobody a place', async () => {
+    const { store, keys, started, make } = await create('supervisor-elsewhere', undefined, 2)
+    await store.call('open', keys.base, ['topic', 'shape', 0, 0, 0])
+    const asked = async (id: string) => (await store.redis.xlen(keys.mailbox(id))) > 0
+    const come = (id: string) =>
+      store.call('beat', keys.base, [id, JSON.stringify(elsewhere(id)), 60_000])
+    const supervisor = make('one')
+    await supervisor.look()
+    await supervisor.look()
+    for (const id of ['a', 'b']) {
+      await come(id)
+      await supervisor.look()
+    }
+    await supervisor.look()
+    expect([await asked('a'), await asked('b')]).toEqual([false, false])
+    await come('c')
+    await supervisor.look()
+    const sent = await Promise.all(['a', 'b', 'c'].map(asked))
+    expect(sent.filter(Boolean)).toHaveLength(1)
+    expect(started).toEqual(['bridge'])
+    supervisor.kill()
   })
 
   test('the first record ends the pause at once', async () => {
