@@ -13,6 +13,7 @@ import type { SimPartition } from './kafka.ts'
 import { restoreKnobs, turnKnobs } from './knobs.ts'
 import { Process } from './processes.ts'
 import { type SimRecord, Writer } from './records.ts'
+import { withPlainSignals } from './signals.ts'
 import { Time } from './time.ts'
 import { Trace } from './trace.ts'
 import { Witness } from './witness.ts'
@@ -78,7 +79,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const idlesSoon = bounds.idleAfterMs < 10_000
   const script = { closes: chance.is(0.2) && idlesSoon, shutsDown: chance.is(0.2), spanMs }
   try {
-    new Play(world, script).run(chance.branch())
+    withPlainSignals(() => new Play(world, script).run(chance.branch()))
   } catch (error) {
     witness.find(`the simulation failed: ${error instanceof Error ? error.stack : String(error)}`)
   } finally {
