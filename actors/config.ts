@@ -95,10 +95,10 @@ const flag = (name: string) =>
     v.transform((text) => text === '1' || text === 'true'),
   )
 
-/** How old a result may be: below, nobody could keep it; above, nothing would ever be scaled. */
 /** Executor processes that wait beside those at work. */
 export const warmRange = { from: 0, to: 4 }
 
+/** How old a result may be: below, nobody could keep it; above, nothing would ever be scaled. */
 export const resultDelayRange = { fromMs: 100, toMs: 3_600_000 }
 
 const resultDelay = (name: string) => {

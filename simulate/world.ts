@@ -170,6 +170,8 @@ class World {
     const fleet = {
       target: this.#target,
       running: living.filter(({ state }) => state === states.running).length,
+
+      joined: 0,
       executors: living.map(({ id, told }) => ({ id, busyMs: told.busyMs })),
       paused: false,
       useful: null,

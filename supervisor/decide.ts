@@ -62,11 +62,14 @@ export function decide(policy: Policy, fleet: Fleet, history: History, now: numb
 
 /** What the operator's limits ask for, measured or not. */
 function commanded(fleet: Fleet): Step | null {
-  const { target, min, max } = fleet
+  const { target, min, max, joined } = fleet
   if (fleet.paused) return { to: 0, reason: reasons.paused, because: 'the job is paused' }
   if (target < min) return { to: min, reason: reasons.minimum, because: `the minimum is ${min}` }
   if (target > max) return { to: max, reason: reasons.maximum, because: `the maximum is ${max}` }
-  return null
+  if (joined === 0 || target === max) return null
+  // Wanted until the work needs fewer: at rest it would be sent away before it has done anything.
+  const because = `${joined} ${joined === 1 ? 'was' : 'were'} started elsewhere`
+  return { to: Math.min(target + joined, max), reason: reasons.joined, because }
 }
 
 function unknownHolds(fleet: Fleet, history: History): Step | null {

@@ -13,9 +13,10 @@ export const reasons = {
   unknown: 'unknown',
   /** More would bring nothing: given back, or not even tried. */
   limit: 'limit',
-  /** Out: from 0; the backlog is too slow; below the minimum; a fixed number. */
+  /** Out: from 0; the backlog is too slow; started elsewhere; below the minimum; a fixed number. */
   wake: 'wake',
   backlog: 'backlog',
+  joined: 'joined',
   minimum: 'minimum',
   fixed: 'fixed',
   /** In: the work needs fewer; no record for a while; above the maximum; idle (Spark). */
@@ -34,6 +35,8 @@ export interface Fleet {
   target: number
   /** Of these, the ones that are at work. */
   running: number
+  /** Executors that somebody started elsewhere since the last look; not in `target` yet. */
+  joined: number
   executors: readonly { id: string; busyMs: number }[]
   min: number
   max: number

@@ -212,8 +212,8 @@ export class Supervisor {
   #decide(snapshot: Snapshot | null): Decision {
     const now = this.#options.clock.now()
     if (snapshot) this.#limits = limitsOf(snapshot.control, this.#limits)
-    if (snapshot) this.#welcome(snapshot, now)
     const fleet = this.#view(snapshot)
+    if (snapshot) this.#meet(snapshot)
     this.#history = observe(this.#history, fleet, backlogOf(snapshot, now))
     const decision = decide(this.#limits.policy, fleet, this.#history, now)
     this.#history = remember(this.#history, decision)
@@ -224,21 +224,6 @@ export class Supervisor {
     return decision
   }
 
-  /**
-   * An executor that somebody started elsewhere is wanted from then on, as far as the maximum goes and
-   * until the work needs fewer: at rest it would be sent away before it has done anything.
-   */
-  #welcome(snapshot: Snapshot, now: number): void {
-    const strangers = this.#fleet.living(snapshot).filter(({ member }) => member === null)
-    const joined = strangers.filter(({ id }) => !this.#met.has(id)).map(({ id }) => id)
-    this.#meet(snapshot)
-    const to = Math.min(this.#target + joined.length, this.#limits.max)
-    if (to <= this.#target) return
-    this.#options.log.info('started elsewhere, and welcome', { ids: joined, target: to })
-    this.#target = to
-    this.#history = { ...this.#history, grewAt: now }
-  }
-
   #meet({ actors }: Snapshot): void {
     this.#met = new Set(actors.map(({ id }) => id))
   }
@@ -247,8 +232,10 @@ export class Supervisor {
     const living = snapshot ? this.#fleet.living(snapshot) : []
     const accounts = living.flatMap(({ actor }) => actor ?? [])
     const elsewhere = accounts.filter(({ host }) => host !== systemHost.name).length
+    const strangers = living.filter(({ member }) => member === null)
     return {
       target: this.#target,
+      joined: strangers.filter(({ id }) => !this.#met.has(id)).length,
       running: living.filter(({ actor }) => actor?.state === 'running').length,
       executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
       useful: usefulExecutors(accounts, (this.#options.cores ?? systemHost.cores) + elsewhere),

@@ -58,6 +58,18 @@ describe('one moment', () => {
   })
 })
 
+test('one that was started elsewhere is wanted, as far as the maximum goes', () => {
+  const unknown = observe(emptyHistory, fleet(), { known: false, at: 1_000 })
+  const now = (given: Partial<Fleet>) => decide('backlog', fleet(given), unknown, 1_000)
+  expect(now({ target: 1, joined: 1 })).toMatchObject({
+    ...{ from: 1, to: 2, reason: 'joined' },
+    sentence: '1 → 2 executors: 1 was started elsewhere',
+  })
+  expect(now({ target: 3, joined: 3 })).toMatchObject({ to: 4, reason: 'joined' })
+  expect(now({ target: 4, joined: 1 })).toMatchObject({ to: 4, reason: 'unknown' })
+  expect(now({ target: 0, joined: 1, paused: true })).toMatchObject({ to: 0, reason: 'paused' })
+})
+
 describe('the demonstration', () => {
   /**
    *   records/s   10 ──────────┐ 40 ───────────────────────┐ 0

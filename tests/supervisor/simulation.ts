@@ -103,6 +103,8 @@ function fleetOf(
   return {
     target,
     running: executors.filter(({ readyAt }) => readyAt <= at).length,
+
+    joined: 0,
     executors,
     min: world.min ?? 0,
     max: world.max ?? 4,

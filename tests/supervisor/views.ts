@@ -5,6 +5,8 @@ import type { Fleet } from '../../supervisor/reasons.ts'
 export const fleet = (given: Partial<Fleet> = {}): Fleet => ({
   target: 0,
   running: 0,
+
+  joined: 0,
   executors: [],
   min: 0,
   max: 4,
