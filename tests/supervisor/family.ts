@@ -19,6 +19,9 @@ export interface RealExecutors {
   warm: number
   /** What their environment has beside the services' addresses. */
   environment?: Record<string, string>
+  /** Runs in each before its own code. */
+  preload?: string | null
+  hungMs?: number
 }
 
 export type Mode = 'good' | 'deaf' | 'refuses' | 'mute'
@@ -64,12 +67,15 @@ export async function createFamily(
   const fleet = new ExecutorFleet({
     spawn: spawner({
       command: (_, id, warm) =>
-        real ? executorCommand(id, warm) : [process.execPath, standin, mode, job, '--id', id],
+        real
+          ? executorCommand(id, warm, real.preload)
+          : [process.execPath, standin, mode, job, '--id', id],
       output: () => {},
       clock,
       environment: { ...process.env, ...environment, ...namesOf(job), ...real?.environment },
     }),
     warm: real?.warm ?? 0,
+    hungMs: real?.hungMs ?? Infinity,
     restarts,
     register,
     clock,
@@ -110,12 +116,14 @@ export async function createFamily(
 const root = join(import.meta.dir, '../..')
 
 /** As the supervisor starts one, of a job whose names come from the environment (`namesOf`). */
-export const executorCommand = (id: string, warm: boolean): string[] =>
-  bunCommand(join(root, 'actors/executor/main.ts'), [
+export function executorCommand(id: string, warm: boolean, preload?: string | null): string[] {
+  const [bun, ...rest] = bunCommand(join(root, 'actors/executor/main.ts'), [
     join(root, 'faults/jobs/students.ts'),
     ...['--id', id],
     ...(warm ? ['--warm'] : []),
   ])
+  return [bun!, ...(preload ? ['--preload', preload] : []), ...rest]
+}
 
 export const namesOf = (job: string) => ({ MILLRACE_TEST_JOB: job, MILLRACE_TEST_TOPIC: job })
 
