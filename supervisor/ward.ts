@@ -115,7 +115,7 @@ export class Ward {
 
   /** Starts one child; null where that failed, which counts as a crash. */
   start(): Child | null {
-    const member = this.#begin(stages.live)
+    const member = this.#spawn(stages.live)
     if (!member) return null
     this.#track(this.#announce(member.child))
     return member.child
@@ -123,7 +123,7 @@ export class Ward {
 
   /** Starts one that waits until `activate` lets it begin. */
   startWarm(): void {
-    this.#begin(stages.warm)
+    this.#spawn(stages.warm)
   }
 
   /** Lets one that is warm begin; false where there is none. */
@@ -137,12 +137,12 @@ export class Ward {
     // Its life in the register begins now.
     member.child = { ...member.child, startedAt: clock.now() }
     log.info(`${kind} begins`, { id: member.child.id, pid: member.child.pid })
-    this.#track(this.#let(member))
+    this.#track(this.#letBegin(member))
     return true
   }
 
   /** Announced first, so that its own heartbeats come later. One that may not have heard is ended. */
-  async #let(member: Member): Promise<void> {
+  async #letBegin(member: Member): Promise<void> {
     const { register } = this.#options
     const announced = this.#announce(member.child)
     try {
@@ -156,7 +156,7 @@ export class Ward {
     }
   }
 
-  #begin(stage: 'live' | 'warm'): Member | null {
+  #spawn(stage: 'live' | 'warm'): Member | null {
     const { spawn, kind, clock, log } = this.#options
     const warm = stage === stages.warm
     let child: Child

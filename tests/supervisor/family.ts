@@ -119,7 +119,8 @@ const root = join(import.meta.dir, '../..')
 export function executorCommand(id: string, warm: boolean, preload?: string | null): string[] {
   const [bun, ...rest] = bunCommand(join(root, 'actors/executor/main.ts'), [
     join(root, 'faults/jobs/students.ts'),
-    ...['--id', id],
+    '--id',
+    id,
     ...(warm ? ['--warm'] : []),
   ])
   return [bun!, ...(preload ? ['--preload', preload] : []), ...rest]
