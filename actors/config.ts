@@ -37,6 +37,8 @@ export const bounds = {
   readAheadBytesMax: 8 * 1024 * 1024,
   /** How long a blocking read waits before the executor looks for orphaned entries. */
   readBlockMs: 1_000,
+  /** How long one that is warm waits at its mailbox at once: each wake costs, and nothing is due. */
+  warmBlockMs: 10_000,
   /** Groups of one pane; a record that would make one more is rejected with the reason `groups`. */
   groupsMax: 100_000,
   /** UTF-8 bytes of one group key. */

@@ -12,7 +12,7 @@
  */
 import { loadavg } from 'node:os'
 import { seededRandom, systemClock } from '../actors/clock.ts'
-import { readConfig } from '../actors/config.ts'
+import { type Config, readConfig } from '../actors/config.ts'
 import { RefusalError, runMain } from '../actors/errors.ts'
 import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { kafkaClient, throughOutages } from '../actors/kafka-client.ts'
@@ -56,14 +56,27 @@ interface Try {
   stages: Stages
 }
 
+/** A pipeline and what a try needs of it. */
+interface Pipeline {
+  port: number
+  watch: Watch
+  random: () => number
+  snapshot: () => Promise<Snapshot>
+  /** Sends a record; resolves when Kafka has acknowledged it. */
+  send: (index: number) => Promise<unknown>
+  close: () => Promise<void>
+}
+
 await runMain('zero', async () => {
   const { values } = parseFlags(command)
   const tries = wholeNumberFlag('tries', values.tries, { from: 1, to: 10_000 }) ?? 100
+  const warm = values.warm ?? false
   const services = await startServices({ log: createProgress() })
   const children = new Children({ ...process.env, ...services.environment, LOG_LEVEL: 'warn' })
   try {
-    const warm = values.warm ?? false
-    report(await play(services, children, { tries, warm }), warm)
+    const pipeline = await start(services, children, warm)
+    report(await play(pipeline, tries, warm), warm)
+    await pipeline.close()
     return 0
   } finally {
     await children.stop()
@@ -71,70 +84,61 @@ await runMain('zero', async () => {
   }
 })
 
-interface Play {
-  tries: number
-  warm: boolean
-}
-
-async function play(services: Services, children: Children, { tries, warm }: Play): Promise<Try[]> {
+async function start(services: Services, children: Children, warm: boolean): Promise<Pipeline> {
   const config = readConfig({ ...services.environment })
   const keys = keysOf(studentsJob.name)
-  const kafka = kafkaClient(config, 'millrace-zero')
-  const { signal } = new AbortController()
-  await throughOutages(config, quiet, () => ensureTopic(kafka, studentsJob.topic, PARTITIONS), {
-    signal,
-  })
-  const producer = kafka.producer({ createPartitioner: rememberingPartitioner })
-  await producer.connect()
+  const { send, end } = await openProducer(config)
   const port = await freePort()
-  const flags = [
-    '--from',
-    'earliest',
-    '--port',
-    String(port),
-    '--quiet',
-    '--warm',
-    warm ? '1' : '0',
-  ]
-  children.start(['supervisor/main.ts', ...flags])
+  const flags = ['--from', 'earliest', '--port', String(port), '--warm', warm ? '1' : '0']
+  children.start(['supervisor/main.ts', ...flags, '--quiet'])
   const store = openStore(config, quiet)
   await untilReady(store)
   const watch = await Watch.open(config.REDIS_URL, keys)
-  const random = seededRandom(1)
-  const body = bodyMaker(random)
   const snapshot = () => measure(store, keys)
+  const begun = async () => (await snapshot()).partitions.length === PARTITIONS
+  await until('the bridge', begun, { timeoutMs: 60_000 })
+  const close = async () => {
+    watch.close()
+    await Promise.all([store.close(), end()])
+  }
+  return { port, watch, random: seededRandom(1), snapshot, send, close }
+}
+
+async function openProducer(config: Config) {
+  const kafka = kafkaClient(config, 'millrace-zero')
+  const { signal } = new AbortController()
+  const { topic } = studentsJob
+  await throughOutages(config, quiet, () => ensureTopic(kafka, topic, PARTITIONS), { signal })
+  const producer = kafka.producer({ createPartitioner: rememberingPartitioner })
+  await producer.connect()
+  const body = bodyMaker(seededRandom(2))
   const send = (index: number) => {
     const { key, rest } = body()
     const value = `{"timestamp":${systemClock.now() / 1_000},${rest}`
-    const message = { key, value, partition: index % PARTITIONS }
-    return producer.send({ topic: studentsJob.topic, messages: [message] })
+    return producer.send({ topic, messages: [{ key, value, partition: index % PARTITIONS }] })
   }
-  await until('the bridge', async () => (await snapshot()).partitions.length === PARTITIONS, {
-    timeoutMs: 60_000,
-  })
+  return { send, end: () => producer.disconnect() }
+}
+
+async function play(pipeline: Pipeline, tries: number, warm: boolean): Promise<Try[]> {
+  const { watch, random, send } = pipeline
   // Leaders that are new may refuse at first; and what runs for the first time is no measure.
   for (let index = 0; index < PARTITIONS; index++) {
-    await until('Kafka to take a record', async () => (await send(index)).length > 0, {
-      timeoutMs: 60_000,
-    })
+    const sent = async () => Boolean(await send(index))
+    await until('Kafka to take a record', sent, { timeoutMs: 60_000 })
   }
   const results: Try[] = []
-  try {
-    let committed = await emptyFleet(port, snapshot, PARTITIONS)
-    for (let index = 0; index < tries; index++) {
-      if (warm) await until('one that is warm', () => watch.warm, { timeoutMs: 30_000 })
-      await systemClock.sleep(settleMs.least + random() * (settleMs.most - settleMs.least))
-      await assertIdle(snapshot, committed)
-      const watched = watch.arm()
-      await send(index)
-      const acknowledgedAt = wallMs()
-      const stages = await watched
-      results.push({ ms: wallMs() - acknowledgedAt, acknowledgedAt, stages })
-      committed = await emptyFleet(port, snapshot, committed + 1)
-    }
-  } finally {
-    watch.close()
-    await Promise.all([store.close(), producer.disconnect()])
+  let committed = await emptyFleet(pipeline, PARTITIONS)
+  while (results.length < tries) {
+    if (warm) await until('one that is warm', () => watch.warm, { timeoutMs: 30_000 })
+    await systemClock.sleep(settleMs.least + random() * (settleMs.most - settleMs.least))
+    await assertIdle(pipeline, committed)
+    const watched = watch.arm()
+    await send(results.length)
+    const acknowledgedAt = wallMs()
+    const stages = await watched
+    results.push({ ms: wallMs() - acknowledgedAt, acknowledgedAt, stages })
+    committed = await emptyFleet(pipeline, committed + 1)
   }
   return results
 }
@@ -148,7 +152,7 @@ function executorsOf({ actors }: Snapshot): Snapshot['actors'] {
   return actors.filter(({ kind, alive }) => kind === 'executor' && alive)
 }
 
-async function assertIdle(snapshot: () => Promise<Snapshot>, committed: number): Promise<void> {
+async function assertIdle({ snapshot }: Pipeline, committed: number): Promise<void> {
   const now = await snapshot()
   const { totals, control } = now
   const idle = totals.committed === committed && control.paused !== '1'
@@ -156,11 +160,7 @@ async function assertIdle(snapshot: () => Promise<Snapshot>, committed: number):
 }
 
 /** Pause ends the executor, resume lets the next one come. Answers with how many are committed. */
-async function emptyFleet(
-  port: number,
-  snapshot: () => Promise<Snapshot>,
-  atLeast: number,
-): Promise<number> {
+async function emptyFleet({ port, snapshot }: Pipeline, atLeast: number): Promise<number> {
   const done = async () => {
     const { totals } = await snapshot()
     return totals.committed >= atLeast && totals.appended === totals.committed

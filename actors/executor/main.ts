@@ -41,8 +41,10 @@ await runMain('executor', async () => {
   const asked = new AbortController()
   if (values.warm) {
     systemHost.onAsked((reason) => asked.abort(reason))
-    const waiting = { reader, keys, id, clock: systemClock, asked: asked.signal }
+    const mailbox = openStore(config, log, { blockMs: bounds.warmBlockMs })
+    const waiting = { mailbox, keys, id, clock: systemClock, asked: asked.signal }
     if (!(await untilBegun(waiting))) return 0
+    await mailbox.close()
   }
   await runExecutor({
     job,

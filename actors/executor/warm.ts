@@ -14,8 +14,8 @@ import { messageSchema } from '../messages.ts'
 import { isOutage, type Store, untilReady } from '../redis.ts'
 
 export interface WarmParts {
-  /** A connection that may block for `readBlockMs`. */
-  reader: Store
+  /** A connection of its own, which may block for `warmBlockMs`. */
+  mailbox: Store
   keys: Keys
   id: string
   clock: Clock
@@ -24,15 +24,15 @@ export interface WarmParts {
 }
 
 /** True when it may begin; false when it is asked to end before that. */
-export async function untilBegun({ reader, keys, id, clock, asked }: WarmParts): Promise<boolean> {
+export async function untilBegun({ mailbox, keys, id, clock, asked }: WarmParts): Promise<boolean> {
   const ended = new Promise<'asked'>((resolve) => {
     if (asked.aborted) resolve('asked')
     asked.addEventListener('abort', () => resolve('asked'))
   })
-  await untilReady(reader, asked, clock)
+  await untilReady(mailbox, asked, clock)
   for (let last = '0'; !asked.aborted; ) {
     try {
-      const messages = await Promise.race([ended, read(reader, keys.mailbox(id), last)])
+      const messages = await Promise.race([ended, read(mailbox, keys.mailbox(id), last)])
       if (messages === 'asked') return false
       if (messages.some(([, fields]) => isBegin(fields[1]))) return true
       last = messages.at(-1)?.[0] ?? last
@@ -44,8 +44,8 @@ export async function untilBegun({ reader, keys, id, clock, asked }: WarmParts):
   return false
 }
 
-async function read(reader: Store, mailbox: string, last: string): Promise<[string, string[]][]> {
-  const reply = await reader.redis.xread('BLOCK', bounds.readBlockMs, 'STREAMS', mailbox, last)
+async function read({ redis }: Store, key: string, last: string): Promise<[string, string[]][]> {
+  const reply = await redis.xread('BLOCK', bounds.warmBlockMs, 'STREAMS', key, last)
   return reply?.[0]?.[1] ?? []
 }
 
