@@ -63,21 +63,24 @@ export class CostMeter {
     this.#countedTo = from.elapsed
   }
 
-  /** Counts up to a moment that is not after the snapshot; tells Redis now and then, or at once. */
+  /**
+   * Counts up to a moment that is not after the snapshot; tells Redis now and then. The last time it does
+   * so in any case, and counts what it took to end the executors, however long that was.
+   */
   async count(
     to: Moment,
     snapshot: Pick<Snapshot, 'actors'>,
     max: number,
-    { save = false } = {},
+    { last = false } = {},
   ): Promise<void> {
     if (!this.#account) return
     const ms = to.elapsed - this.#countedTo
     // Another may have led and counted meanwhile.
-    if (ms > gapMaxMs) return this.open(to)
+    if (ms > gapMaxMs && !last) return this.open(to)
     this.#countedTo = to.elapsed
     const usedMs = executorMs(snapshot.actors, to.now - ms, to.now)
     this.#account = addCost(this.#account, ms, usedMs, max)
-    if (!save && to.elapsed - this.#savedAt < saveEveryMs) return
+    if (!last && to.elapsed - this.#savedAt < saveEveryMs) return
     this.#savedAt = to.elapsed
     await saveCost(this.#store, this.#keys, this.#account, this.#pricePerHour)
   }

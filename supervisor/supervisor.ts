@@ -347,7 +347,7 @@ export class Supervisor {
     const now = { elapsed: clock.elapsed(), now: clock.now() }
     const snapshot = await this.#measure()
     if (!snapshot || (snapshot.leader !== '' && snapshot.leader !== id)) return
-    await this.#cost.count(now, snapshot, this.#limits.max, { save: true })
+    await this.#cost.count(now, snapshot, this.#limits.max, { last: true })
   }
 
   #wards(): Ward[] {

@@ -130,12 +130,10 @@ function wholeText(job: string, now: Now, shown: readonly KeptDecision[]): strin
 
 function wholeJson({ status, loop }: Now, shown: readonly KeptDecision[]) {
   const { at, job, topic, state, reason, executors, backlog } = status
-  const decision = loop?.decision ?? null
-  return {
-    ...{ at, job, topic, state, reason, executors, backlog },
-    now: decision && { ...decision, at: new Date(decision.at).toISOString() },
-    decisions: shown.map(decisionReport),
-  }
+  const newest = loop?.decision ?? null
+  const now = newest && { ...newest, at: new Date(newest.at).toISOString() }
+  const decisions = shown.map(decisionReport)
+  return { at, job, topic, state, reason, executors, backlog, now, decisions }
 }
 
 /** Prints what is decided and what has taken effect, until the process is ended. */

@@ -1,13 +1,17 @@
 import { afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { systemClock } from '../../actors/clock.ts'
 import students from '../../jobs/students.ts'
+import { measure } from '../../actors/measure.ts'
 import { type Actor, noWork } from '../../actors/messages.ts'
 import type { Child, Exit } from '../../supervisor/child.ts'
+import { readCost } from '../../supervisor/cost.ts'
 import { readDecisions } from '../../supervisor/decisions.ts'
+import { readLoop } from '../../supervisor/loop.ts'
 import { listen, Pulse } from '../../supervisor/pulse.ts'
 import { Supervisor } from '../../supervisor/supervisor.ts'
 import { testServices } from '../support/services.ts'
 import { until } from '../../faults/until.ts'
+import { executor } from './accounts.ts'
 import { openJob, quiet } from './family.ts'
 
 beforeAll(testServices, 120_000)
@@ -71,6 +75,12 @@ const elsewhere = (id: string): Actor => ({
   ...noWork,
 })
 
+/** An executor says that it runs. */
+function beat(store: Awaited<ReturnType<typeof openJob>>['store'], base: string, id: string) {
+  const account = executor(id, { startedAt: systemClock.now(), at: systemClock.now() })
+  return store.call('beat', base, [id, JSON.stringify(account), 60_000])
+}
+
 async function withLedger(label: string) {
   const all = await create(label)
   await all.store.call('open', all.keys.base, ['topic', 'shape', 0, 0, 0])
@@ -95,6 +105,48 @@ describe('supervisor', () => {
     expect(started).toEqual(['bridge', 'executor'])
     expect(await readDecisions(store, keys, 10)).toMatchObject([{ from: 0, to: 1, reason: 'wake' }])
     supervisor.kill()
+  })
+
+  test('a decision is told with its effect, the loop with what holds now', async () => {
+    const { store, keys, started, make } = await withLedger('supervisor-effect')
+    const supervisor = make('one')
+    await supervisor.look()
+    await supervisor.look()
+    await store.redis.hset(keys.control, 'min', 1)
+    await supervisor.look()
+    expect(started).toEqual(['bridge', 'executor'])
+    expect(await readDecisions(store, keys, 10)).toMatchObject([{ to: 1, effectMs: null }])
+    await beat(store, keys.base, 'executor-2')
+    await supervisor.look()
+    const [decision] = await readDecisions(store, keys, 10)
+    expect(decision?.effectMs).toBeGreaterThanOrEqual(0)
+    // Told once a second.
+    const told = await until('the loop', async () => {
+      await supervisor.look()
+      const loop = await readLoop(store, keys)
+      return loop && loop.looks > 3 ? loop : null
+    })
+    expect(told).toMatchObject({ supervisor: 'one', failed: 0, out: { count: 1 } })
+    expect(told.decision).toMatchObject({ from: 1, to: 1 })
+    expect(told.decision?.sentence).toContain('1 executor stays')
+    supervisor.kill()
+  })
+
+  test('executors cost until they are gone, also while the supervisor ends', async () => {
+    const { store, keys, make } = await withLedger('supervisor-cost')
+    const ended = new AbortController()
+    const running = make('one').run(ended.signal)
+    await append(store, keys.base)
+    await until('an executor', async () => (await store.redis.hkeys(keys.actors)).length === 2)
+    await until('a cost', async () => (await readCost(store, keys)).executorSeconds > 0)
+    ended.abort()
+    await running
+    const { since, elapsedSeconds, executorSeconds } = await readCost(store, keys)
+    const { actors } = await measure(store, keys)
+    const { startedAt, stoppedAt } = actors.find(({ kind }) => kind === 'executor')!
+    // The wall clock tells whole milliseconds only.
+    expect(executorSeconds * 1_000).toBeLessThanOrEqual(stoppedAt! - startedAt + 2)
+    expect(Date.parse(since!) + elapsedSeconds * 1_000).toBeGreaterThanOrEqual(stoppedAt! - 2)
   })
 
   test('a limit in Redis outlives a start without flags; a flag replaces it', async () => {
