@@ -19,6 +19,7 @@ import advance from './windows/advance.lua' with { type: 'text' }
 
 export const code = [shared, append, commit, advance, lifecycle].join('\n')
 export const library = `millrace_${Bun.hash(code).toString(16)}`
+const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 
 export type FunctionName =
   | 'open'
@@ -92,12 +93,7 @@ export function functionsOf(redis: Pick<Redis, 'call' | 'callBuffer'>) {
     } catch (error) {
       if (!(error instanceof Error) || !/Function not found/i.test(error.message)) throw error
       // Refused before it ran, so sending it again can't repeat anything.
-      await redis.call(
-        'FUNCTION',
-        'LOAD',
-        'REPLACE',
-        `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`,
-      )
+      await redis.call('FUNCTION', 'LOAD', 'REPLACE', loadable)
       return await send()
     }
   }

@@ -55,15 +55,20 @@ export class Keyspace {
   readonly added = new Set<string>()
   #keys = new Map<string, Holder>()
   #expiries = new Map<string, number>()
+  /** No key expires before this; so that most commands need not look theirs up. */
+  #earliest = Infinity
 
   find(key: string): Holder | undefined {
-    if (this.#expiries.size > 0 && this.#isExpired(key)) this.delete(key)
+    if (this.#earliest < this.now) this.#expireDue()
     return this.#keys.get(key)
   }
 
-  #isExpired(key: string): boolean {
-    const expiry = this.#expiries.get(key)
-    return expiry !== undefined && expiry < this.now
+  #expireDue(): void {
+    this.#earliest = Infinity
+    for (const [key, at] of this.#expiries) {
+      if (at < this.now) this.delete(key)
+      else this.#earliest = Math.min(this.#earliest, at)
+    }
   }
 
   set(key: string, holder: Holder): void {
@@ -78,6 +83,7 @@ export class Keyspace {
   clear(): void {
     this.#keys.clear()
     this.#expiries.clear()
+    this.#earliest = Infinity
   }
 
   names(): string[] {
@@ -92,6 +98,7 @@ export class Keyspace {
   expire(key: string, at: number | undefined): boolean {
     if (at === undefined) return this.#expiries.delete(key)
     this.#expiries.set(key, at)
+    this.#earliest = Math.min(this.#earliest, at)
     return true
   }
 
@@ -144,6 +151,7 @@ export class Keyspace {
     this.#keys = new Map()
     for (const [key, holder] of other.#keys) this.#keys.set(key, holder.copy())
     this.#expiries = new Map(other.#expiries)
+    this.#earliest = other.#earliest
   }
 }
 
