@@ -8,8 +8,8 @@ import { optimumOf } from './optimum.ts'
 import type { Scenario } from './scenario.ts'
 import { type Look, type Played, play, type Setting } from './world.ts'
 
-export const ways = [...new Set([...policies, 'fixed', 'plan', 'optimum'])] as const
 export type Way = Policy | 'fixed' | 'plan' | 'optimum'
+export const ways: readonly Way[] = [...new Set<Way>([...policies, 'fixed', 'plan', 'optimum'])]
 
 export interface Terms {
   min: number
@@ -17,6 +17,8 @@ export interface Terms {
   maxResultDelayMs: number
   seed: number
   pricePerHour: number
+  /** Executors that are at work from the beginning, 0 by default. */
+  warm?: number
 }
 
 export interface Result {
@@ -56,8 +58,8 @@ export function contest(
 
 /** How the world is set for a way. */
 export function settingOf(scenario: Scenario, way: Exclude<Way, 'optimum'>, terms: Terms): Setting {
-  const { min, max, maxResultDelayMs, seed } = terms
-  const common = { min, max, maxResultDelayMs, seed }
+  const { min, max, maxResultDelayMs, seed, warm = 0 } = terms
+  const common = { min, max, maxResultDelayMs, seed, warm }
   // A static fleet is there before the first record.
   if (way === 'fixed') return { ...common, policy: 'backlog', min: max, warm: max }
   if (way !== 'plan') return { ...common, policy: way }

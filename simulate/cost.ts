@@ -3,20 +3,18 @@
  * it was over time in a recording. A record's cost hangs on the seed and its number alone, so that
  * each policy gets the same records. Pure.
  */
-import type { Point } from './load.ts'
-
 export type Cost =
   | { kind: 'constant'; ms: number }
   /** Most are cheap and a few are very costly; `ms` is the mean, up to the cap. */
   | { kind: 'pareto'; ms: number; shape: number; mostMs: number }
   | { kind: 'lognormal'; ms: number; sigma: number }
-  /** Milliseconds over seconds of arrival, each point until the next. */
-  | { kind: 'recorded'; points: readonly Point[] }
+  /** Milliseconds from a record's number on, until the next point's. */
+  | { kind: 'recorded'; points: readonly (readonly [record: number, ms: number])[] }
 
 export interface CostOf {
   meanMs: number
-  /** Cost of the record with this number, from 0, that arrived then. */
-  ms(record: number, arrivedAtMs: number): number
+  /** Cost of the record with this number, from 0 in the order of arrival. */
+  ms(record: number): number
 }
 
 export function costOf(cost: Cost, seed: number): CostOf {
@@ -52,15 +50,14 @@ function paretoLeast(mean: number, shape: number, most: number): number {
   return high
 }
 
-function recorded(points: readonly Point[]): CostOf {
-  const starts = points.map(([seconds]) => seconds * 1_000)
+function recorded(points: readonly (readonly [record: number, ms: number])[]): CostOf {
   let at = 0
   return {
     meanMs: points.reduce((sum, [, ms]) => sum + ms, 0) / Math.max(points.length, 1),
-    ms: (_, arrivedAtMs) => {
+    ms: (record) => {
       // Records are asked for nearly in order, so the place is found from where it was.
-      while (at > 0 && starts[at]! > arrivedAtMs) at--
-      while (at + 1 < starts.length && starts[at + 1]! <= arrivedAtMs) at++
+      while (at > 0 && points[at]![0] > record) at--
+      while (at + 1 < points.length && points[at + 1]![0] <= record) at++
       return points[at]?.[1] ?? 0
     },
   }

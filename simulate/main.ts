@@ -1,19 +1,19 @@
 /** `bun run simulate`: plays loads in virtual time, and compares how they can be scaled. */
-import { readConfig } from '../actors/config.ts'
-import { runMain, UsageError } from '../actors/errors.ts'
-import { numberFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import { runMain } from '../actors/errors.ts'
+import { parseFlags } from '../actors/flags.ts'
+import { SHIPPED_JOB } from '../actors/load.ts'
+import { COST_MS, scenariosOf, sourceOf, termsOf, type Values, waysAsked } from './asked.ts'
 import { contest, type Result, type Terms, type Way, ways, waysOf } from './contest.ts'
-import { durationFlag, ownScenario } from './flags.ts'
+import type { Source } from './replay.ts'
 import { listOf, notesOf, tableOf } from './report.ts'
 import type { Scenario } from './scenario.ts'
 import { scenarios } from './scenarios.ts'
-import { Timeline } from './timeline.ts'
-
-const COST_MS = 70
+import { decisionsText, Timeline } from './timeline.ts'
 
 const command = {
   help: `
 Usage: bun run simulate [scenario...] [options]
+       bun run simulate --replay [jobs/file.ts] | --replay-file FILE [options]
 
 Plays loads in virtual time, a day in seconds, through the supervisor's own decisions, and compares
 the policies: executor time, what was saved against a fleet that never scales, and how long records
@@ -33,7 +33,15 @@ waited for their result. Neither Kafka nor Redis is needed. Without a name all s
   --json                 results as JSON
   --list                 the scenarios
   --help                 this text
-`,
+
+Back-test: what a supervisor measured (Redis keeps the last day, once a second) is played again, and
+told beside what really happened. Limits are those of the recording.
+
+  --replay               the measurements of the job (${SHIPPED_JOB}), from Redis
+  --record FILE          only writes them to a file, as lines of JSON
+  --replay-file FILE     the measurements of such a file
+
+Environment: REDIS_URL (with --replay and --record), MILLRACE_PRICE_PER_EXECUTOR_HOUR`,
   options: {
     policy: { type: 'string' },
     'max-result-delay': { type: 'string' },
@@ -46,11 +54,13 @@ waited for their result. Neither Kafka nor Redis is needed. Without a name all s
     timeline: { type: 'boolean' },
     json: { type: 'boolean' },
     list: { type: 'boolean' },
+    replay: { type: 'boolean' },
+    record: { type: 'string' },
+    'replay-file': { type: 'string' },
   },
 } as const
 
 interface Asked {
-  scenarios: Scenario[]
   ways: Way[]
   terms: Terms
   timeline: boolean
@@ -59,87 +69,62 @@ interface Asked {
 
 async function main(): Promise<number> {
   const positionals = scenarios.map(({ name }) => name)
-  const given = parseFlags({ ...command, positionals })
-  if (given.values.list) {
+  const { values, positionals: names } = parseFlags({ ...command, positionals })
+  if (values.list) {
     print(listOf(scenarios))
     return 0
   }
-  const asked = askedOf(given.values, given.positionals)
-  const results = asked.scenarios.flatMap((scenario) => playAll(scenario, asked))
-  if (asked.json) print(JSON.stringify({ terms: asked.terms, results }, null, 2))
-  else for (const text of [tableOf(results), ...notesOf(results)]) print(text)
+  const source = sourceOf(values, names, SHIPPED_JOB)
+  if (source) return replayAll(source, values)
+  const asked = askedOf(values, { min: 0, max: 4 })
+  const results = scenariosOf(values, names).flatMap((scenario) => playAll(scenario, asked))
+  tell(results, asked, notesOf(results))
   return 0
 }
 
-function playAll(scenario: Scenario, { ways, terms, timeline, json }: Asked): Result[] {
+/** Loaded late: it brings a Redis client along, which nothing else here needs. */
+async function replayAll(source: Source, values: Values): Promise<number> {
+  const { holesText, loadTrace, record, recordedResult, replayOf } = await import('./replay.ts')
+  if (values.record !== undefined) {
+    print(`${await record(source.file, values.record)} measurements in ${values.record}`)
+    return 0
+  }
+  const { name, trace } = await loadTrace(source)
+  const recording = replayOf(name, trace)
+  const asked = askedOf(values, recording)
+  if (asked.timeline && !asked.json) {
+    print(`${name}, recorded: ${recording.scenario.about}\n${decisionsText(trace.decisions)}\n`)
+  }
+  const really = recordedResult(recording, asked.terms)
+  const played = playAll(recording.scenario, asked, recording.warm)
+  const holes = holesText(recording)
+  tell([really, ...played], asked, [...(holes ? [holes] : []), ...notesOf(played)])
+  return 0
+}
+
+function playAll(scenario: Scenario, asked: Asked, warm = 0): Result[] {
+  const { ways, terms, timeline, json } = asked
   return waysOf(scenario, ways).map((way) => {
-    if (!timeline || json || way === 'optimum') return contest(scenario, way, terms)
+    if (!timeline || json || way === 'optimum') return contest(scenario, way, { ...terms, warm })
     const lines = new Timeline(scenario.seconds)
-    const result = contest(scenario, way, terms, (look) => lines.add(look))
+    const result = contest(scenario, way, { ...terms, warm }, (look) => lines.add(look))
     print(`${scenario.name}, ${way}: ${scenario.about}\n${lines.text()}\n`)
     return result
   })
 }
 
-type Values = {
-  [Name in 'policy' | 'max-result-delay' | 'min' | 'max' | 'rate' | 'cost' | 'seed' | 'price']?:
-    | string
-    | undefined
-} & { [Name in 'timeline' | 'json']?: boolean | undefined }
-
-function askedOf(values: Values, names: readonly string[]): Asked {
-  const costMs = numberFlag('cost', values.cost, { from: 0.0001, to: 3_600_000 })
+function askedOf(values: Values, usual: { min: number; max: number }): Asked {
   return {
-    scenarios: scenariosOf(names, values.rate, costMs),
     ways: waysAsked(values.policy),
-    terms: termsOf(values),
+    terms: termsOf(values, usual),
     timeline: values.timeline ?? false,
     json: values.json ?? false,
   }
 }
 
-function termsOf(values: Values): Terms {
-  const max = wholeNumberFlag('max', values.max, { from: 1, to: 64 }) ?? 4
-  const min = wholeNumberFlag('min', values.min, { from: 0, to: 64 }) ?? 0
-  if (min > max) throw new UsageError('--min must not be greater than --max')
-  const delay = values['max-result-delay']
-  const delayRange = { fromMs: 100, toMs: 3_600_000 }
-  return {
-    min,
-    max,
-    maxResultDelayMs: durationFlag('max-result-delay', delay, delayRange) ?? 2_000,
-    seed: wholeNumberFlag('seed', values.seed, { from: 0, to: 2 ** 32 - 1 }) ?? 1,
-    pricePerHour:
-      numberFlag('price', values.price, { from: 0, to: 1e6 }) ??
-      readConfig().MILLRACE_PRICE_PER_EXECUTOR_HOUR,
-  }
-}
-
-function scenariosOf(
-  names: readonly string[],
-  rate: string | undefined,
-  costMs: number | undefined,
-): Scenario[] {
-  if (rate !== undefined) {
-    if (names.length > 0) throw new UsageError('--rate is a load of its own, without scenarios')
-    return [ownScenario(rate, costMs ?? COST_MS)]
-  }
-  const unknown = names.find((name) => !scenarios.some((one) => one.name === name))
-  if (unknown !== undefined) {
-    throw new UsageError(`no scenario ${JSON.stringify(unknown)}; see --list`)
-  }
-  return scenarios
-    .filter(({ name }) => names.length === 0 || names.includes(name))
-    .map((one) => (costMs === undefined ? one : { ...one, cost: { ...one.cost, ms: costMs } }))
-}
-
-function waysAsked(text: string | undefined): Way[] {
-  if (text === undefined) return [...ways] as Way[]
-  return text.split(',').map((name) => {
-    const way = ways.find((one) => one === name.trim())
-    if (way) return way as Way
-    throw new UsageError(`--policy must be of ${ways.join(', ')}, not ${JSON.stringify(name)}`)
-  })
+function tell(results: readonly Result[], { terms, json }: Asked, notes: readonly string[]): void {
+  if (json) print(JSON.stringify({ terms, results, notes }, null, 2))
+  else for (const text of [tableOf(results), ...notes]) print(text)
 }
 
 const print = (text: string) => void process.stdout.write(`${text}\n`)

@@ -62,7 +62,7 @@ export function workOf(scenario: Scenario, seed: number, delayMs: number): Work 
   for (let record = 0; ; record++) {
     const at = arrivals.next()
     if (at > scenario.seconds * 1_000) break
-    const ms = cost.ms(record, at)
+    const ms = cost.ms(record)
     put(arrived, at, ms)
     put(due, at + delayMs, ms)
   }

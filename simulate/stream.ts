@@ -41,10 +41,6 @@ export class Stream {
     return this.arrived - this.committed
   }
 
-  arrivedAt(record: number): number {
-    return this.#times[record]!
-  }
-
   append(at: number): void {
     if (this.arrived === this.#times.length) this.#grow()
     this.#times[this.arrived] = at

@@ -2,6 +2,7 @@
  * A play over time as text: one line for each span with load, backlog and executors, and between the
  * lines each decision that changed something, with its sentence.
  */
+import type { Decision } from '../supervisor/reasons.ts'
 import type { Look } from './world.ts'
 
 const LINES = 60
@@ -56,6 +57,14 @@ export class Timeline {
     return [head, ...lines].join('\n')
   }
 }
+
+/** Decisions that were really taken, a line each. */
+export function decisionsText(decisions: readonly Decision[]): string {
+  return decisions.map(lineOf).join('\n') || 'no decision is recorded'
+}
+
+const lineOf = ({ at, reason, sentence }: Decision) =>
+  `${new Date(at).toISOString()}  ${reason}: ${sentence}`
 
 const emptyCell = (fromMs: number): Cell => ({
   fromMs,

@@ -29,7 +29,7 @@ export interface Setting {
   seed: number
   /** Executors that are at work from the beginning. */
   warm?: number
-  /** The operator's changes: min and max at once, from a second on. */
+  /** Executors from a second on, whatever the policy says. */
   plan?: readonly Point[]
 }
 
@@ -105,11 +105,12 @@ class World {
   run(): Played {
     let at = 0
     for (;;) {
-      at = Math.min(this.#arriveAt, this.#lookAt, this.#crew.nextAt)
+      const { nextAt } = this.#crew
+      at = Math.min(this.#arriveAt, this.#lookAt, nextAt)
       const over = at > this.#endMs
       if (over && (this.#stream.waiting === 0 || at > this.#endMs + OVERTIME_MS)) break
       if (this.#arriveAt <= at) this.#arrive(at)
-      else if (this.#crew.nextAt <= at) this.#work(at)
+      else if (nextAt <= at) this.#work(at)
       else this.#look(at)
     }
     this.#crew.count(this.#endMs)
