@@ -31,13 +31,16 @@ export interface Setting {
   warm?: number
   /** Executors from a second on, whatever the policy says. */
   plan?: readonly Point[]
+  /** So long what waits at the end is still worked off; an hour by default. */
+  overtimeMs?: number
 }
 
 /** One look of the supervisor. */
 export interface Look {
   atMs: number
   fleet: Fleet
-  known: boolean
+  /** What the decision was taken by; null where it was unknown. */
+  measured: Measurement | null
   /** Records that are not done, as they are and not as they were measured. */
   waiting: number
   arrived: number
@@ -50,7 +53,7 @@ export interface Played {
   account: CostAccount
   /** Result delay of each record in ascending order; ms. */
   delays: Float64Array
-  /** Records that were not done even an hour after the end. */
+  /** Records that were not done even in the overtime. */
   undone: number
   /** Those that changed the count. */
   decisions: Decision[]
@@ -58,7 +61,6 @@ export interface Played {
 
 const times = { tickMs: 250, idleTickMs: 1_000, leastMs: 25 } as const
 
-/** What waits at the end is worked off for so long. */
 const OVERTIME_MS = 3_600_000
 
 /** More records than this in one play would not fit into memory. */
@@ -103,12 +105,13 @@ class World {
   }
 
   run(): Played {
+    const lastMs = this.#endMs + (this.#setting.overtimeMs ?? OVERTIME_MS)
     let at = 0
     for (;;) {
       const { nextAt } = this.#crew
       at = Math.min(this.#arriveAt, this.#lookAt, nextAt)
       const over = at > this.#endMs
-      if (over && (this.#stream.waiting === 0 || at > this.#endMs + OVERTIME_MS)) break
+      if (over && (this.#stream.waiting === 0 || at > lastMs)) break
       if (this.#arriveAt <= at) this.#arrive(at)
       else if (nextAt <= at) this.#work(at)
       else this.#look(at)
@@ -159,7 +162,8 @@ class World {
     if (decision.to !== decision.from && !over) this.#decisions.push(decision)
     this.#target = decision.to
     const { waiting, arrived } = this.#stream
-    this.#onLook?.({ atMs: at, fleet, known: observation.known, waiting, arrived, decision, over })
+    const measured = observation.known ? observation : null
+    this.#onLook?.({ atMs: at, fleet, measured, waiting, arrived, decision, over })
     this.#crew.reconcile(this.#target, at)
     this.#lookedAt = at
     this.#lookAt = at + this.#pauseMs(at, observation)
