@@ -81,7 +81,7 @@ export function resultOf(scenario: string, way: string, played: Played, terms: T
       max: quantile(delays, 1),
     },
     scalings: decisions.length,
-    reversals: reversalsOf(decisions),
+    reversals: reversalsOf(decisions).length,
   }
 }
 
@@ -109,14 +109,20 @@ export function quantile(ascending: Float64Array, share: number): number | null 
   return ascending[Math.max(place, 0)] ?? null
 }
 
+interface Change {
+  at: number
+  from: number
+  to: number
+}
+
 /** Changes against the direction of the one before, within the cooldown after it. */
-export function reversalsOf(
-  changes: readonly { at: number; from: number; to: number }[],
+export function reversalsOf<Of extends Change>(
+  changes: readonly Of[],
   withinMs = COOLDOWN_MS,
-): number {
+): Of[] {
   return changes.filter((change, i) => {
     const before = changes[i - 1]
     if (!before || change.at - before.at >= withinMs) return false
     return Math.sign(change.to - change.from) !== Math.sign(before.to - before.from)
-  }).length
+  })
 }

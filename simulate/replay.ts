@@ -44,7 +44,7 @@ export function recordedResult({ scenario, account, changes }: Recording, terms:
     undone: 0,
     delayMs: { p50: null, p99: null, max: null },
     scalings: changes.length,
-    reversals: reversalsOf(changes),
+    reversals: reversalsOf(changes).length,
   }
 }
 
