@@ -1,9 +1,9 @@
 /** What the flags of `bun run simulate` ask for. */
-import { readConfig } from '../actors/config.ts'
+import { readConfig, resultDelayRange } from '../actors/config.ts'
 import { UsageError } from '../actors/errors.ts'
-import { numberFlag, wholeNumberFlag } from '../actors/flags.ts'
+import { durationFlag, numberFlag, wholeNumberFlag } from '../actors/flags.ts'
 import { type Terms, type Way, ways } from './contest.ts'
-import { durationFlag, ownScenario } from './flags.ts'
+import { ownScenario } from './own.ts'
 import type { Source } from './replay.ts'
 import type { Scenario } from './scenario.ts'
 import { scenarios } from './scenarios.ts'
@@ -25,8 +25,6 @@ export type Values = {
     | 'replay-file']?: string | undefined
 } & { [Name in 'timeline' | 'json' | 'list' | 'replay']?: boolean | undefined }
 
-const delays = { fromMs: 100, toMs: 3_600_000 }
-
 /** Terms of the contest; a recording brings the limits that held in it. */
 export function termsOf(values: Values, usual: { min: number; max: number }): Terms {
   const max = wholeNumberFlag('max', values.max, { from: 1, to: 64 })
@@ -36,9 +34,10 @@ export function termsOf(values: Values, usual: { min: number; max: number }): Te
     max: max ?? Math.max(usual.max, min ?? 0, 1),
   }
   if (limits.min > limits.max) throw new UsageError('--min must not be greater than --max')
+  const delay = durationFlag('max-result-delay', values['max-result-delay'], resultDelayRange)
   return {
     ...limits,
-    maxResultDelayMs: durationFlag('max-result-delay', values['max-result-delay'], delays) ?? 2_000,
+    maxResultDelayMs: delay ?? 2_000,
     seed: wholeNumberFlag('seed', values.seed, { from: 0, to: 2 ** 32 - 1 }) ?? 1,
     pricePerHour:
       numberFlag('price', values.price, { from: 0, to: 1e6 }) ??

@@ -8,8 +8,8 @@ import { optimumOf } from './optimum.ts'
 import type { Scenario } from './scenario.ts'
 import { type Look, type Played, play, type Setting } from './world.ts'
 
-export type Way = Policy | 'fixed' | 'plan' | 'optimum'
-export const ways: readonly Way[] = [...new Set<Way>([...policies, 'fixed', 'plan', 'optimum'])]
+export type Way = Policy | 'plan' | 'optimum'
+export const ways: readonly Way[] = [...policies, 'plan', 'optimum']
 
 export interface Terms {
   min: number
@@ -61,10 +61,10 @@ export function settingOf(scenario: Scenario, way: Exclude<Way, 'optimum'>, term
   const { min, max, maxResultDelayMs, seed, warm = 0 } = terms
   const common = { min, max, maxResultDelayMs, seed, warm }
   // A static fleet is there before the first record.
-  if (way === 'fixed') return { ...common, policy: 'backlog', min: max, warm: max }
+  if (way === 'fixed') return { ...common, policy: way, warm: max }
   if (way !== 'plan') return { ...common, policy: way }
   const plan = scenario.plan ?? []
-  return { ...common, policy: 'backlog', plan, warm: plan[0]?.[1] ?? 0 }
+  return { ...common, policy: 'fixed', plan, warm: plan[0]?.[1] ?? 0 }
 }
 
 export function resultOf(scenario: string, way: string, played: Played, terms: Terms): Result {

@@ -12,8 +12,9 @@ import {
   noCrashes,
   type Restarts,
 } from '../supervisor/restarts.ts'
+import { Ceiling } from './ceiling.ts'
 import { chance, type CostOf } from './cost.ts'
-import { states, VirtualExecutor } from './executor.ts'
+import { states, type Surroundings, VirtualExecutor } from './executor.ts'
 import type { Scenario } from './scenario.ts'
 import type { Stream } from './stream.ts'
 
@@ -22,8 +23,7 @@ export class Crew {
   busyMs = 0
   account: CostAccount = { since: 0, elapsedMs: 0, usedMs: 0, staticMs: 0 }
   readonly #scenario: Scenario
-  readonly #stream: Stream
-  readonly #cost: CostOf
+  readonly #world: Surroundings
   readonly #seed: number
   readonly #random: () => number
   readonly #staticSize: number
@@ -35,9 +35,9 @@ export class Crew {
     scenario: Scenario,
     world: { stream: Stream; cost: CostOf; seed: number; staticSize: number },
   ) {
+    const { stream, cost } = world
     this.#scenario = scenario
-    this.#stream = world.stream
-    this.#cost = world.cost
+    this.#world = { stream, cost, ceiling: new Ceiling(scenario.ceilingPerSecond) }
     this.#seed = world.seed
     this.#staticSize = world.staticSize
     this.#random = seededRandom(world.seed)
@@ -96,7 +96,7 @@ export class Crew {
 
   /** Whoever has been idle for longest takes what waits. */
   offer(at: number): void {
-    while (this.#stream.hasWork) {
+    while (this.#world.stream.hasWork) {
       let longest: VirtualExecutor | null = null
       for (const executor of this.members) {
         if (!executor.idle) continue
@@ -119,7 +119,7 @@ export class Crew {
   #start(at: number, startMs: number): void {
     const slowness = this.#scenario.slow?.[++this.#born] ?? 1
     const name = { id: `e${this.#born}`, at, startMs, slowness }
-    this.members.push(new VirtualExecutor(name, this.#stream, this.#cost))
+    this.members.push(new VirtualExecutor(name, this.#world))
   }
 
   #step(executor: VirtualExecutor, at: number): void {

@@ -5,15 +5,23 @@
  *   starting ──► running ──► draining ──► gone      (or gone at once, by a crash)
  */
 import { bounds } from '../actors/config.ts'
+import type { Ceiling } from './ceiling.ts'
 import type { CostOf } from './cost.ts'
 import type { Entry, Stream } from './stream.ts'
 
 export const states = { starting: 'starting', running: 'running', draining: 'draining' } as const
 
-/** What is being worked on until the next commit. */
+/** What is being worked on until the next commit, and for how long. */
 interface Slice {
   parts: { entry: Entry; records: number }[]
-  workMs: number
+  ms: number
+}
+
+/** What an executor works on and with. */
+export interface Surroundings {
+  stream: Stream
+  cost: CostOf
+  ceiling: Ceiling
 }
 
 export class VirtualExecutor {
@@ -29,8 +37,7 @@ export class VirtualExecutor {
   /** What it says of itself with each heartbeat. */
   told = { at: -Infinity, busyMs: 0 }
   readonly held: Entry[] = []
-  readonly #stream: Stream
-  readonly #cost: CostOf
+  readonly #world: Surroundings
   readonly #slowness: number
   #slice: Slice | null = null
   #busyMs = 0
@@ -40,15 +47,13 @@ export class VirtualExecutor {
 
   constructor(
     name: { id: string; at: number; startMs: number; slowness: number },
-    stream: Stream,
-    cost: CostOf,
+    world: Surroundings,
   ) {
     this.id = name.id
     this.startedAt = name.at
     this.nextAt = name.at + name.startMs
     this.#slowness = name.slowness
-    this.#stream = stream
-    this.#cost = cost
+    this.#world = world
   }
 
   get idle(): boolean {
@@ -71,18 +76,16 @@ export class VirtualExecutor {
   /** Takes what is there and begins; stays idle where nothing is. */
   work(at: number): void {
     if (this.state === states.running) this.#readAhead()
-    const slice: Slice = { parts: [], workMs: 0 }
-    for (const entry of this.held) {
-      let records = 0
-      while (entry.from + records < entry.to && slice.workMs < bounds.commitWorkMs) {
-        slice.workMs += this.#cost.ms(entry.from + records++) * this.#slowness
-      }
-      if (records > 0) slice.parts.push({ entry, records })
-      if (slice.workMs >= bounds.commitWorkMs) break
+    const slice = this.#next()
+    const records = slice.parts.reduce((sum, part) => sum + part.records, 0)
+    this.#slice = records > 0 ? slice : null
+    if (this.#slice) {
+      this.nextAt = this.#world.ceiling.through(at + slice.ms, records)
+      slice.ms = this.nextAt - at
+    } else {
+      this.nextAt = Infinity
+      this.idleSince = at
     }
-    this.#slice = slice.parts.length > 0 ? slice : null
-    this.nextAt = this.#slice ? at + slice.workMs : Infinity
-    if (!this.#slice) this.idleSince = at
   }
 
   /** Commits the slice; returns its busy time in ms. */
@@ -92,12 +95,12 @@ export class VirtualExecutor {
     if (!slice) return 0
     for (const { entry, records } of slice.parts) {
       this.#records += records
-      this.#stream.commit(entry, records, at)
+      this.#world.stream.commit(entry, records, at)
     }
     while (this.held.length > 0 && this.held[0]!.from === this.held[0]!.to) this.held.shift()
-    this.#busyMs += slice.workMs
+    this.#busyMs += slice.ms
     if (at >= this.#handBackAt) this.#handBack()
-    return slice.workMs
+    return slice.ms
   }
 
   /** No new entries; what is in hand is finished, or handed back when that takes too long. */
@@ -118,15 +121,29 @@ export class VirtualExecutor {
     if (at - this.told.at >= bounds.heartbeatMs) this.told = { at, busyMs: this.#busyMs }
   }
 
+  /** Records in hand, up to the work between two commits. */
+  #next(): Slice {
+    const slice: Slice = { parts: [], ms: 0 }
+    for (const entry of this.held) {
+      let records = 0
+      while (entry.from + records < entry.to && slice.ms < bounds.commitWorkMs) {
+        slice.ms += this.#world.cost.ms(entry.from + records++) * this.#slowness
+      }
+      if (records > 0) slice.parts.push({ entry, records })
+      if (slice.ms >= bounds.commitWorkMs) break
+    }
+    return slice
+  }
+
   #handBack(): void {
-    this.#stream.giveBack(this.held.splice(0))
+    this.#world.stream.giveBack(this.held.splice(0))
   }
 
   /** As many entries as some milliseconds of work; one while it does not know what they cost. */
   #readAhead(): void {
     const room = this.#room()
     while (this.held.length < room) {
-      const entry = this.#stream.take()
+      const entry = this.#world.stream.take()
       if (!entry) return
       this.#recordsPerEntry = entry.to - entry.from
       this.held.push(entry)

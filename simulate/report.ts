@@ -2,7 +2,7 @@
 import type { Result } from './contest.ts'
 import type { Scenario } from './scenario.ts'
 
-/** From this on executor time is told in hours. */
+/** From this on time is told in hours, and executor time from a tenth of it on. */
 const HOURS_FROM_SECONDS = 3_600
 
 export function tableOf(results: readonly Result[]): string {
@@ -49,7 +49,9 @@ const duration = (seconds: number) =>
   ).padStart(6)
 
 const time = (seconds: number, elapsed: number) =>
-  elapsed >= HOURS_FROM_SECONDS ? `${(seconds / 3_600).toFixed(2)} h` : `${seconds.toFixed(1)} s`
+  elapsed >= HOURS_FROM_SECONDS && seconds >= HOURS_FROM_SECONDS / 10
+    ? `${(seconds / 3_600).toFixed(2)} h`
+    : `${seconds.toFixed(1)} s`
 
 const share = (saved: number | null) => (saved === null ? '–' : `${(saved * 100).toFixed(2)} %`)
 

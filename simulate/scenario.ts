@@ -23,6 +23,10 @@ export interface Scenario {
   blind?: readonly Span[]
   /** How old what is measured is. */
   lagMs?: number
+  /** Records a second that all executors together can do, whatever they are: a full Redis. */
+  ceilingPerSecond?: number
+  /** Records a second that come out of Kafka, as fast as they may arrive there. */
+  bridgePerSecond?: number
   /** Executors from a second on, as somebody would set them who knew the load beforehand. */
   plan?: readonly Point[]
 }

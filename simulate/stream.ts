@@ -1,6 +1,7 @@
 /**
- * The stream of the virtual world: entries of records between the bridge and the executors, first in
- * first out, and each record's result delay. Records are numbers from 0 in the order of arrival.
+ * Kafka and the stream of the virtual world: records come to Kafka, the bridge appends them to the
+ * stream in entries, executors take those, first in first out; and each record's result delay.
+ * Records are numbers from 0 in the order of arrival.
  */
 import { bounds } from '../actors/config.ts'
 
@@ -15,6 +16,7 @@ const FETCH_MS = 10
 
 export class Stream {
   arrived = 0
+  appended = 0
   committed = 0
   /** Entries that are not committed, whoever holds them. */
   entries = 0
@@ -37,22 +39,31 @@ export class Stream {
     return this.#waiting.length - this.#head
   }
 
+  /** Records in the stream that are not done; and with those that are still in Kafka. */
   get waiting(): number {
+    return this.appended - this.committed
+  }
+
+  get undone(): number {
     return this.arrived - this.committed
   }
 
-  append(at: number): void {
+  arrive(at: number): void {
     if (this.arrived === this.#times.length) this.#grow()
-    this.#times[this.arrived] = at
+    this.#times[this.arrived++] = at
+  }
+
+  /** The bridge moves one record on. */
+  append(at: number): void {
     const last = this.#waiting.at(-1)
     const open = last && this.undelivered > 0 && at - this.#lastAt < FETCH_MS
     if (open && last.to - last.from < this.#recordsPerEntry) last.to++
     else {
-      this.#waiting.push({ from: this.arrived, to: this.arrived + 1 })
+      this.#waiting.push({ from: this.appended, to: this.appended + 1 })
       this.#lastAt = at
       this.entries++
     }
-    this.arrived++
+    this.appended++
   }
 
   take(): Entry | undefined {
@@ -87,7 +98,9 @@ export class Stream {
 
   /** Result delays of all records, those that were never done until `at`, in ascending order; ms. */
   delays(undone: readonly Entry[], at: number): Float64Array {
-    for (const { from, to } of [...this.#waiting.slice(this.#head), ...this.#returned, ...undone]) {
+    const inKafka = { from: this.appended, to: this.arrived }
+    const waiting = [...this.#waiting.slice(this.#head), ...this.#returned, inKafka]
+    for (const { from, to } of [...waiting, ...undone]) {
       for (let record = from; record < to; record++) {
         this.#times[record] = at - this.#times[record]!
       }

@@ -86,6 +86,10 @@ class World {
   #lookedAt = -Infinity
   #lookAt = 0
   #arriveAt = 0
+  /** The bridge: between two records, when it moves the next one, and when it moved the last. */
+  readonly #appendMs: number
+  #appendAt = Infinity
+  #appendedAt = -Infinity
   /** What was measured, oldest first, where measurements lag. */
   #measured: Measurement[] = []
 
@@ -101,6 +105,7 @@ class World {
     this.#crew = new Crew(scenario, { stream: this.#stream, cost, seed, staticSize: max })
     this.#crew.warm(warm)
     this.#target = warm
+    this.#appendMs = 1_000 / (scenario.bridgePerSecond ?? Infinity)
     this.#arriveAt = this.#nextArrival()
   }
 
@@ -109,16 +114,17 @@ class World {
     let at = 0
     for (;;) {
       const { nextAt } = this.#crew
-      at = Math.min(this.#arriveAt, this.#lookAt, nextAt)
+      at = Math.min(this.#arriveAt, this.#appendAt, this.#lookAt, nextAt)
       const over = at > this.#endMs
-      if (over && (this.#stream.waiting === 0 || at > lastMs)) break
+      if (over && (this.#stream.undone === 0 || at > lastMs)) break
       if (this.#arriveAt <= at) this.#arrive(at)
+      else if (this.#appendAt <= at) this.#append(at)
       else if (nextAt <= at) this.#work(at)
       else this.#look(at)
     }
     this.#crew.count(this.#endMs)
     const held = this.#crew.members.flatMap((executor) => executor.held)
-    const undone = this.#stream.waiting
+    const { undone } = this.#stream
     return {
       account: this.#crew.account,
       undone,
@@ -131,11 +137,20 @@ class World {
     if (this.#stream.arrived >= RECORDS_MAX) {
       throw new RangeError(`scenario ${this.#scenario.name} has more than ${RECORDS_MAX} records`)
     }
+    this.#stream.arrive(at)
+    this.#arriveAt = this.#nextArrival()
+    if (this.#appendMs === 0) this.#append(at)
+    else if (this.#appendAt === Infinity)
+      this.#appendAt = Math.max(at, this.#appendedAt + this.#appendMs)
+  }
+
+  #append(at: number): void {
     // From 0 the bridge wakes the supervisor with the first that waits.
     if (this.#stream.waiting === 0 && this.#target === 0) this.#wake(at)
     this.#stream.append(at)
     this.#crew.offer(at)
-    this.#arriveAt = this.#nextArrival()
+    this.#appendedAt = at
+    this.#appendAt = this.#stream.appended < this.#stream.arrived ? at + this.#appendMs : Infinity
   }
 
   #nextArrival(): number {
@@ -161,7 +176,7 @@ class World {
     const over = at > this.#endMs
     if (decision.to !== decision.from && !over) this.#decisions.push(decision)
     this.#target = decision.to
-    const { waiting, arrived } = this.#stream
+    const { undone: waiting, arrived } = this.#stream
     const measured = observation.known ? observation : null
     this.#onLook?.({ atMs: at, fleet, measured, waiting, arrived, decision, over })
     this.#crew.reconcile(this.#target, at)
@@ -211,12 +226,12 @@ class World {
   }
 
   #measure(at: number): Measurement {
-    const { arrived, committed, waiting, entries, undelivered } = this.#stream
+    const { arrived, appended, committed, waiting, entries, undelivered } = this.#stream
     return {
       known: true,
       at,
       waiting,
-      kafkaLag: 0,
+      kafkaLag: arrived - appended,
       arrived,
       committed,
       busyUs: Math.round(this.#crew.busyMs * 1_000),
@@ -229,7 +244,7 @@ class World {
     const idle =
       this.#target === 0 &&
       observation.known &&
-      observation.waiting === 0 &&
+      this.#stream.undone === 0 &&
       this.#crew.members.length === 0
     const wait = this.#crew.waitMs(at)
     const tick = idle ? times.idleTickMs : times.tickMs

@@ -59,15 +59,17 @@ export class Recorder {
   readonly #store: Store
   readonly #keys: Keys
   readonly #clock: Clock
+  readonly #kept: number
   #writtenAt = -Infinity
   #last: Sample | null = null
   /** A look at which nothing happened and that was not written. */
   #skipped: Sample | null = null
 
-  constructor(store: Store, keys: Keys, clock: Clock) {
+  constructor(store: Store, keys: Keys, clock: Clock, kept: number = bounds.measurementsKept) {
     this.#store = store
     this.#keys = keys
     this.#clock = clock
+    this.#kept = kept
   }
 
   /** Writes what is due; rejects on an outage, in which a sample is missing and no more. */
@@ -90,8 +92,7 @@ export class Recorder {
   async #write(sample: Sample): Promise<void> {
     const fields = Object.entries(sample).flatMap(([name, value]) => [name, value ?? ''])
     const { measurements } = this.#keys
-    const bound = bounds.measurementsKept
-    await this.#store.redis.xadd(measurements, 'MAXLEN', '~', bound, '*', ...fields)
+    await this.#store.redis.xadd(measurements, 'MAXLEN', '~', this.#kept, '*', ...fields)
   }
 }
 

@@ -130,8 +130,9 @@ const worlds = fc.record({
 })
 type Drawn = typeof worlds extends fc.Arbitrary<infer T> ? T : never
 
+const span = (from: number, seconds: number): Span => [from, from + seconds]
+
 function worldOf(drawn: Drawn): Scenario {
-  const span = (from: number, seconds: number): Span => [from, from + seconds]
   const lasting = drawn.phases.reduce((sum, [, seconds]) => sum + seconds, 0)
   return {
     name: 'drawn',

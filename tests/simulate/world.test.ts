@@ -91,8 +91,9 @@ function queue(one: Scenario, servers: number, seed: number): number[] {
   const delays: number[] = []
   for (let at = arrivals.next(); at < Infinity; at = arrivals.next()) {
     const next = free.indexOf(Math.min(...free))
-    free[next] = Math.max(at, free[next]!) + cost.ms(delays.length)
-    delays.push(free[next]! - at)
+    const done = Math.max(at, free[next]!) + cost.ms(delays.length)
+    free[next] = done
+    delays.push(done - at)
   }
   return delays.sort((a, b) => a - b)
 }
@@ -159,6 +160,44 @@ describe('executors', () => {
   })
 })
 
+describe('what all executors share', () => {
+  /**
+   *   25 records a second from 4 executors of 14 each: as many get through as the ceiling lets, and
+   *   whoever waits for it is busy meanwhile
+   */
+  test('lets no more through than it can, however many work', () => {
+    const one = { seconds: 60, load: phases([40, 60]), cost: { kind: 'constant', ms: 70 } as const }
+    const done = (given: Partial<Scenario>, executors: number) => {
+      let committed = 0
+      play(scenario({ ...one, ...given }), always(executors), ({ measured, over }) => {
+        if (!over) committed = measured!.committed
+      })
+      return committed / 60
+    }
+    expect(done({ ceilingPerSecond: 25 }, 4)).toBeCloseTo(25, 0)
+    expect(done({ ceilingPerSecond: 25 }, 1)).toBeCloseTo(1_000 / 70, 0)
+    expect(done({}, 4)).toBeCloseTo(40, 0)
+  })
+
+  /**
+   *   Kafka    A(100) B(200) C(300) D(400)       bridge: one every 250 ms
+   *   stream   A 100  B 350  C 600  D 850        done 50 later; the delay begins in Kafka
+   */
+  test('a slow bridge keeps records in Kafka, where they wait as well', () => {
+    const looks: Look[] = []
+    const four = scenario({
+      load: phases([10, 0.4]),
+      cost: { kind: 'constant', ms: 50 },
+      bridgePerSecond: 4,
+    })
+    const { delays } = play(four, always(2), (look) => looks.push(look))
+    expect([...delays].map(Math.round)).toEqual([50, 200, 350, 500])
+    const at = (ms: number) => looks.find(({ atMs }) => atMs === ms)!.measured
+    expect(at(500)).toMatchObject({ arrived: 4, waiting: 0, kafkaLag: 2 })
+    expect(at(1_000)).toMatchObject({ arrived: 4, waiting: 0, kafkaLag: 0 })
+  })
+})
+
 describe('the supervisor', () => {
   test('looks every 250 ms, and once a second while there is nothing to look at', () => {
     const looks: number[] = []
@@ -188,7 +227,7 @@ describe('the supervisor', () => {
   test('a world is the same by the same seed, and another by another', () => {
     const one = scenario({ load: { ...phases([20, 10]), poisson: true }, startMs: [100, 500] })
     const twice = [1, 1, 2].map((seed) => play(one, { ...backlog, seed }))
-    expect(twice[0]).toEqual(twice[1]!)
+    expect(twice[0]).toEqual(twice[1])
     expect(twice[0]!.delays).not.toEqual(twice[2]!.delays)
   })
 
