@@ -41,8 +41,9 @@ export interface Keys {
   /** Set: executors that left in order, whose entries carry no suspicion. */
   left: string
   mailbox(actor: string): string
-  /** String: the bridge that works. */
-  bridge: string
+  /** Sorted set: bridge → when its lease ends; hash: partition → the bridge that reads it. */
+  bridges: string
+  readers: string
   /** String: the leading supervisor. Hash: limits and pause. Stream: decisions. */
   leader: string
   control: string
@@ -87,7 +88,8 @@ export function keysOf(job: string, shard = 0): Keys {
     leases: `${base}:leases`,
     left: `${base}:left`,
     mailbox: (actor) => `${base}:mailbox:${actor}`,
-    bridge: `${base}:bridge`,
+    bridges: `${base}:bridges`,
+    readers: `${base}:readers`,
     leader: `${base}:leader`,
     control: `${base}:control`,
     decisions: `${base}:decisions`,

@@ -7,6 +7,7 @@
  */
 import { Redis, ReplyError } from 'ioredis'
 import append from './bridge/append.lua' with { type: 'text' }
+import share from './bridge/share.lua' with { type: 'text' }
 import { backoffDelayMs } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { bounds, type Config, redisAddress } from './config.ts'
@@ -17,7 +18,7 @@ import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import type { Log } from './log.ts'
 import advance from './windows/advance.lua' with { type: 'text' }
 
-export const code = [shared, append, commit, advance, lifecycle].join('\n')
+export const code = [shared, append, share, commit, advance, lifecycle].join('\n')
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 
@@ -26,6 +27,8 @@ export type FunctionName =
   | 'append'
   | 'lose'
   | 'seen'
+  | 'share'
+  | 'unshare'
   | 'claim'
   | 'commit'
   | 'advance'

@@ -116,8 +116,8 @@ export class Supervisor {
       kind: 'bridge',
       restarts: bridgeRestarts,
       graceMs,
-      // The lease among bridges, so that the next one need not wait for its end.
-      release: (bridge) => store.call('resign', keys.base, ['bridge', bridge]),
+      // What it read is others' at once: they need not wait for its lease to end.
+      release: (bridge) => store.call('unshare', keys.base, [bridge]),
     })
     this.#web = new Ward({ ...shared, kind: 'web', restarts: webRestarts, graceMs })
   }

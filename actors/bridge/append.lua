@@ -20,7 +20,7 @@ end
 
 -- open: registers a topic's partitions.
 -- args: topic id ('' where the broker knows none), shape of the job, then for each partition:
---       number, start offset if the ledger has none, high watermark
+--       number, start offset if the ledger has none, high watermark ('' from who does not read it)
 -- reply: {'ok', partition, next, …} | {'topic', the id that the ledger belongs to}
 --        | {'shape', the shape that the panes have} | {'vanished', entries}
 register('open', function(keys, args)
@@ -49,7 +49,12 @@ register('open', function(keys, args)
       redis.call('HSET', ledger, p .. ':start', next, p .. ':next', next, p .. ':frontier', next,
         p .. ':dataAt', time)
     end
-    sighted(base, p, args[i + 2])
+    if args[i + 2] ~= '' then
+      sighted(base, p, args[i + 2])
+    elseif redis.call('HSETNX', ledger, p .. ':seenAt', '0') == 1 then
+      -- Its end is not known: it holds the watermark until its reader has seen it.
+      redis.call('HSET', ledger, p .. ':high', next)
+    end
     reply[#reply + 1] = p
     reply[#reply + 1] = next
   end

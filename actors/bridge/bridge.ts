@@ -27,6 +27,7 @@ import { beginOrRefuse } from './origin.ts'
 import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
 import { lostBefore } from './retention.ts'
 import { answered, Stale } from './session.ts'
+import type { Share } from './share.ts'
 
 export interface BridgeOptions {
   job: Job
@@ -46,11 +47,9 @@ export interface BridgeOptions {
   clock: Clock
   log: Log
   life: Lifecycle
-  /** Ends the bridge's work: it is draining, or another bridge has the lease. */
-  signal: AbortSignal
 }
 
-/** The partitions' next offsets as this session knows them, and their ends in Kafka. */
+/** The next offsets of our partitions as this session knows them, and their ends in Kafka. */
 interface Positions {
   next: Map<number, number>
   high: Map<number, number>
@@ -82,6 +81,12 @@ export class Bridge {
   #begun: boolean
   /** Partitions that Kafka did not give out when it was asked last. */
   readonly #troubled = new Set<number>()
+  /** What this bridge has appended since its start. */
+  readonly #done = { records: 0, entries: 0 }
+  /** The partitions that are ours; null for all that there are. */
+  #share: Share['partitions'] = null
+  /** Ends our work: we are draining, or have another share. */
+  #signal = AbortSignal.abort()
 
   constructor(options: BridgeOptions) {
     this.#options = options
@@ -90,9 +95,20 @@ export class Bridge {
     this.#frontiers = new Frontiers(options)
   }
 
-  /** Runs until it is asked to end; rejects where going on would lose or repeat records. */
-  async run(): Promise<void> {
-    const { life, signal, clock, log } = this.#options
+  get done(): { records: number; entries: number } {
+    return this.#done
+  }
+
+  /**
+   * Reads these partitions (null for all that there are) until the signal; rejects where going on would
+   * lose or repeat records.
+   */
+  async run(share: Share['partitions'], signal: AbortSignal): Promise<void> {
+    const { life, clock, log } = this.#options
+    this.#share = share
+    this.#signal = signal
+    // What Kafka does not give out is its next reader's to tell.
+    this.#troubled.clear()
     if (life.state === 'starting') life.to('running')
     let told = ''
     for (let failures = 0; !signal.aborted; ) {
@@ -136,8 +152,8 @@ export class Bridge {
     const positions = await this.#open(kafka, topic)
     if (this.#troubled.size === 0) life.explain(null)
     const ended = new AbortController()
-    const signal = AbortSignal.any([ended.signal, this.#options.signal])
-    const pumps = [...kafka.leaders(topic.partitions)].map(([node, partitions]) =>
+    const signal = AbortSignal.any([ended.signal, this.#signal])
+    const pumps = [...kafka.leaders([...positions.next.keys()])].map(([node, partitions]) =>
       this.#pump(kafka, node, partitions, positions, signal),
     )
     const watch = this.#watch(kafka, topic, positions, signal)
@@ -157,14 +173,17 @@ export class Bridge {
       if ((error as { type?: string }).type === 'UNKNOWN_TOPIC_OR_PARTITION') {
         this.#topicIsNew = true
         this.#options.life.explain(`topic ${job.topic} does not exist yet`)
-        await this.#options.clock.sleep(500, this.#options.signal)
+        await this.#options.clock.sleep(500, this.#signal)
         throw new Stale(`topic ${job.topic} does not exist yet; waiting for it`, { cause: error })
       }
       throw error
     }
   }
 
-  /** Registers the partitions and learns where each stands; refuses where that can't be right. */
+  /**
+   * Registers all partitions, since one without a reader must hold the watermark, and learns where ours
+   * stand; refuses where that can't be right.
+   */
   async #open(kafka: TopicReader, topic: TopicInfo): Promise<Positions> {
     const { store, keys, job, from } = this.#options
     const earliest = await kafka.offsets('earliest', topic.partitions)
@@ -172,23 +191,38 @@ export class Bridge {
     // A partition that was added to a topic we read already is new from its beginning.
     const known = await store.redis.hexists(keys.ledger, 'topicId')
     if (!known && this.#begun) throw new RefusalError(ledgerGone(job))
+    // One bridge begins a job, and that one has all of it.
+    if (!known && this.#share) throw new Stale(`job ${job.name} has no ledger; looking again`)
     if (!known) await beginOrRefuse(this.#options, kafka, latest)
     const start = known || this.#topicIsNew || from === 'earliest' ? earliest : latest
     const reply = (await store.call('open', keys.base, [
       topic.id,
       jobShape(job),
-      ...topic.partitions.flatMap((p) => [p, start.get(p) ?? 0, latest.get(p) ?? 0]),
+      // Only its reader says where a partition ends.
+      ...topic.partitions.flatMap((p) => [
+        p,
+        start.get(p) ?? 0,
+        this.#isOurs(p) ? (latest.get(p) ?? 0) : '',
+      ]),
     ])) as string[]
     if (reply[0] === 'topic') throw new RefusalError(anotherTopic(job))
     if (reply[0] === 'shape') throw new RefusalError(anotherShape(job))
     if (reply[0] === 'vanished') throw new RefusalError(entriesVanished(job, Number(reply[1])))
     this.#begun = true
     const next = new Map<number, number>()
-    for (let i = 1; i < reply.length; i += 2) next.set(Number(reply[i]), Number(reply[i + 1]))
-    for (const partition of topic.partitions) {
-      await this.#checkPosition(kafka, partition, next, earliest, latest)
+    for (let i = 1; i < reply.length; i += 2) {
+      const partition = Number(reply[i])
+      if (this.#isOurs(partition)) next.set(partition, Number(reply[i + 1]))
     }
-    return { next, high: latest, appended: new Map(next) }
+    const high = new Map([...latest].filter(([partition]) => next.has(partition)))
+    for (const partition of next.keys()) {
+      await this.#checkPosition(kafka, partition, next, earliest, high)
+    }
+    return { next, high, appended: new Map(next) }
+  }
+
+  #isOurs(partition: number): boolean {
+    return this.#share === null || this.#share.has(partition)
   }
 
   async #checkPosition(
@@ -336,6 +370,8 @@ export class Bridge {
       const [, records, bytes, busyUs, committed] = reply.map(Number)
       this.#waiting = { records: records!, bytes: bytes! }
       this.#cost.learn(busyUs!, committed!, clock.elapsed())
+      this.#done.entries += entries.length
+      this.#done.records += entries.reduce((sum, entry) => sum + entry.records, 0)
       return
     }
     throw this.#overtaken(partition, expected, String(reply[1]))

@@ -1,4 +1,4 @@
-/** `bun run bridge`: the bridge by itself. Of several, one works and the others stand by. */
+/** `bun run bridge`: the bridge by itself. Several share the topic's partitions. */
 import { systemClock } from '../clock.ts'
 import { bounds, readConfig } from '../config.ts'
 import { runMain } from '../errors.ts'
@@ -17,7 +17,8 @@ const command = {
 Usage: bun run bridge [jobs/file.ts] [--from earliest|latest] [--accept-loss] [--fresh]
                       [--begun] [--id NAME]
 
-Moves the job's topic from Kafka into its Redis Stream until it is asked to end.
+Moves the job's topic from Kafka into its Redis Stream until it is asked to end. Several bridges,
+also on other machines, share the topic's partitions.
 
   --from earliest|latest   where to begin a topic that the job has not read before
                            (START_FROM, by default latest)

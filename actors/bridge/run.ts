@@ -1,42 +1,33 @@
 /**
- * A bridge's whole life: of several, one works by a lease and the others stand by. What it needs is
- * passed in, so that a simulation runs the same.
+ * A bridge's whole life: it reads its share of the partitions for as long as that stays the same, then the
+ * next one. What it needs is passed in, so that a simulation runs the same.
  */
 import type { Host } from '../host.ts'
-import { Lease } from '../lease.ts'
 import { Lifecycle, startWhenReady } from '../lifecycle.ts'
 import { Bridge, type BridgeOptions } from './bridge.ts'
+import { Shares } from './share.ts'
 
-export interface BridgeParts extends Omit<BridgeOptions, 'life' | 'signal'> {
+export interface BridgeParts extends Omit<BridgeOptions, 'life'> {
   id: string | undefined
   host: Host
 }
 
-/** Which of several bridges works; short, so that a killed one is replaced within 2 s. */
-const leaseMs = 1_500
-const renewMs = 500
-
 export async function runBridge(parts: BridgeParts): Promise<void> {
   const { id, host, ...options } = parts
   const { store, keys, clock, log } = options
-  const life = new Lifecycle({ kind: 'bridge', id, store, keys, clock, host, log })
+  const account = () => bridge.done
+  const life = new Lifecycle({ kind: 'bridge', id, store, keys, clock, host, log, account })
+  const bridge = new Bridge({ ...options, life })
   await startWhenReady(life, [store], clock)
-  const lease = new Lease({
-    store,
-    base: keys.base,
-    name: 'bridge',
-    holder: life.id,
-    clock,
-    leaseMs,
-    renewMs,
-  })
-  while (!life.draining.aborted) {
-    const lost = await lease.take(life.draining, () =>
-      log.info('another bridge works; standing by'),
-    )
-    const signal = AbortSignal.any([lost, life.draining])
-    await new Bridge({ ...options, life, signal }).run()
+  const shares = new Shares({ store, keys, id: life.id, clock })
+  const standBy = () => log.info('other bridges read all partitions; standing by')
+  for (;;) {
+    const share = await shares.next(life.draining, standBy)
+    if (!share) break
+    const signal = AbortSignal.any([share.changed, life.draining])
+    if (share.partitions) log.info('reading a share', { partitions: [...share.partitions].join() })
+    await bridge.run(share.partitions, signal)
   }
-  await lease.giveBack()
+  await shares.giveBack()
   await life.leave()
 }

@@ -82,10 +82,9 @@ function start(reader: TopicReader, more: Partial<BridgeOptions> = {}): Promise<
     clock: systemClock,
     log: createLog('bridge', 'info', (line) => void lines.push(line), false),
     life,
-    signal: ended.signal,
     ...more,
   })
-  running = bridge.run()
+  running = bridge.run(null, ended.signal)
   return running
 }
 

@@ -48,18 +48,20 @@ export class Sequence {
       [5, () => this.#call('beat', this.#one(actors), '{"é":1}', this.#one([1, 3, 60_000]))],
       [2, () => this.#call('leave', this.#one(executors), '{}')],
       [2, () => this.#call('bury', this.#one(actors), '{}')],
+      [4, () => this.#share()],
+      [1, () => this.#call('unshare', this.#one(actors))],
       [4, () => this.#call('mark', this.#one(executors), this.#entryId(), this.#int(50))],
       [
         4,
         () =>
           this.#call(
             'lead',
-            this.#one(['leader', 'bridge']),
+            this.#one(['leader', 'another']),
             this.#one(actors),
             this.#one([2, 9_999]),
           ),
       ],
-      [2, () => this.#call('resign', this.#one(['leader', 'bridge']), this.#one(actors))],
+      [2, () => this.#call('resign', this.#one(['leader', 'another']), this.#one(actors))],
       [5, () => this.#call('measure')],
       [14, () => this.#plain()],
       [1, () => this.#destructive()],
@@ -126,6 +128,11 @@ export class Sequence {
     const shape = this.#chance(0.9) ? 'shape' : 'another'
     const partitions = this.#times(1 + this.#int(3), (p) => [p, this.#int(5), this.#int(30)])
     return this.#call('open', topic, shape, ...partitions.flat())
+  }
+
+  #share(): Command {
+    const reads = this.#one([[], ['*'], [0, 1], [1, 2], [0, 1, 2, 3]])
+    return this.#call('share', this.#one(actors), this.#one([2, 9_999]), ...reads)
   }
 
   #append(): Command {
@@ -272,11 +279,11 @@ export class Sequence {
 
   #plain(): Command {
     const { entries, ledger, totals, clock, control, decisions, closed, panes, leases } = this.#keys
-    const { left, bridge, cost, hand, mailbox } = this.#keys
+    const { left, leader, bridges, readers, cost, hand, mailbox } = this.#keys
     const me = this.#one(executors)
     const id = this.#entryId()
     const box = mailbox(this.#one([...executors, 'supervisor']))
-    const other = this.#one([entries, ledger, bridge, leases, left, `${this.#keys.base}:nothing`])
+    const other = this.#one([entries, ledger, bridges, leases, left, `${this.#keys.base}:nothing`])
     const pane = this.#keys.pane(slide * this.#int(12))
     const field = this.#one(['min', 'max', 'paused'])
     return this.#one<Command>([
@@ -292,6 +299,7 @@ export class Sequence {
       ['XINFO', 'STREAM', entries],
       ['XINFO', 'CONSUMERS', other, GROUP],
       ['XLEN', other],
+      ['HGETALL', readers],
       ['XRANGE', entries, '-', '+', 'COUNT', this.#int(4)],
       ['XREVRANGE', entries, '+', id, 'COUNT', 3],
       ['XRANGE', entries, `(${id}`, '+'],
@@ -321,12 +329,12 @@ export class Sequence {
       ['HSET', clock, 'watermark', this.#int(60_000)],
       ['HDEL', hand, me],
       ['GET', other],
-      ['SET', bridge, me, 'PX', this.#one([2, 5_000]), 'NX'],
-      ['SET', bridge, me, 'XX'],
-      ['MGET', bridge, other, ledger],
+      ['SET', leader, me, 'PX', this.#one([2, 5_000]), 'NX'],
+      ['SET', leader, me, 'XX'],
+      ['MGET', leader, other, ledger],
       ['STRLEN', other],
-      ['PERSIST', bridge],
-      ['EXISTS', bridge, entries, other],
+      ['PERSIST', leader],
+      ['EXISTS', leader, entries, other],
       ['TYPE', other],
       ['ZADD', leases, this.#one([5, '1.5', '-inf', 1e15]), me],
       ['ZREM', leases, me],

@@ -1,0 +1,89 @@
+/**
+ * Which partitions a bridge reads. The bridges of a job share them: each says that it lives, a few times
+ * a second, and Redis answers with its share (share.lua); when one comes or goes the shares change.
+ *
+ *   waiting (more bridges than partitions) ──► reading ──share changed──► waiting …
+ *
+ * It only divides the work. What must not happen twice is guarded by the ledger's compare-and-set,
+ * because a bridge can be stopped and wake up after its partitions have gone to others.
+ */
+import type { Clock } from '../clock.ts'
+import type { Keys } from '../keys.ts'
+import type { Store } from '../redis.ts'
+
+export interface SharesOptions {
+  store: Store
+  keys: Keys
+  id: string
+  clock: Clock
+}
+
+/** What to read, until the signal: the partitions, or null for all that there are. */
+export interface Share {
+  partitions: ReadonlySet<number> | null
+  changed: AbortSignal
+}
+
+/** Short, so that others read a killed bridge's partitions within 2 s. */
+const leaseMs = 1_500
+const renewMs = 500
+const ALL = '*'
+
+export class Shares {
+  readonly #options: SharesOptions
+
+  constructor(options: SharesOptions) {
+    this.#options = options
+  }
+
+  /** Waits for a share; null where the signal came before. To be called when nothing is read. */
+  async next(signal: AbortSignal, onStandby: () => void): Promise<Share | null> {
+    const { clock } = this.#options
+    for (let refusals = 0; !signal.aborted; ) {
+      const share = await this.#ask([])
+      if (share && share.length > 0) return this.#begin(share, signal)
+      if (share) refusals++
+      // Others need a look to let go of what is ours.
+      if (share && refusals === 3) onStandby()
+      await clock.sleep(renewMs, signal)
+    }
+    return null
+  }
+
+  /** The partitions are others' at once; where Redis is away, when the lease has ended. */
+  async giveBack(): Promise<void> {
+    const { store, keys, id } = this.#options
+    await store.call('unshare', keys.base, [id]).catch(() => 0)
+  }
+
+  #begin(share: string[], signal: AbortSignal): Share {
+    const changed = new AbortController()
+    void this.#keep(share, signal, changed)
+    const partitions = share[0] === ALL ? null : new Set(share.map(Number))
+    return { partitions, changed: changed.signal }
+  }
+
+  async #keep(share: string[], signal: AbortSignal, changed: AbortController): Promise<void> {
+    const { clock } = this.#options
+    let heldAt = clock.elapsed()
+    while (!signal.aborted) {
+      await clock.sleep(renewMs, signal)
+      if (signal.aborted) break
+      const now = await this.#ask(share)
+      if (now) heldAt = clock.elapsed()
+      // Unknown is not lost, until the lease must have run out.
+      if (now ? now.join() !== share.join() : clock.elapsed() - heldAt > leaseMs) break
+    }
+    changed.abort()
+  }
+
+  /** What Redis says is ours while we read `reads`; null where it does not answer. */
+  async #ask(reads: string[]): Promise<string[] | null> {
+    const { store, keys, id } = this.#options
+    try {
+      return (await store.call('share', keys.base, [id, leaseMs, ...reads])) as string[]
+    } catch {
+      return null
+    }
+  }
+}
