@@ -9,7 +9,7 @@ import { systemClock } from '../../actors/clock.ts'
 import { GROUP } from '../../actors/keys.ts'
 import type { Actor } from '../../actors/messages.ts'
 import { killQuietly, type Pipeline, type SupervisorProcess } from '../pipeline.ts'
-import { until } from '../until.ts'
+import { until, type UntilOptions } from '../until.ts'
 
 export type Kind = Actor['kind']
 
@@ -156,6 +156,47 @@ export async function areDone(pipeline: Pipeline, entries: readonly string[]): P
 export async function appendedTo(pipeline: Pipeline): Promise<number> {
   const { partitions } = await pipeline.snapshot()
   return partitions.reduce((sum, { next }) => sum + next, 0)
+}
+
+/** Which partitions each bridge reads; '*' for all, where it is the only one that ever was. */
+export async function sharesOf(pipeline: Pipeline): Promise<Map<string, string[]>> {
+  const readers = Object.entries(await pipeline.store.redis.hgetall(pipeline.keys.readers))
+  const grouped = Map.groupBy(readers, ([, bridge]) => bridge)
+  return new Map([...grouped].map(([bridge, own]) => [bridge, own.map(([p]) => p)]))
+}
+
+/** Waits until so many bridges read about as many partitions each, and all of them together. */
+export async function shared(
+  pipeline: Pipeline,
+  bridges: number,
+  options?: UntilOptions,
+): Promise<Map<string, string[]>> {
+  return until(
+    `${bridges} bridges to share the partitions`,
+    async () => {
+      const shares = await sharesOf(pipeline)
+      const alive = new Set((await pipeline.alive('bridge')).map(({ id }) => id))
+      const sizes = [...shares].map(([id, own]) => (alive.has(id) ? own.length : -1))
+      const { length } = (await pipeline.snapshot()).partitions
+      const even = sizes.every((size) => Math.abs(size - length / bridges) < 1)
+      const whole = sizes.reduce((sum, size) => sum + size, 0) === length
+      if (sizes.length === bridges && even && whole) return shares
+      throw new Error(`shares of ${length} partitions: ${sizes.join() || 'none'}`)
+    },
+    { timeoutMs: 60_000, ...options },
+  )
+}
+
+/** The next offset of each partition. */
+export async function nextOffsets(pipeline: Pipeline): Promise<number[]> {
+  return (await pipeline.snapshot()).partitions.map(({ next }) => next)
+}
+
+/** Whether every partition has been read on from there. */
+export const readOn = (pipeline: Pipeline, from: readonly number[]) => async () => {
+  const now = await nextOffsets(pipeline)
+  if (now.length === from.length && now.every((next, p) => next > from[p]!)) return true
+  throw new Error(`next offsets ${now.join()}, from ${from.join()}`)
 }
 
 export interface Connection {
