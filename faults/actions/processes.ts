@@ -158,7 +158,7 @@ export async function appendedTo(pipeline: Pipeline): Promise<number> {
   return partitions.reduce((sum, { next }) => sum + next, 0)
 }
 
-/** Which partitions each bridge reads; '*' for all, where it is the only one that ever was. */
+/** Which partitions each bridge reads. */
 export async function sharesOf(pipeline: Pipeline): Promise<Map<string, string[]>> {
   const readers = Object.entries(await pipeline.store.redis.hgetall(pipeline.keys.readers))
   const grouped = Map.groupBy(readers, ([, bridge]) => bridge)
@@ -180,7 +180,8 @@ export async function shared(
       const { length } = (await pipeline.snapshot()).partitions
       const even = sizes.every((size) => Math.abs(size - length / bridges) < 1)
       const whole = sizes.reduce((sum, size) => sum + size, 0) === length
-      if (sizes.length === bridges && even && whole) return shares
+      const readers = Math.min(bridges, length)
+      if (sizes.length === readers && even && whole) return shares
       throw new Error(`shares of ${length} partitions: ${sizes.join() || 'none'}`)
     },
     { timeoutMs: 60_000, ...options },

@@ -162,9 +162,8 @@ export const processFaults: Fault[] = [
   },
   {
     id: 'F08',
-    title: 'SIGSTOP of one of two bridges; the other takes over its partitions, the first wakes up',
-    holds:
-      'the other reads all within the lease and a look; who wakes up appends nothing twice, and both share again',
+    title: 'SIGSTOP of one of two bridges; the other takes over its share, the first wakes up',
+    holds: 'the other reads all within the lease and a look; who wakes up appends nothing twice',
     setting: { unstarted: true },
     happens: zombieBridge,
   },

@@ -9,6 +9,7 @@ import {
   mayStart,
   noCrashes,
   type Restarts,
+  webRestarts,
 } from '../../supervisor/restarts.ts'
 
 const crash = (at: number, given: Partial<Crash> = {}): Crash => ({
@@ -33,13 +34,6 @@ function loop(policy: typeof bridgeRestarts, times: number, given: Partial<Crash
 }
 
 describe('restarts', () => {
-  test('the first within 100 ms, then doubling up to a cap', () => {
-    const { delays } = loop(executorRestarts, 6)
-    expect(delays.map((ms) => Math.round(ms / 100) * 100)).toEqual([
-      100, 200, 400, 800, 1_000, 1_000,
-    ])
-  })
-
   test('one that had lived for a while starts at once again', () => {
     const { state, now } = loop(executorRestarts, 5)
     const next = crashed(executorRestarts, state, crash(now, { uptimeMs: 2_000 }), 0.5)
@@ -82,6 +76,41 @@ describe('restarts', () => {
     expect(again.readyAt - state.readyAt).toBeGreaterThanOrEqual(bridgeRestarts.pauseMs)
     expect(lived(bridgeRestarts, state, 100)).toBe(state)
     expect(lived(bridgeRestarts, state, 6_000)).toMatchObject({ failed: null, attempt: 0 })
+  })
+
+  describe.each([
+    ['executors', executorRestarts],
+    ['the bridge', bridgeRestarts],
+    ['the web process', webRestarts],
+  ])('of %s', (_, policy) => {
+    test('the first restart within 100 ms, then doubling up to a cap', () => {
+      const { delays } = loop(policy, 6)
+      expect(delays.map((ms) => Math.round(ms / 100) * 100)).toEqual([
+        100, 200, 400, 800, 1_000, 1_000,
+      ])
+    })
+
+    test('the budget is so many within a time: one more is failed, and says why', () => {
+      const { state, delays } = loop(policy, 100)
+      expect(delays).toHaveLength(policy.crashesMax + 1)
+      expect(state.failed).toStartWith(`${policy.crashesMax + 1} crashes within 60 s`)
+      expect(state.failed).toContain('SIGKILL')
+    })
+
+    test('crashes that are older than that time do not count', () => {
+      const { state, now } = loop(policy, policy.crashesMax)
+      const later = crashed(policy, state, crash(now + policy.withinMs), 0.5)
+      expect(later.failed).toBeNull()
+      expect(later.crashes).toHaveLength(1)
+    })
+
+    test('after a quiet time it starts as if nothing had been', () => {
+      const { state, now } = loop(policy, 5)
+      const quiet = lived(policy, state, policy.steadyMs)
+      expect(quiet).toMatchObject({ attempt: 0, refusals: 0, failed: null })
+      const next = crashed(policy, quiet, crash(now), 0.999)
+      expect(next.readyAt - now).toBeLessThanOrEqual(100)
+    })
   })
 
   test('for any crashes the wait is bounded and the memory too', () => {

@@ -21,12 +21,13 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
 
-/** Children that are no processes: they end when they are signalled. */
-function pretendedChildren() {
+/** Children that are no processes: they end when they are signalled, or at once where they refuse. */
+function pretendedChildren(refusing: readonly Actor['kind'][]) {
   const started: Actor['kind'][] = []
   const spawn = (kind: Actor['kind']): Child => {
     started.push(kind)
     const { promise, resolve } = Promise.withResolvers<Exit>()
+    if (refusing.includes(kind)) resolve({ code: 1, signal: null, lastLine: `${kind}: not so` })
     const id = `${kind}-${started.length}`
     const signal = () => resolve({ code: null, signal: 'SIGTERM', lastLine: '' })
     return { id, kind, pid: 0, startedAt: systemClock.now(), exited: promise, signal }
@@ -34,9 +35,14 @@ function pretendedChildren() {
   return { started, spawn }
 }
 
-async function create(label: string, given = new Set<'min' | 'max' | 'policy'>(), max = 4) {
+async function create(
+  label: string,
+  given = new Set<'min' | 'max' | 'policy'>(),
+  max = 4,
+  refusing: readonly Actor['kind'][] = [],
+) {
   const { store, keys } = await openJob(label)
-  const { started, spawn } = pretendedChildren()
+  const { started, spawn } = pretendedChildren(refusing)
   const pulse = new Pulse(systemClock)
   const make = (id: string) =>
     new Supervisor({
@@ -50,7 +56,7 @@ async function create(label: string, given = new Set<'min' | 'max' | 'policy'>()
       spawn,
       limits: { min: 0, max, policy: 'backlog', maxResultDelayMs: 2_000, given },
       pricePerHour: 0.05,
-      web: false,
+      web: refusing.includes('web'),
     })
   closing.push(() => store.close())
   return { store, keys, pulse, started, make }
@@ -167,6 +173,55 @@ describe('supervisor', () => {
     expect(started).toEqual(['bridge'])
     first.kill()
   })
+
+  test('one that stands by leads when the lease of a dead one ends, with the executors that are there', async () => {
+    const { store, keys, started, make } = await withLedger('supervisor-takeover')
+    const first = make('first')
+    await first.look()
+    await first.look()
+    const second = make('second')
+    await second.look()
+    await store.call('beat', keys.base, ['a', JSON.stringify(elsewhere('a')), 60_000])
+    await until('the second to lead', async () => {
+      await second.look()
+      return started.length === 2
+    })
+    expect(started).toEqual(['bridge', 'bridge'])
+    expect(await store.redis.get(keys.leader)).toBe('second')
+    expect(await store.redis.exists(keys.mailbox('a'))).toBe(0)
+    // Who comes back finds that another leads.
+    await first.look()
+    expect(started).toHaveLength(2)
+    second.kill()
+  }, 30_000)
+
+  test.each(['bridge', 'executor', 'web'] as const)(
+    'the %s that refuses again and again is given up, and the job is degraded with its reason',
+    async (kind) => {
+      const { store, keys, started, make } = await create('supervisor-failed', undefined, 4, [kind])
+      await store.call('open', keys.base, ['topic', 'shape', 0, 0, 0])
+      await append(store, keys.base)
+      const supervisor = make('one')
+      const degraded = await until(
+        'the decision',
+        async () => {
+          await supervisor.look()
+          const decisions = await readDecisions(store, keys, 10)
+          return decisions.find(({ reason }) => reason === 'degraded')
+        },
+        { timeoutMs: 40_000 },
+      )
+      const why = `the ${kind} failed: not so (exit code 1); it is tried again every 60 s`
+      expect(degraded.sentence).toBe(`the job is degraded: ${why}`)
+      const { actors } = await measure(store, keys)
+      expect(actors.find(({ id }) => id === kind)).toMatchObject({ kind, state: 'failed' })
+      const tried = started.length
+      await supervisor.look()
+      expect(started).toHaveLength(tried)
+      supervisor.kill()
+    },
+    60_000,
+  )
 
   test('who was started elsewhere is wanted, as far as the maximum goes; it costs nobody a place', async () => {
     const { store, keys, started, make } = await create('supervisor-elsewhere', undefined, 2)
