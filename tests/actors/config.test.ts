@@ -80,4 +80,6 @@ test('the bounds fit each other', () => {
   expect(bounds.entryBytes).toBeLessThan(bounds.readAheadBytesMax)
   expect(bounds.readAheadBytesMax).toBeLessThan(bounds.streamBytesMax)
   expect(bounds.commitGroupsMax).toBeLessThan(bounds.groupsMax)
+  // A command that is given up is a step, also one that blocks.
+  expect(bounds.readBlockMs + bounds.redisCommandTimeoutMs).toBeLessThan(bounds.hungMarginMs)
 })

@@ -82,6 +82,7 @@ describe('an end', () => {
     await it.beat('e1')
     await it.read('e1')
     expect(await it.measure()).toMatchObject({ entries: 1, pending: 1, orphaned: 0 })
+    expect((await it.measure()).pendingOf.get('e1')).toBe(1)
     await it.call('bury', 'e1', JSON.stringify(actor('e1')))
     expect(await it.measure()).toMatchObject({ entries: 1, pending: 1, orphaned: 1 })
   })
