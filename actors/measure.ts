@@ -113,8 +113,9 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
 
 function partitionsOf(ledger: Record<string, string>): PartitionState[] {
   return Object.keys(ledger)
-    .flatMap((field) => /^(\d+):next$/.exec(field)?.[1] ?? [])
-    .map((p) => {
+    .filter((field) => field.endsWith(':next'))
+    .map((field) => {
+      const p = field.slice(0, -':next'.length)
       const value = (name: string) => Number(ledger[`${p}:${name}`] ?? 0)
       return {
         partition: Number(p),

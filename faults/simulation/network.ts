@@ -76,7 +76,7 @@ export class Connection {
     const { interfere, trace } = this.#wires
     if (!this.#process.alive) return new Promise(() => {})
     const session = this.#session
-    if (!session) return Promise.reject(new Error(NOT_WRITEABLE))
+    if (!session) return Promise.reject(notWriteable)
     const interference = interfere(this.#process, args)
     trace.say(`${this.#name} > ${tell(args)}`)
     if (interference === 'die before') {
@@ -225,9 +225,8 @@ export function storeOn(connection: Connection): Store {
     (...args: unknown[]) =>
       connection.send([name, ...args.map(argument)], false)
   const redis = {
-    call: (name: string, ...args: unknown[]) => plain(name)(...args),
-    callBuffer: (name: string, ...args: unknown[]) =>
-      connection.send([name, ...args.map(argument)], true),
+    call: (...command: unknown[]) => connection.send(asArguments(command), false),
+    callBuffer: (...command: unknown[]) => connection.send(asArguments(command), true),
     mgetBuffer: (...keys: string[]) => connection.send(['MGET', ...keys], true),
     hgetall: async (key: string) => pairs((await plain('HGETALL')(key)) as string[]),
     hset: (key: string, ...fields: unknown[]) =>
@@ -256,6 +255,14 @@ const COMMANDS =
 
 const argument = (value: unknown): Argument => (Buffer.isBuffer(value) ? value : String(value))
 
+/** In the list itself: commands are long, and this is every one's way. */
+function asArguments(command: unknown[]): Argument[] {
+  for (let i = 0; i < command.length; i++) {
+    if (typeof command[i] !== 'string') command[i] = argument(command[i])
+  }
+  return command as Argument[]
+}
+
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Buffer.isBuffer(value)
 
@@ -265,7 +272,8 @@ function pairs(flat: string[]): Record<string, string> {
   return result
 }
 
-const NOT_WRITEABLE = "Stream isn't writeable and enableOfflineQueue options is false"
+/** One for all: actors ask again and again until there is a connection, and its stack says nothing. */
+const notWriteable = new Error("Stream isn't writeable and enableOfflineQueue options is false")
 
 function connectionLost(): Error {
   const error = new Error('Reached the max retries per request limit (which is 0).')

@@ -48,8 +48,8 @@ export class Functions {
   constructor(command: ScriptCommand) {
     this.#command = command
     this.#calls = {
-      'redis.call': (...args) => this.#call(args),
-      'redis.pcall': (...args) => this.#protectedCall(args),
+      'redis.call': (name, ...args) => this.#call(name, args),
+      'redis.pcall': (name, ...args) => this.#protectedCall(name, args),
     }
   }
 
@@ -94,7 +94,7 @@ export class Functions {
 
   run({ name, callback, flags }: RedisFunction, keys: string[], args: string[]): Reply {
     return this.#running(name, flags.has('no-writes'), () =>
-      callback(new LuaTable(keys), new LuaTable(args)),
+      callback(LuaTable.of(keys), LuaTable.of(args)),
     )
   }
 
@@ -118,9 +118,9 @@ export class Functions {
 
   #register(library: string, options: Value): Values {
     if (!(options instanceof LuaTable)) throw new LuaError('register_function wants a table')
-    const [name, callback, flags] = ['function_name', 'callback', 'flags'].map((key) =>
-      options.get(key),
-    )
+    const name = options.get('function_name')
+    const callback = options.get('callback')
+    const flags = options.get('flags')
     if (typeof name !== 'string' || typeof callback !== 'function') {
       throw new LuaError('register_function wants a name and a callback')
     }
@@ -130,17 +130,19 @@ export class Functions {
     return undefined
   }
 
-  #call(args: Value[]): Value {
+  /** @param args become the command's own */
+  #call(name: Value, args: Value[]): Value {
     if (this.#loading) throw new LuaError('redis.call while a library is loaded')
-    if (args.length === 0) throw new LuaError('redis.call without arguments')
-    const rest: string[] = []
-    for (let i = 1; i < args.length; i++) rest.push(argumentOf(args[i]))
-    return valueOf(this.#command(argumentOf(args[0]), rest, this.#readOnly))
+    if (name === undefined) throw new LuaError('redis.call without arguments')
+    for (let i = 0; i < args.length; i++) {
+      if (typeof args[i] !== 'string') args[i] = argumentOf(args[i])
+    }
+    return valueOf(this.#command(argumentOf(name), args as string[], this.#readOnly))
   }
 
-  #protectedCall(args: Value[]): Value {
+  #protectedCall(name: Value, args: Value[]): Value {
     try {
-      return this.#call(args)
+      return this.#call(name, args)
     } catch (error) {
       if (!(error instanceof ReplyError)) throw error
       const table = new LuaTable()
@@ -159,7 +161,12 @@ function argumentOf(value: Value): string {
 function valueOf(reply: Reply): Value {
   if (reply === null) return false
   if (typeof reply !== 'object') return reply
-  if (Array.isArray(reply)) return new LuaTable(reply.map(valueOf))
+  if (Array.isArray(reply)) {
+    // Mostly they are strings, which are the same on both sides.
+    const list: Value[] = []
+    for (const item of reply) list.push(typeof item === 'string' ? item : valueOf(item))
+    return LuaTable.of(list)
+  }
   const table = new LuaTable()
   table.set('ok', reply.text)
   return table

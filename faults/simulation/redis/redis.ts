@@ -112,16 +112,16 @@ export class RedisModel {
     }
   }
 
-  #functionCall([, name, count, ...rest]: string[]): Reply {
-    const found = this.#functions.find(name!)
+  #functionCall(args: string[]): Reply {
+    const found = this.#functions.find(args[1]!)
     const { flags } = found
     if (this.outOfMemory && !flags.has('allow-oom') && !flags.has('no-writes')) {
       throw new ReplyError(
         "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
       )
     }
-    const keys = integer(count!)
-    return this.#functions.run(found, rest.slice(0, keys), rest.slice(keys))
+    const keys = 3 + integer(args[2]!)
+    return this.#functions.run(found, args.slice(3, keys), args.slice(keys))
   }
 
   #functionCommand([, subcommand, ...rest]: string[]): Reply {
@@ -139,7 +139,7 @@ export class RedisModel {
   }
 
   #script(given: string, args: string[], readOnly: boolean): Reply {
-    const command = commandOf(commands.has(given) ? given : given.toUpperCase(), args)
+    const command = commandOf(given, args)
     if (readOnly && command.access !== 'read') {
       throw new ReplyError('ERR Write commands are not allowed from read-only scripts.')
     }
@@ -148,7 +148,7 @@ export class RedisModel {
 }
 
 function commandOf(name: string, args: string[]): Command {
-  const command = commands.get(name)
+  const command = commands.get(name) ?? commands.get(name.toUpperCase())
   if (!command) throw new UnsupportedError(`the command ${name}`)
   if (args.length < command.least) {
     throw new ReplyError(`ERR wrong number of arguments for '${name.toLowerCase()}' command`)
@@ -174,6 +174,10 @@ const textOf = (bytes: string): string =>
 
 function decode(reply: Reply, string: (bytes: string) => string | Buffer): unknown {
   if (typeof reply === 'string') return string(reply)
-  if (Array.isArray(reply)) return reply.map((item) => decode(item, string))
+  if (Array.isArray(reply)) {
+    const list: unknown[] = []
+    for (const item of reply) list.push(decode(item, string))
+    return list
+  }
   return reply instanceof Status ? string(reply.text) : reply
 }

@@ -194,11 +194,19 @@ export abstract class Expressions {
     if (outside !== undefined) return { text: this.constant(outside, expression.line), kind: 'any' }
     if (expression.kind === 'name') return { text: this.lookup(expression.name)!.js, kind: 'any' }
     const object = this.value(expression.object).text
-    return { text: `index(${object}, ${this.value(expression.key).text})`, kind: 'any' }
+    const key = this.value(expression.key).text
+    const find = expression.key.kind === 'string' ? 'field' : 'index'
+    return { text: `${find}(${object}, ${key})`, kind: 'any' }
   }
 
   #table({ list, pairs }: Expression & { kind: 'table' }): Code {
     const parts = [`[${this.spread(list)}]`]
+    if (pairs.every(([key]) => key.kind === 'string')) {
+      const puts = pairs.map(([key, value]) => {
+        return `.put(${this.value(key).text}, ${this.value(value).text})`
+      })
+      return { text: `build(${parts.join('')})${puts.join('')}`, kind: 'any' }
+    }
     for (const [key, value] of pairs) parts.push(this.value(key).text, this.value(value).text)
     return { text: `build(${parts.join(', ')})`, kind: 'any' }
   }

@@ -16,8 +16,13 @@ export function encodeJson(value: Value): string {
     return `[${value.list.map(encodeJson).join(',')}]`
   }
   let fields = ''
-  for (const key of value.keys()) {
-    fields += `${fields && ','}${quote(fieldName(key))}:${encodeJson(value.get(key))}`
+  value.list.forEach((item, i) => {
+    if (item !== undefined) fields += `${fields && ','}"${i + 1}":${encodeJson(item)}`
+  })
+  if (value.rest) {
+    for (const [key, item] of value.rest) {
+      fields += `${fields && ','}${quote(fieldName(key))}:${encodeJson(item)}`
+    }
   }
   return `{${fields}}`
 }
@@ -30,9 +35,12 @@ function fieldName(key: Value): string {
 
 // oxlint-disable-next-line no-control-regex -- these are what JSON escapes
 const special = /["\\/\x00-\x1f\x7f]/
+/** What cjson escapes, and JSON.stringify does not. */
+const alsoSpecial = /[/\x7f]/
 
 function quote(text: string): string {
   if (!special.test(text)) return `"${text}"`
-  // cjson escapes what JSON.stringify does, and these two.
-  return JSON.stringify(text).replaceAll('/', '\\/').replaceAll('\x7f', '\\u007f')
+  const quoted = JSON.stringify(text)
+  if (!alsoSpecial.test(text)) return quoted
+  return quoted.replaceAll('/', '\\/').replaceAll('\x7f', '\\u007f')
 }

@@ -19,6 +19,12 @@ export function index(object: Value, key: Value): Value {
   throw new LuaError(`attempt to index a ${typeOf(object)} value (field '${fieldName(key)}')`)
 }
 
+/** By a name that stands in the source. */
+export function field(object: Value, name: string): Value {
+  if (object instanceof LuaTable) return object.rest?.get(name)
+  return index(object, name)
+}
+
 export function setIndex(object: Value, key: Value, value: Value): void {
   if (!(object instanceof LuaTable)) {
     throw new LuaError(`attempt to index a ${typeOf(object)} value (field '${fieldName(key)}')`)

@@ -13,7 +13,7 @@ export class LuaError extends Error {
 
 export class LuaTable {
   /** The values of 1 … n; a nil among them stays as a hole, never at the end. */
-  readonly list: Value[]
+  list: Value[]
   rest: Map<Value, Value> | undefined
   #holes = false
 
@@ -25,12 +25,25 @@ export class LuaTable {
     this.#holes = list.includes(undefined)
   }
 
+  /** A table of values of which none is nil. */
+  static of(list: Value[]): LuaTable {
+    const table = new LuaTable()
+    table.list = list
+    return table
+  }
+
   get(key: Value): Value {
     if (typeof key === 'number') {
       const value = this.list[key - 1]
       if (value !== undefined) return value
     }
     return this.rest?.get(key)
+  }
+
+  /** What a constructor of tables says of a name. */
+  put(key: string, value: Value): this {
+    if (value !== undefined) (this.rest ??= new Map()).set(key, value)
+    return this
   }
 
   set(key: Value, value: Value): void {
