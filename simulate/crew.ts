@@ -112,7 +112,7 @@ export class Crew {
     const until = Math.min(at, this.#scenario.seconds * 1_000)
     const ms = until - this.#countedAt
     if (ms <= 0) return
-    this.account = addCost(this.account, ms, this.members.length, this.#staticSize)
+    this.account = addCost(this.account, ms, this.members.length * ms, this.#staticSize)
     this.#countedAt = until
   }
 

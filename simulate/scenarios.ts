@@ -154,10 +154,10 @@ export const scenarios: readonly Scenario[] = [
     ...usual,
     name: 'slow-bridge',
     title: 'records that stay in Kafka',
-    about: 'no more than 15 records a second come out of Kafka: more executors would wait for them',
+    about: 'no more than 13 records a second come out of Kafka: more executors would wait for them',
     seconds: 300,
     load: phases([10, 60], [40, 60], [5, 180]),
-    bridgePerSecond: 15,
+    bridgePerSecond: 13,
   },
   {
     ...usual,

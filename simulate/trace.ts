@@ -121,11 +121,8 @@ function holesOf(samples: readonly Sample[]): Hole[] {
 function accountOf(samples: readonly Sample[]): CostAccount {
   let account: CostAccount = { since: samples[0]!.at, elapsedMs: 0, usedMs: 0, staticMs: 0 }
   for (const [before, after] of steps(samples)) {
-    // The account takes no long step at once, because a supervisor could not know who ran.
-    for (let at = before.at; at < after.at; at += HOLE_MS) {
-      const ms = Math.min(HOLE_MS, after.at - at)
-      account = addCost(account, ms, before.running, before.max)
-    }
+    const ms = after.at - before.at
+    account = addCost(account, ms, before.running * ms, before.max)
   }
   return account
 }

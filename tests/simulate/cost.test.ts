@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { type Cost, costOf } from '../../simulate/cost.ts'
+
+setDefaultTimeout(60_000)
 
 const many = 200_000
 

@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { Arrivals, type Load, phases, rateAt, recordsOf } from '../../simulate/load.ts'
+
+setDefaultTimeout(60_000)
 
 function arrivalsOf(load: Load, seed = 1): number[] {
   const arrivals = new Arrivals(load, seed)

@@ -1,10 +1,12 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { phases } from '../../simulate/load.ts'
 import { cheapest, optimumOf, type Work } from '../../simulate/optimum.ts'
 import type { Scenario } from '../../simulate/scenario.ts'
 import { scenarios } from '../../simulate/scenarios.ts'
 import { play } from '../../simulate/world.ts'
+
+setDefaultTimeout(60_000)
 
 const stepMs = 1_000
 const demo = scenarios.find(({ name }) => name === 'demo')!

@@ -11,6 +11,8 @@ import { flapping, type Watched, watch } from './promises.ts'
 /** A day takes seconds, and more on a busy machine. */
 setDefaultTimeout(120_000)
 
+const A_DAY_SECONDS = 86_400
+
 const terms = { min: 0, max: 4, maxResultDelayMs: 2_000, seed: 1, pricePerHour: 1 }
 
 const named = (name: string): Scenario => scenarios.find((one) => one.name === name)!
@@ -51,14 +53,11 @@ for (const scenario of scenarios) {
     })
 
     test('no record waits longer than in the whole fleet, the allowed delay and one start', () => {
-      const whole = played(scenario, 'fixed')
-      const { lagMs = 0 } = scenario
+      const { lagMs = 0, seconds } = scenario
+      // In a day the whole fleet never keeps anything waiting, and it takes long to play.
+      const whole = seconds > A_DAY_SECONDS / 2 ? 0 : worst(played(scenario, 'fixed'))
       const allowed =
-        worst(whole) +
-        terms.maxResultDelayMs +
-        longestStart(scenario) +
-        longestBlind(scenario) +
-        lagMs
+        whole + terms.maxResultDelayMs + longestStart(scenario) + longestBlind(scenario) + lagMs
       expect(worst(backlogOf(scenario))).toBeLessThanOrEqual(allowed)
     })
 
@@ -179,8 +178,9 @@ describe('in any world, scaled by its backlog', () => {
     'nobody is paid for more than the whole fleet, no record is done before it is',
     (watched, drawn) => {
       const { account, delays } = watched
-      expect(account.staticMs).toBeCloseTo(Math.max(account.staticMs, account.usedMs), 3)
-      expect(account.staticMs).toBeGreaterThanOrEqual(drawn.max * account.elapsedMs - 1e-3)
+      expect(account.staticMs).toBeCloseTo(drawn.max * account.elapsedMs, 3)
+      // Those that drain and those that were started in their place live side by side for a moment.
+      expect(account.usedMs).toBeLessThanOrEqual(1.05 * account.staticMs)
       const least = drawn.cost.kind === 'constant' ? drawn.cost.ms : 0
       if (delays.length > 0) expect(delays[0]).toBeGreaterThanOrEqual(least - 1e-6)
     },

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Sample } from '../../supervisor/measurements.ts'
 import { contest, settingOf } from '../../simulate/contest.ts'
 import { costOf } from '../../simulate/cost.ts'
@@ -8,6 +8,8 @@ import { holesText, replayOf } from '../../simulate/replay.ts'
 import { scenarios } from '../../simulate/scenarios.ts'
 import { recordingOf } from '../../simulate/trace.ts'
 import { type Look, play } from '../../simulate/world.ts'
+
+setDefaultTimeout(60_000)
 
 const begin = 1_800_000_000_000
 const terms = { min: 0, max: 4, maxResultDelayMs: 2_000, seed: 1, pricePerHour: 1 }

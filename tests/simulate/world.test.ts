@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { backoffDelayMs } from '../../actors/backoff.ts'
 import { seededRandom } from '../../actors/clock.ts'
@@ -8,6 +8,8 @@ import { costOf } from '../../simulate/cost.ts'
 import { Arrivals, phases } from '../../simulate/load.ts'
 import type { Scenario } from '../../simulate/scenario.ts'
 import { type Look, play, type Setting } from '../../simulate/world.ts'
+
+setDefaultTimeout(60_000)
 
 const terms = { min: 0, max: 4, maxResultDelayMs: 2_000, seed: 1, pricePerHour: 1 }
 
@@ -78,7 +80,7 @@ describe('first in, first out', () => {
         expect(played.delays.length).toBe(expected.length)
         for (const [i, ms] of expected.entries()) expect(played.delays[i]).toBeCloseTo(ms, 6)
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     )
   })
 })

@@ -7,6 +7,7 @@ import type { Child, Exit } from '../../supervisor/child.ts'
 import { readCost } from '../../supervisor/cost.ts'
 import { readDecisions } from '../../supervisor/decisions.ts'
 import { readLoop } from '../../supervisor/loop.ts'
+import { readSamples } from '../../supervisor/measurements.ts'
 import { listen, Pulse } from '../../supervisor/pulse.ts'
 import { Supervisor } from '../../supervisor/supervisor.ts'
 import { testServices } from '../support/services.ts'
@@ -106,6 +107,10 @@ describe('supervisor', () => {
       maxResultDelayMs: '2000',
     })
     expect(started).toEqual(['bridge'])
+    const samples = await readSamples(store, keys)
+    expect(samples).toMatchObject([
+      { waiting: 0, running: 0, target: 0, max: 4, policy: 'backlog' },
+    ])
     await append(store, keys.base)
     await supervisor.look()
     expect(started).toEqual(['bridge', 'executor'])
