@@ -35,7 +35,7 @@ export interface Server {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 20_000
 const ASK_EVERY_MS = 25
 
