@@ -11,9 +11,9 @@
  * equal cost only the one that has done most is kept; few costs are worth keeping, as what waits is
  * bounded by the delay.
  *
- * It is a lower bound for every fleet that changes at whole seconds: executors start at once, work is
- * a fluid that any number of them share, what arrives within a step can be done by all of the step,
- * and deadlines are looked at at the ends of steps. A fleet that changes within seconds and is paid
+ * It is a lower bound for every fleet that changes at whole seconds: executors start at once, none is
+ * slow or dies or waits for Redis or the bridge, work is a fluid that any number of them share, what
+ * arrives within a step can be done by all of the step, and deadlines are looked at at its end. A fleet that changes within seconds and is paid
  * by the millisecond can come below it; `workMs` is the bound that nobody can pass.
  */
 import { costOf } from './cost.ts'

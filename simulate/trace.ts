@@ -69,14 +69,18 @@ export function recordingOf(name: string, trace: Trace): Recording | null {
     min: last.min,
     max: last.max,
     account: accountOf(samples),
-    changes: changesOf(samples),
+    changes: changesOf(samples, trace.decisions),
   }
 }
 
-/** One look that was written twice (its outcome was unknown) counts once. */
+/**
+ * From where Kafka's end was first known, as before that nobody counted what came. One look that was
+ * written twice (its outcome was unknown) counts once.
+ */
 function inOrder(samples: readonly Sample[]): Sample[] {
   const sorted = [...samples].sort((a, b) => a.at - b.at)
-  return sorted.filter(({ at }, i) => at !== sorted[i - 1]?.at)
+  const known = sorted.findIndex(({ arrived }) => arrived !== null)
+  return known < 0 ? [] : sorted.slice(known).filter(({ at }, i, all) => at !== all[i - 1]?.at)
 }
 
 /** Records a second between samples that know Kafka's end; first what waited already. */
@@ -127,10 +131,15 @@ function accountOf(samples: readonly Sample[]): CostAccount {
   return account
 }
 
-const changesOf = (samples: readonly Sample[]) =>
-  steps(samples).flatMap(([{ target: from }, { at, target: to }]) =>
-    from === to ? [] : [{ at, from, to }],
-  )
+/** By the decisions, which miss nothing within a second; by the samples where those are gone. */
+function changesOf(samples: readonly Sample[], decisions: readonly Decision[]) {
+  const [from, to] = [samples[0]!.at, samples.at(-1)!.at]
+  const decided = decisions.filter((one) => one.from !== one.to && one.at >= from && one.at <= to)
+  const seen = steps(samples)
+    .map(([before, { at, target }]) => ({ at, from: before.target, to: target }))
+    .filter((change) => change.from !== change.to)
+  return decided.length >= seen.length ? decided : seen
+}
 
 const steps = (samples: readonly Sample[]): [Sample, Sample][] =>
   samples.slice(1).map((sample, i) => [samples[i]!, sample])

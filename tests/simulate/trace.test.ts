@@ -67,6 +67,21 @@ describe('a recording', () => {
     expect(warm).toBe(2)
   })
 
+  test('begins where Kafka’s end was first known, with what waited there', () => {
+    const { scenario } = recording([
+      sample(0, { arrived: null, kafkaLag: null }),
+      sample(2, { arrived: null, kafkaLag: null }),
+      sample(3, { arrived: 6, waiting: 4, kafkaLag: 2 }),
+      sample(4, { arrived: 7, committed: 7, busyUs: 70_000 }),
+    ])
+    expect(scenario.seconds).toBe(1)
+    const arrivals = new Arrivals(scenario.load, 1)
+    const times = Array.from({ length: 8 }, () => arrivals.next())
+    expect(times[5]).toBeLessThanOrEqual(1.001)
+    expect(times[6]).toBeCloseTo(1_000, 6)
+    expect(times[7]).toBe(Infinity)
+  })
+
   test('counts executors and changes as they were', () => {
     const { account, changes } = recording([
       sample(0, { running: 1, target: 1 }),
