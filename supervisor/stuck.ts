@@ -36,8 +36,9 @@ export function stuckReason(
   if (!register.isKnown(child.id) && now - child.startedAt > stuckMs.starting) {
     return 'stuck: it never announced itself'
   }
-  const starting = register.state(child.id) === 'starting'
-  if (warm && starting && register.seenAt - stageAt > stuckMs.beginning) {
+  const state = register.state(child.id)
+  const idle = state === null || state === 'starting'
+  if (warm && idle && register.seenAt - stageAt > stuckMs.beginning) {
     return 'stuck: it never began'
   }
   const stalledMs = register.stalledFor(child.id)

@@ -46,6 +46,8 @@ describe('a child is stuck', () => {
   test('when it was warm and does not begin; what has to load first may take longer', () => {
     expect(reasonOf({ warm: true, state: 'starting', seenAt: 4_000 })).toBeNull()
     expect(reasonOf({ warm: true, state: 'starting', seenAt: 4_001 })).toBe('stuck: it never began')
+    // Redis came back older than the message, or than both.
+    expect(reasonOf({ warm: true, known: false, seenAt: 4_001 })).toBe('stuck: it never began')
     expect(reasonOf({ warm: true, state: 'running', seenAt: 9_000 })).toBeNull()
     expect(reasonOf({ warm: false, state: 'starting', seenAt: 9_000 })).toBeNull()
   })
