@@ -62,7 +62,9 @@ test('one that was started elsewhere is wanted, as far as the maximum goes', () 
   const unknown = observe(emptyHistory, fleet(), { known: false, at: 1_000 })
   const now = (given: Partial<Fleet>) => decide('backlog', fleet(given), unknown, 1_000)
   expect(now({ target: 1, joined: 1 })).toMatchObject({
-    ...{ from: 1, to: 2, reason: 'joined' },
+    from: 1,
+    to: 2,
+    reason: 'joined',
     sentence: '1 → 2 executors: 1 was started elsewhere',
   })
   expect(now({ target: 3, joined: 3 })).toMatchObject({ to: 4, reason: 'joined' })
