@@ -162,9 +162,11 @@ function valueOf(reply: Reply): Value {
   if (reply === null) return false
   if (typeof reply !== 'object') return reply
   if (Array.isArray(reply)) {
-    // Mostly they are strings, which are the same on both sides.
-    const list: Value[] = []
-    for (const item of reply) list.push(typeof item === 'string' ? item : valueOf(item))
+    // In the list itself, which is nobody else's; mostly of strings, the same on both sides.
+    const list: Value[] = reply as Value[]
+    for (let i = 0; i < list.length; i++) {
+      if (typeof list[i] !== 'string') list[i] = valueOf(reply[i]!)
+    }
     return LuaTable.of(list)
   }
   const table = new LuaTable()

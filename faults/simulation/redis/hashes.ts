@@ -4,12 +4,14 @@ import { Hash, type Keyspace } from './keyspace.ts'
 import { integer, OK, ReplyError, type Reply } from './reply.ts'
 
 export const hashes: Commands = {
-  HGET: read(2, (space, [key, field]) => space.hash(key!)?.fields.get(field!) ?? null),
-  HMGET: read(2, (space, [key, ...names]) => {
-    const fields = space.hash(key!)?.fields
-    return names.map((name) => fields?.get(name) ?? null)
+  HGET: read(2, (space, args) => space.hash(args[0]!)?.fields.get(args[1]!) ?? null),
+  HMGET: read(2, (space, args) => {
+    const fields = space.hash(args[0]!)?.fields
+    const found: Reply[] = []
+    for (let i = 1; i < args.length; i++) found.push(fields?.get(args[i]!) ?? null)
+    return found
   }),
-  HGETALL: read(1, (space, [key]) => flat(space.hash(key!))),
+  HGETALL: read(1, (space, args) => flat(space.hash(args[0]!))),
   HKEYS: read(1, (space, [key]) => [...(space.hash(key!)?.fields.keys() ?? [])]),
   HVALS: read(1, (space, [key]) => [...(space.hash(key!)?.fields.values() ?? [])]),
   HLEN: read(1, (space, [key]) => space.hash(key!)?.fields.size ?? 0),
@@ -26,11 +28,12 @@ export const hashes: Commands = {
     hash.set(field!, value!)
     return 1
   }),
-  HDEL: write(2, (space, [key, ...names]) => {
-    const hash = space.hash(key!)
+  HDEL: write(2, (space, args) => {
+    const hash = space.hash(args[0]!)
     if (!hash) return 0
-    const gone = names.filter((name) => hash.fields.delete(name)).length
-    if (hash.fields.size === 0) space.delete(key!)
+    let gone = 0
+    for (let i = 1; i < args.length; i++) if (hash.fields.delete(args[i]!)) gone++
+    if (hash.fields.size === 0) space.delete(args[0]!)
     return gone
   }),
   HINCRBY: grow(3, increment),
@@ -60,16 +63,19 @@ function set(name: string, space: Keyspace, args: string[]): number {
 const MIN = -(2n ** 63n)
 const MAX = 2n ** 63n - 1n
 
-function increment(space: Keyspace, [key, field, amount]: string[]): Reply {
-  integer(amount!)
-  const held = space.hash(key!)?.fields.get(field!) ?? '0'
-  integer(held, 'ERR hash value is not an integer')
-  let sum: number | bigint = Number(held) + Number(amount)
+function increment(space: Keyspace, args: string[]): Reply {
+  const key = args[0]!
+  const field = args[1]!
+  const amount = args[2]!
+  const by = integer(amount)
+  const hash = space.hash(key)
+  const held = hash?.fields.get(field) ?? '0'
+  let sum: number | bigint = integer(held, 'ERR hash value is not an integer') + by
   if (!Number.isSafeInteger(sum)) {
-    sum = BigInt(held) + BigInt(amount!)
+    sum = BigInt(held) + BigInt(amount)
     if (sum < MIN || sum > MAX) throw new ReplyError('ERR increment or decrement would overflow')
   }
-  made(space, key!).set(field!, String(sum))
+  space.made(key, hash, () => new Hash()).set(field, String(sum))
   return Number(sum)
 }
 

@@ -20,11 +20,12 @@ export class Hash {
   ) {}
 
   set(field: string, value: string): boolean {
-    const added = !this.fields.has(field)
+    const before = this.fields.size
     this.fields.set(field, value)
+    const { size } = this.fields
     // hash-max-listpack-entries and -value of Redis 7.0.
-    if (this.fields.size > 128 || field.length > 64 || value.length > 64) this.large = true
-    return added
+    if (size > 128 || field.length > 64 || value.length > 64) this.large = true
+    return size > before
   }
 
   copy(): Hash {

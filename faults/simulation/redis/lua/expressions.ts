@@ -144,14 +144,22 @@ export abstract class Expressions {
 
   protected call({ callee, args, line }: Expression & { kind: 'call' }): string {
     const outside = this.outside(callee)
-    const list = this.spread(args)
     if (outside === 'ipairs' || outside === 'pairs') {
       throw new LuaSyntaxError(`${outside} outside of a for`, line)
     }
-    if (outside !== undefined) return `${this.constant(outside, line)}(${list})`
+    const called = this.#callee(callee, line)
+    const [only] = args
+    if (only && args.length === 1 && !this.isSingle(only)) {
+      return `apply(${called}, ${this.raw(only)})`
+    }
+    return `${called}(${this.spread(args)})`
+  }
+
+  #callee(callee: Expression, line: number): string {
+    const outside = this.outside(callee)
+    if (outside !== undefined) return this.constant(outside, line)
     const variable = callee.kind === 'name' ? this.lookup(callee.name) : undefined
-    if (variable?.single) return `${variable.js}(${list})`
-    return `call(${this.value(callee).text})(${list})`
+    return variable?.single ? variable.js : `call(${this.value(callee).text})`
   }
 
   protected value(expression: Expression): Code {

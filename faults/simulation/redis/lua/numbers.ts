@@ -33,6 +33,7 @@ function rounded(value: number, precision: number): [digits: string, exponent: n
 
 /** C's %.0f: halves go to the even neighbour, and all digits are written. */
 export function whole(value: number): string {
+  if (Number.isSafeInteger(value) && value !== 0) return String(value)
   if (!Number.isFinite(value)) return special(value)
   const down = Math.floor(value)
   const rest = value - down

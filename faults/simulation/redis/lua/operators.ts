@@ -14,6 +14,10 @@ export function call(callee: Value): LuaFunction {
   throw new LuaError(`attempt to call a ${typeOf(callee)} value`)
 }
 
+/** Calls with whatever another call has returned, mostly one value. */
+export const apply = (callee: LuaFunction, values: Values): Values =>
+  Array.isArray(values) ? callee(...values) : callee(values)
+
 export function index(object: Value, key: Value): Value {
   if (object instanceof LuaTable) return object.get(key)
   throw new LuaError(`attempt to index a ${typeOf(object)} value (field '${fieldName(key)}')`)
