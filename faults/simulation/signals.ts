@@ -22,6 +22,12 @@ class PlainSignal {
   /** Signals of `any` that are aborted with this one. */
   readonly #followers: PlainSignal[] = []
 
+  static abort(reason: unknown = 'aborted'): PlainSignal {
+    const signal = new PlainSignal()
+    signal.abort(reason)
+    return signal
+  }
+
   static any(signals: readonly PlainSignal[]): PlainSignal {
     const follower = new PlainSignal()
     const first = signals.find(({ aborted }) => aborted)
@@ -36,6 +42,10 @@ class PlainSignal {
 
   removeEventListener(_: 'abort', listener: () => void): void {
     this.#listeners.delete(listener)
+  }
+
+  throwIfAborted(): void {
+    if (this.aborted) throw this.reason
   }
 
   abort(reason: unknown): void {
