@@ -3,9 +3,10 @@
  * call each. Guarantees: each offset is appended once, whoever else appends and whoever dies,
  * because an append counts only if the ledger still says what the bridge believes.
  *
- * It works in sessions. A session asks the ledger where each partition stands, then pumps: one loop
- * for each leading broker, the next fetch under way while the last one is appended. Whatever fails
- * ends the session; the next one asks the ledger again, so an unknown outcome needs no special case.
+ * It reads its share of the partitions (share.ts), in sessions. A session asks the ledger where each
+ * partition stands, then pumps: one loop for each leading broker, the next fetch under way while the
+ * last one is appended. Whatever fails ends the session; the next one asks the ledger again, so an
+ * unknown outcome needs no special case.
  * Back-pressure: while the stream is full nothing is fetched, and Kafka is the buffer.
  */
 import { backoffDelayMs } from '../backoff.ts'
@@ -22,10 +23,10 @@ import { jobShape } from '../load.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { Cost } from './cost.ts'
-import { entriesVanished, Frontiers, ledgerGone, unknownPartition } from './frontiers.ts'
+import { entriesVanished, Frontiers, ledgerGone, overtaken } from './frontiers.ts'
+import { passLoss } from './loss.ts'
 import { beginOrRefuse } from './origin.ts'
 import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
-import { lostBefore } from './retention.ts'
 import { answered, Stale } from './session.ts'
 import type { Share } from './share.ts'
 
@@ -216,44 +217,13 @@ export class Bridge {
     }
     const high = new Map([...latest].filter(([partition]) => next.has(partition)))
     for (const partition of next.keys()) {
-      await this.#checkPosition(kafka, partition, next, earliest, high)
+      await passLoss(this.#options, kafka, partition, { next, first: earliest, last: high })
     }
     return { next, high, appended: new Map(next) }
   }
 
   #isOurs(partition: number): boolean {
     return this.#share === null || this.#share.has(partition)
-  }
-
-  async #checkPosition(
-    kafka: TopicReader,
-    partition: number,
-    next: Map<number, number>,
-    earliest: Map<number, number>,
-    latest: Map<number, number>,
-  ): Promise<void> {
-    const { job, acceptLoss, log } = this.#options
-    const position = next.get(partition)!
-    const first = earliest.get(partition) ?? 0
-    let last = latest.get(partition) ?? 0
-    // Another bridge may have gone on while this one was held up since it asked for Kafka's ends.
-    if (position > last) last = (await kafka.offsets('latest', [partition])).get(partition) ?? 0
-    latest.set(partition, last)
-    const lost = lostBefore({ job, partition, position, first, last })
-    if (lost === null) return
-    if (!acceptLoss)
-      throw new RefusalError(`${lost}; start with --accept-loss to go on without them`)
-    log.error(lost)
-    await this.#lose(partition, position, first)
-    next.set(partition, first)
-  }
-
-  /** The operator allows it: the ledger goes on behind a range that nobody has read. */
-  async #lose(partition: number, expected: number, next: number): Promise<void> {
-    const { store, keys } = this.#options
-    const args = [partition, expected, next, next, bounds.lossesKept]
-    const reply = (await store.call('lose', keys.base, args)) as [number, string?]
-    if (reply[0] === 0) throw this.#overtaken(partition, expected, reply[1] ?? '')
   }
 
   /** Fetches from one leader and appends, until the signal; the next fetch overlaps the append. */
@@ -374,16 +344,7 @@ export class Bridge {
       this.#done.records += entries.reduce((sum, entry) => sum + entry.records, 0)
       return
     }
-    throw this.#overtaken(partition, expected, String(reply[1]))
-  }
-
-  /** The ledger is not where this session left it. Is all of it gone, the next session refuses. */
-  #overtaken(partition: number, expected: number, held: string): Stale {
-    return new Stale(
-      held === ''
-        ? unknownPartition(partition)
-        : `partition ${partition}: the ledger says ${held}, not ${expected}; reading from there`,
-    )
+    throw overtaken(partition, expected, String(reply[1]))
   }
 
   #hasRoom(): boolean {
@@ -414,7 +375,7 @@ export class Bridge {
     const held = await this.#frontiers.exchange(kafka, positions.high)
     for (const [partition, next] of appended) {
       const now = held.get(partition)!
-      if (now < next) throw this.#overtaken(partition, next, String(now))
+      if (now < next) throw overtaken(partition, next, String(now))
     }
   }
 

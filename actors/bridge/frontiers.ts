@@ -94,8 +94,16 @@ export const entriesVanished = (job: Pick<Job, 'name'>, entries: number): string
   `${entries} entries of job ${job.name} were deleted from its stream in Redis before they were processed: their records would be missing; give Redis its data back, or delete what it holds of the job and start once with --fresh --from earliest`
 
 /** Redis came back as it was before the partition was added, or without any ledger at all. */
-export const unknownPartition = (partition: number): string =>
+const unknownPartition = (partition: number): string =>
   `the ledger knows nothing of partition ${partition}; looking again`
+
+/** The ledger is not where a session left it. Is all of it gone, the next session refuses. */
+export const overtaken = (partition: number, expected: number, held: string): Stale =>
+  new Stale(
+    held === ''
+      ? unknownPartition(partition)
+      : `partition ${partition}: the ledger says ${held}, not ${expected}; reading from there`,
+  )
 
 export const ledgerGone = (job: Pick<Job, 'name'>): string =>
   `the ledger of job ${job.name} is gone: Redis was emptied while the job ran, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew`
