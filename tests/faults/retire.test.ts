@@ -7,7 +7,7 @@
  */
 import { expect, test } from 'bun:test'
 import { GROUP } from '../../actors/keys.ts'
-import { produce } from '../../faults/load.ts'
+import { fill } from '../../faults/load.ts'
 import { watch } from '../../faults/monitor.ts'
 import { until } from '../../faults/until.ts'
 import { type Pipeline, scale, withPipeline } from '../integration/pipeline.ts'
@@ -16,11 +16,12 @@ import { expectExact } from './exact.ts'
 const MANY = 6
 const FEW = 1
 const ROUNDS = 5 * scale
-const RATE = 1_000
-/** Microseconds of processor time a record: somebody always has entries in hand. */
-const SPIN_US = '300'
-/** Records committed by the many before they are fewer again. */
+/** Records that come in each round, and of these how many are committed before executors have to go. */
+const RECORDS = 1_500
 const WORK = 200
+/** Microseconds of processor time a record: the rest is in hand then, or waits. */
+const SPIN_US = '300'
+const patiently = { timeoutMs: 60_000 }
 
 test(
   `${ROUNDS * (MANY - FEW)} planned retirements: nothing lost, nothing delivered twice`,
@@ -35,16 +36,15 @@ test(
       await pipeline.begin()
       const monitor = watch(pipeline, { executorsMax: MANY })
       const claimsBefore = await claims(pipeline)
-      const load = produce(pipeline, RATE)
       let busy = 0
       for (let round = 1; round <= ROUNDS; round++) {
         await staff(pipeline, MANY)
-        await work(pipeline)
+        await work(pipeline, round)
         busy += await busyOnes(pipeline)
         await staff(pipeline, FEW)
-        await until('those who were asked to leave', () => left(pipeline) === round * (MANY - FEW))
+        const gone = () => left(pipeline) === round * (MANY - FEW)
+        await until('those who were asked to leave', gone, patiently)
       }
-      await load.end()
       await staff(pipeline, MANY)
       await pipeline.drained({ timeoutMs: 60_000 * scale })
       await monitor.end()
@@ -52,7 +52,7 @@ test(
       expect(busy).toBeGreaterThan(0)
       expect(await claims(pipeline)).toBe(claimsBefore)
       expect(pipeline.logLines(/executor (died|killed)/)).toEqual([])
-      await expectExact(pipeline)
+      await expectExact(pipeline, ROUNDS * RECORDS)
     })
   },
   180_000 * scale,
@@ -67,14 +67,15 @@ async function staff(pipeline: Pipeline, count: number): Promise<void> {
       const alive = await pipeline.alive('executor')
       return alive.filter(({ state }) => state === 'running').length === count
     },
-    { timeoutMs: 60_000 },
+    patiently,
   )
 }
 
-async function work(pipeline: Pipeline): Promise<void> {
+async function work(pipeline: Pipeline, seed: number): Promise<void> {
   const committed = async () => (await pipeline.snapshot()).totals.committed
   const before = await committed()
-  await until('records to be committed', async () => (await committed()) > before + WORK)
+  await fill(pipeline, RECORDS, seed)
+  await until('records to be committed', async () => (await committed()) > before + WORK, patiently)
 }
 
 /** Executors with entries in hand, none of which was ever in another's. */
