@@ -39,7 +39,7 @@ const DRAIN_MS = 100_000
 const SHUTDOWN_MS = 40_000
 const STAFF_MS = 40_000
 /** Faults go on for so long after the last record. */
-const RAGE_MS = 600
+const RAGE_MS = 300
 const LOOK_MS = 50
 const STEPS_MAX = 400_000
 
@@ -60,9 +60,10 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const trace = new Trace(time, options.print ?? null)
   const shape = chance.whole(0, shapes.length - 1)
   const job = jobs[shape]!
-  // Most bugs need no more than a moment; some need leases to run out.
-  const spanMs = chance.is(0.7) ? chance.whole(300, 1_200) : chance.whole(1_200, 4_500)
-  const partitions = partitionsOf(chance.branch(), job, spanMs)
+  // Most bugs need no more than a moment and a few batches; some need leases to run out.
+  const brief = chance.is(0.9)
+  const spanMs = brief ? chance.whole(150, 500) : chance.whole(500, 4_500)
+  const partitions = partitionsOf(chance.branch(), job, spanMs, brief)
   const witness = witnessOf(job, trace, partitions)
   const max = chance.whole(1, 4)
   const world = new World({
@@ -180,8 +181,8 @@ class Play {
   }
 }
 
-function partitionsOf(chance: Chance, job: Job, spanMs: number): SimPartition[] {
-  const count = chance.whole(1, 4)
+function partitionsOf(chance: Chance, job: Job, spanMs: number, brief: boolean): SimPartition[] {
+  const count = chance.whole(1, brief ? 3 : 4)
   const grown = chance.is(0.1) ? 1 : 0
   const plan = {
     delayMs: job.watermarkDelayMs,
@@ -191,11 +192,11 @@ function partitionsOf(chance: Chance, job: Job, spanMs: number): SimPartition[] 
     late: chance.pick([0, 0.05, 0.15]),
     groups: chance.whole(1, 6),
   }
-  const batchesMax = job.work ? 10 : 25
+  const batchesMax = (job.work ? 10 : 25) / (brief ? 5 : 1)
   return Array.from({ length: count + grown }, (_, partition) => {
     const bornUs = partition < count ? 0 : Math.floor((spanMs * 1_000) / 2)
     const writer = new Writer(partition, plan, chance.branch())
-    for (const atUs of appendTimes(chance, bornUs, spanMs * 1_000, batchesMax)) {
+    for (const atUs of appendTimes(chance, bornUs, spanMs * 1_000, Math.ceil(batchesMax))) {
       writer.write(atUs, chance.whole(1, job.work ? 3 : 8))
     }
     return { partition, batches: writer.batches, bornUs }
