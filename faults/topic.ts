@@ -55,7 +55,8 @@ export async function createTopic(label: string, options: TopicOptions): Promise
       const topics = [
         { topic: name, numPartitions: partitions, replicationFactor: 1, configEntries },
       ]
-      await admin.createTopics({ topics, waitForLeaders: true })
+      // To wait for leaders here would fail where the broker has not heard of its topic yet.
+      await admin.createTopics({ topics, waitForLeaders: false })
       // Until every partition answers: a refused one makes kafkajs send the others' records twice.
       await until('the partitions to answer', () => admin.fetchTopicOffsets(name))
     })

@@ -200,7 +200,7 @@ export class Ward {
 
   /** What time does: presses on with those that do not end, forgives, kills what is stuck. */
   async tend(): Promise<void> {
-    const { clock, restarts } = this.#options
+    const { clock, restarts, register } = this.#options
     const now = clock.elapsed()
     const graceMs = this.#options.graceMs ?? bounds.drainGraceMs
     for (const member of this.members.values()) {
@@ -211,8 +211,9 @@ export class Ward {
       if (member.stage !== stages.killed) this.#killIfLarge(member)
       await this.#noteHandIfLate(member)
     }
-    const standing = [...this.live(), ...this.warm()]
-    const oldest = Math.min(...standing.map(({ child }) => child.startedAt))
+    // On a busy machine a start alone takes seconds: who has not come to work has not lived at all.
+    const atWork = this.live().filter(({ child }) => register.state(child.id) === 'running')
+    const oldest = Math.min(...atWork.map(({ child }) => child.startedAt))
     if (oldest < Infinity) this.#restarts = lived(restarts, this.#restarts, clock.now() - oldest)
     await this.#bury()
     await this.#markFailed()
@@ -305,7 +306,6 @@ export class Ward {
       if (member.begun) this.#unburied.set(child.id, { account, inHand })
       log.warn(`${kind} died`, { id: child.id, reason: told })
       const refused = exit.code !== null && exit.code > 0
-      // On a busy machine a start alone takes seconds: who never came to work has not lived at all.
       const worked = last !== null && last.state !== 'starting'
       const crash = { uptimeMs: worked ? at - child.startedAt : 0, reason: told, refused }
       if (member.atFault || !member.ending) this.#countCrash(crash)

@@ -2,12 +2,16 @@
  * The topic that is written to: made if it is missing, never by Kafka's own automatic creation, whose
  * number of partitions nobody chose.
  */
-import type { Kafka } from 'kafkajs'
+import type { Admin, Kafka } from 'kafkajs'
+import { systemClock } from '../clock.ts'
 
 export interface TopicState {
   partitions: number
   created: boolean
 }
+
+/** A broker that is busy hears of a topic that its controller has made after a while. */
+const heardOf = { withinMs: 10_000, everyMs: 50 }
 
 /** Safe to repeat. Rejects with kafkajs's errors. */
 export async function ensureTopic(
@@ -22,14 +26,29 @@ export async function ensureTopic(
       !(await admin.listTopics()).includes(topic) &&
       (await admin.createTopics({
         topics: [{ topic, numPartitions: partitions }],
-        waitForLeaders: true,
+        // That would fail where the broker has not heard of its topic yet.
+        waitForLeaders: false,
       }))
     // A leader that is known may not have its log yet. A produce request that some partitions refuse
     // is sent again whole, and the others would have their records twice.
-    await admin.fetchTopicOffsets(topic)
+    await untilHosted(admin, topic)
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
     return { partitions: topics[0]?.partitions.length ?? 0, created }
   } finally {
     await admin.disconnect()
+  }
+}
+
+async function untilHosted(admin: Admin, topic: string): Promise<void> {
+  const deadline = systemClock.elapsed() + heardOf.withinMs
+  for (;;) {
+    try {
+      await admin.fetchTopicOffsets(topic)
+      return
+    } catch (error) {
+      const { type } = error as { type?: string }
+      if (type !== 'UNKNOWN_TOPIC_OR_PARTITION' || systemClock.elapsed() > deadline) throw error
+      await systemClock.sleep(heardOf.everyMs)
+    }
   }
 }
