@@ -1,84 +1,63 @@
 /**
- * `bun run bench`: how fast the pipeline takes a topic that is in Kafka already, from start to end.
+ * `bun run bench`: how fast the pipeline takes a topic that is in Kafka already, from start to end,
+ * and how fast others take the same topic on the same machine.
  *
- *   fill the topic → start the supervisor → wait for the last record's commit → verify
+ *   fill the topic → each round: Millrace (then verify), and each peer alone → rows compared → table
  *
- * Kafka, Redis, every actor and this program share the machine; CPU is told for each of them, from
+ * Kafka, Redis, the engine and this program share the machine; CPU is told for each of them, from
  * the kernel's own accounts. Linux only.
  */
-import { cpus } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { systemClock } from '../actors/clock.ts'
-import { readConfig } from '../actors/config.ts'
-import { RefusalError, runMain } from '../actors/errors.ts'
-import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
-import { keysOf } from '../actors/keys.ts'
-import { createLog } from '../actors/log.ts'
-import { measure } from '../actors/measure.ts'
-import { openStore, type Store, untilReady } from '../actors/redis.ts'
+import { messageOf, RefusalError, runMain } from '../actors/errors.ts'
 import { Children } from '../demo/children.ts'
-import { freePort } from '../services/ports.ts'
-import { createProgress } from '../services/progress.ts'
+import studentsJob from '../jobs/students.ts'
+import { createProgress, type Progress } from '../services/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
-import { Usage } from './usage.ts'
+import { comparisonText, compareRows, isEqual, type Row } from './compare.ts'
+import { kafkaLimit, redisLimit } from './limits.ts'
+import { type MillraceRound, playMillrace } from './millrace.ts'
+import { type Options, readOptions } from './options.ts'
+import { installPeers, type ReadyPeer } from './peers/install.ts'
+import { playPeer } from './peers/run.ts'
+import { streamsOfShortGrace } from './peers/streams.ts'
+import { type EngineResult, type Limits, reportText } from './report.ts'
+import type { Round } from './round.ts'
+import { versionsOf } from './versions.ts'
 
-const command = {
-  help: `
-Usage: bun run bench [--count N] [--partitions N] [--max N] [--rounds N]
-
-Fills a topic and measures how fast the shipped job takes it, Kafka and Redis on the same machine.
-
-  --count N        records (5,000,000)
-  --partitions N   partitions of the topic (4)
-  --max N          executors at the most (4)
-  --rounds N       runs over the same topic (3); the median is told
-  --help           this text`,
-  options: {
-    count: { type: 'string' },
-    partitions: { type: 'string' },
-    max: { type: 'string' },
-    rounds: { type: 'string' },
-  },
-} as const
-
-const topic = 'cs_student_logs'
-
-interface Round {
-  seconds: number
-  firstResultSeconds: number
-  cpuMicros: Record<string, number>
-  peakBytes: number
-  redisGrowthBytes: number
-  /** The longest that one command held Redis, by its own slow log; ms. */
-  redisLongestMs: number
-}
+const { topic } = studentsJob
 
 await runMain('bench', async () => {
-  const { values } = parseFlags(command)
-  const number = (name: keyof typeof values, fallback: number, to: number) =>
-    wholeNumberFlag(name, values[name], { from: 1, to }) ?? fallback
-  const count = number('count', 5_000_000, 1_000_000_000)
-  const partitions = number('partitions', 4, 64)
-  const max = number('max', 4, 64)
-  const rounds = number('rounds', 3, 20)
-  const services = await startServices({ log: createProgress() })
+  const options = readOptions()
+  const log = createProgress()
+  const loadBefore = loadavg()[0] ?? 0
+  const peers = await installPeers(options.peers, log)
+  const services = await startServices({ log })
   const children = new Children({ ...process.env, ...services.environment, LOG_LEVEL: 'warn' })
   try {
-    await run(children, [
-      'bench/fill.ts',
-      '--topic',
-      topic,
-      '--count',
-      String(count),
-      '--partitions',
-      String(partitions),
-    ])
-    const results: Round[] = []
-    for (let round = 1; round <= rounds; round++) {
-      const result = await playRound(services, children, count, max)
-      results.push(result)
-      say(`round ${round}: ${describe(result, count)}`)
+    await fill(children, options)
+    const engines = await playRounds(services, children, peers, options)
+    const notes = peers.some(({ peer }) => peer.name === 'streams')
+      ? [await shortGrace(services, engines.rows, options.count, log)]
+      : []
+    const limits = await limitsOf(services, options, log)
+    const [cpu] = cpus()
+    const result = {
+      at: new Date(systemClock.now()).toISOString(),
+      machine: {
+        cores: cpus().length,
+        model: cpu?.model ?? 'unknown',
+        memoryBytes: totalmem(),
+        loadBefore,
+      },
+      versions: await versionsOf(services),
+      options,
+      engines: engines.results,
+      limits,
+      notes,
     }
-    report(results, count)
+    say(`\n${reportText(result)}`)
+    if (options.json) await Bun.write(options.json, `${JSON.stringify(result, null, 2)}\n`)
     return 0
   } finally {
     await children.stop()
@@ -86,75 +65,106 @@ await runMain('bench', async () => {
   }
 })
 
-/** One run from nothing: Redis is ours alone, so it is emptied before. */
-async function playRound(
-  services: Services,
-  children: Children,
-  count: number,
-  max: number,
-): Promise<Round> {
-  const config = readConfig({ ...services.environment })
-  const store = openStore(config, createLog('bench', 'error'))
-  await untilReady(store)
-  await store.redis.flushall()
-  await store.redis.config('SET', 'slowlog-log-slower-than', 1_000, 'slowlog-max-len', 1_000)
-  await store.redis.slowlog('RESET')
-  const before = await usedMemory(store)
-  const usage = new Usage({ kafka: services.kafka.pid, redis: services.redis.pid })
-  const started = systemClock.elapsed()
-  const port = String(await freePort())
-  const limits = ['--max', String(max)]
-  const supervisor = children.start(
-    ['supervisor/main.ts', '--from', 'earliest', '--fresh', ...limits, '--port', port, '--quiet'],
-    'ignore',
-  )
-  usage.follow('supervisor', supervisor.pid)
-  const timing = await untilCommitted(store, count, started, usage)
-  const redisLongestMs = await longestMs(store)
-  const cpuMicros = usage.microsPer(count)
-  const result = { ...timing, cpuMicros, peakBytes: usage.peakBytes, redisLongestMs }
-  await run(children, ['verify/main.ts', '--wait', '60'])
-  const redisGrowthBytes = (await usedMemory(store)) - before
-  await children.end(supervisor)
-  await store.close()
-  return { ...result, redisGrowthBytes }
+async function fill(children: Children, options: Options): Promise<void> {
+  const { count, partitions, compression } = options
+  const amount = ['--count', String(count), '--partitions', String(partitions)]
+  const kind = ['--compression', compression, '--span', String(spanSeconds(count))]
+  const code = await children.run(['bench/fill.ts', '--topic', topic, ...amount, ...kind])
+  if (code !== 0) throw new RefusalError(`bench/fill.ts ended with code ${code}`)
 }
 
-async function untilCommitted(store: Store, count: number, started: number, usage: Usage) {
-  const keys = keysOf('students')
-  let firstResultSeconds = 0
-  for (;;) {
-    usage.sample()
-    const { totals } = await measure(store, keys)
-    const seconds = (systemClock.elapsed() - started) / 1_000
-    if (totals.committed > 0 && firstResultSeconds === 0) firstResultSeconds = seconds
-    if (totals.committed >= count) return { seconds, firstResultSeconds }
-    if (seconds > 600) throw new RefusalError(`only ${totals.committed} records after 10 minutes`)
-    await systemClock.sleep(50)
+/**
+ * Of event time over all records: an hour for 5,000,000, and in proportion for fewer. A request that
+ * Kafka refused goes again behind later ones, and of few records over an hour its thousand would then
+ * be late by more than the watermark delay.
+ */
+function spanSeconds(count: number): number {
+  return Math.min(3_600, Math.max(600, Math.ceil((count / 5_000_000) * 3_600)))
+}
+
+/** Millrace's results first; `rows` are its last. */
+async function playRounds(
+  services: Services,
+  children: Children,
+  peers: ReadyPeer[],
+  { count, max, rounds }: Options,
+): Promise<{ results: EngineResult[]; rows: Row[] }> {
+  const millrace = millraceResult(max)
+  const others = peers.map(({ peer }): EngineResult => ({ ...peer, rounds: [], comparisons: [] }))
+  let rows: Row[] = []
+  for (let round = 1; round <= rounds; round++) {
+    const { rows: own, ...ours } = await playMillrace(services, children, count, max)
+    rows = own
+    millrace.rounds.push(ours)
+    say(`round ${round}: ${describe(ours, count)}, ${redisText(ours)}`)
+    for (const [at, ready] of peers.entries()) {
+      await addRound(services, ready, others[at]!, rows, { count, round })
+    }
+  }
+  return { results: [millrace, ...others.filter((one) => one.rounds.length > 0)], rows }
+}
+
+function millraceResult(max: number): EngineResult {
+  return {
+    name: 'millrace',
+    label: 'Millrace',
+    version: '',
+    settings: `0 to ${max} executors, exactly once, Redis with its append-only file`,
+    firstResult: 'the first committed record',
+    rounds: [],
+    comparisons: [],
   }
 }
 
-async function run(children: Children, parts: string[]): Promise<void> {
-  const code = await children.run(parts)
-  if (code !== 0) throw new RefusalError(`${parts[0]} ended with code ${code}`)
+/** A peer that fails is a line, and the others go on. */
+async function addRound(
+  services: Services,
+  { peer, installed }: ReadyPeer,
+  result: EngineResult,
+  expected: Row[],
+  { count, round }: { count: number; round: number },
+): Promise<void> {
+  try {
+    const { rows, ...played } = await playPeer(services, peer, installed, topic, count)
+    const comparison = compareRows(expected, rows)
+    result.rounds.push(played)
+    result.comparisons.push(comparison)
+    const outcome = comparisonText(comparison)
+    say(`round ${round}: ${peer.label}: ${describe(played, count)}, ${outcome}`)
+  } catch (error) {
+    say(`round ${round}: ${peer.label} gave nothing: ${messageOf(error)}`)
+  }
 }
 
-async function longestMs(store: Store): Promise<number> {
-  const entries = (await store.redis.slowlog('GET', 1_000)) as [number, number, number][]
-  return Math.max(0, ...entries.map(([, , micros]) => micros)) / 1_000
+/** What Kafka Streams loses with the grace that the job's watermark delay suggests. */
+async function shortGrace(
+  services: Services,
+  expected: Row[],
+  count: number,
+  log: Progress,
+): Promise<string> {
+  const peer = streamsOfShortGrace
+  const what = `${peer.label} with a grace of 1 minute`
+  try {
+    const installed = await peer.install(log)
+    const { rows } = await playPeer(services, peer, installed, topic, count)
+    const comparison = compareRows(expected, rows)
+    const outcome = isEqual(comparison) ? 'loses nothing' : comparisonText(comparison)
+    return `${what}, not timed: ${outcome}`
+  } catch (error) {
+    return `${what} gave nothing: ${messageOf(error)}`
+  }
 }
 
-async function usedMemory(store: Store): Promise<number> {
-  return Number(/^used_memory:(\d+)/m.exec(await store.redis.info('memory'))?.[1] ?? 0)
-}
-
-function report(results: Round[], count: number): void {
-  const sorted = results.toSorted((a, b) => a.seconds - b.seconds)
-  const median = sorted[Math.floor(sorted.length / 2)]!
-  say(`${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, Bun ${Bun.version}`)
-  say(`median of ${results.length}: ${describe(median, count)}`)
-  for (const [name, micros] of Object.entries(median.cpuMicros)) {
-    say(`  CPU ${name.padEnd(10)} ${micros.toFixed(2)} µs a record`)
+async function limitsOf(services: Services, options: Options, log: Progress): Promise<Limits> {
+  const told = (error: unknown) => {
+    say(`a limit could not be measured: ${messageOf(error)}`)
+    return null
+  }
+  if (options.peers.length === 0) return { kafka: null, redis: null }
+  return {
+    kafka: await kafkaLimit(services, topic, options.count, log).catch(told),
+    redis: await redisLimit(services).catch(told),
   }
 }
 
@@ -163,7 +173,13 @@ function describe(round: Round, count: number): string {
     `${count.toLocaleString('en')} records in ${round.seconds.toFixed(2)} s`,
     `${Math.round(count / round.seconds).toLocaleString('en')}/s from start to end`,
     `first result after ${round.firstResultSeconds.toFixed(2)} s`,
-    `peak ${(round.peakBytes / 2 ** 20).toFixed(0)} MiB in all actors`,
+    `peak ${(round.peakBytes / 2 ** 20).toFixed(0)} MiB`,
+  ].join(', ')
+}
+
+function redisText(round: Omit<MillraceRound, 'rows'>): string {
+  return [
+    `${(round.actorsPeakBytes / 2 ** 20).toFixed(0)} of it in actors`,
     `longest Redis call ${round.redisLongestMs.toFixed(1)} ms`,
     `Redis +${(round.redisGrowthBytes / 2 ** 20).toFixed(1)} MiB afterwards, windows included`,
   ].join(', ')

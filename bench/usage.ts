@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 const MICROS_PER_TICK = 10_000
 /** The kernel walks a process's pages to sum them up: not at every sample. */
 const MEMORY_EVERY = 8
+const OTHER = 'other'
 
 interface Seen {
   name: string
@@ -16,18 +17,22 @@ interface Seen {
 
 export class Usage {
   /**
-   * The most memory that all actors together had, servers not counted: the sum of proportional set
-   * sizes, in which pages that processes share (Bun's own code) count once.
+   * The most memory that all processes together had, servers not counted: the sum of proportional
+   * set sizes, in which pages that processes share (Bun's own code) count once.
    */
   peakBytes = 0
+  /** The same with those servers that only this engine needs. */
+  peakWithOwnBytes = 0
+  readonly #own: readonly string[]
   readonly #servers: Record<string, number>
   readonly #ticksBefore: Record<string, number> = {}
   readonly #seen = new Map<number, Seen>()
   #samples = 0
   #root: { name: string; pid: number } | null = null
 
-  /** Servers that ran before: what they used until now is left out. */
-  constructor(servers: Record<string, number | null | undefined>) {
+  /** Servers that ran before: what they used until now is left out. `own` are names of servers. */
+  constructor(servers: Record<string, number | null | undefined>, own: readonly string[] = []) {
+    this.#own = own
     this.#servers = {}
     for (const [name, pid] of Object.entries(servers)) {
       if (!pid) continue
@@ -52,13 +57,20 @@ export class Usage {
     }
     for (const { pid, ticks } of stats) {
       if (!family.has(pid)) continue
-      const known = this.#seen.get(pid)
-      this.#seen.set(pid, { name: known?.name ?? roleOf(pid, this.#root), ticks })
+      const known = this.#seen.get(pid)?.name
+      // A process may become another program: a shell that ends by starting Java.
+      const name = known && known !== OTHER ? known : roleOf(pid, this.#root)
+      this.#seen.set(pid, { name, ticks })
     }
     this.#samples++
     if (this.#samples % MEMORY_EVERY !== 1) return
     const bytes = [...family].reduce((sum, pid) => sum + proportionalBytes(pid), 0)
     this.peakBytes = Math.max(this.peakBytes, bytes)
+    const own = this.#own.reduce(
+      (sum, name) => sum + proportionalBytes(this.#servers[name] ?? 0),
+      0,
+    )
+    this.peakWithOwnBytes = Math.max(this.peakWithOwnBytes, bytes + own)
   }
 
   /** Microseconds of CPU for each of `count` records, by role. */
@@ -78,7 +90,8 @@ export class Usage {
 function roleOf(pid: number, root: { name: string; pid: number }): string {
   if (pid === root.pid) return root.name
   const command = read(`/proc/${pid}/cmdline`) ?? ''
-  return /(bridge|executor|web)\/main\.ts/.exec(command)?.[1] ?? 'other'
+  if (/^[^\0]*\bjava\0/.test(command)) return 'java'
+  return /(bridge|executor|web)\/main\.ts/.exec(command)?.[1] ?? OTHER
 }
 
 function readStat(pid: number) {
