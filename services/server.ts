@@ -75,7 +75,7 @@ function spawnServer(plan: ServerPlan): Subprocess {
   mkdirSync(dirname(plan.logFile), { recursive: true })
   const log = openSync(plan.logFile, 'a')
   try {
-    const child = Bun.spawn([...dieWithParent(plan), ...plan.command], {
+    const child = Bun.spawn([...(plan.detached ? [] : dieWithParent()), ...plan.command], {
       stdin: 'ignore',
       stdout: log,
       stderr: log,
@@ -90,9 +90,9 @@ function spawnServer(plan: ServerPlan): Subprocess {
   }
 }
 
-/** On Linux the kernel ends the server when we are killed in a way that we can't handle. */
-function dieWithParent(plan: ServerPlan): string[] {
-  if (plan.detached || process.platform !== 'linux') return []
+/** Before a command: on Linux the kernel ends it when we are killed in a way that we can't handle. */
+export function dieWithParent(): string[] {
+  if (process.platform !== 'linux') return []
   const setpriv = Bun.which('setpriv')
   return setpriv ? [setpriv, '--pdeathsig', 'TERM', '--'] : []
 }

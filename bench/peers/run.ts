@@ -13,13 +13,14 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
 } from 'node:fs'
-import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { systemClock } from '../../actors/clock.ts'
 import { RefusalError } from '../../actors/errors.ts'
 import { eachLine } from '../../services/run.ts'
+import { dieWithParent } from '../../services/server.ts'
 import type { Services } from '../../services/services.ts'
 import { type Row, rowSchema } from '../compare.ts'
 import { type Round, type Sample, warmPerSecond } from '../round.ts'
@@ -77,7 +78,11 @@ async function follow(
   const usage = new Usage({ kafka: services.kafka.pid })
   const log = openSync(logFile, 'w')
   const started = systemClock.elapsed()
-  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: log })
+  const child = Bun.spawn([...dieWithParent(), ...command], {
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: log,
+  })
   closeSync(log)
   usage.follow(peer.name, child.pid)
   const said: Said = { samples: [], firstSeconds: null, doneSeconds: null }
