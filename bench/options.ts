@@ -27,7 +27,7 @@ Usage: bun run bench [options]
 Fills a topic once and measures how fast the shipped job takes it from start to end: Millrace, and
 beside it Apache Flink, Kafka Streams and Spark Structured Streaming, each alone in turn, Kafka and
 Redis on the same machine. All must give the same windows. Peers are fetched when they are first
-wanted (Maven and pip, about 600 MB under .millrace/); one that can't be had is left out.
+wanted (Maven and pip, about 700 MB under .millrace/); one that can't be had is left out.
 
   --quick          Millrace alone
   --peers LIST     of ${peerNames.join(',')}; default: all

@@ -21,7 +21,7 @@ function streamsWith(graceMs: number, grace: string): Peer {
     name: 'streams',
     label: 'Kafka Streams',
     version: pinnedVersion(readFileSync(pomOf('streams'), 'utf8'), 'kafka-streams'),
-    settings: `exactly-once-v2, ${THREADS} threads, ${grace}, 512 MB heap`,
+    settings: `exactly-once-v2, a commit a second, ${THREADS} threads, ${grace}, 512 MB heap`,
     firstResult: 'the first committed row in the output topic',
     async install(log) {
       const sources = [join(import.meta.dir, 'java'), join(import.meta.dir, 'streams')]

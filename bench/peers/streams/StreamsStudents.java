@@ -38,6 +38,8 @@ public final class StreamsStudents {
   private static final String SEPARATOR = "\u001f";
   /** Of the topics in between; as many as the topic has at first, and the store's partitions. */
   private static final int PARTITIONS = 4;
+  /** Ten times the default of exactly once: fewer transactions, and the whole was done sooner. */
+  private static final int COMMIT_EVERY_MS = 1_000;
 
   record Sums(long loc, double cpu, long events) {}
 
@@ -111,6 +113,7 @@ public final class StreamsStudents {
     settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, args[4]);
     settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
     settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
+    settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, COMMIT_EVERY_MS);
     settings.put("auto.offset.reset", "earliest");
     settings.put("max.poll.records", 5000);
     // Larger batches into the topic in between than the default of 16 KiB.
