@@ -157,15 +157,16 @@ async function shortGrace(
 }
 
 async function limitsOf(services: Services, options: Options, log: Progress): Promise<Limits> {
-  const told = (error: unknown) => {
-    say(`a limit could not be measured: ${messageOf(error)}`)
-    return null
-  }
   if (options.peers.length === 0) return { kafka: null, redis: null }
   return {
-    kafka: await kafkaLimit(services, topic, options.count, log).catch(told),
-    redis: await redisLimit(services).catch(told),
+    kafka: await kafkaLimit(services, topic, options.count, log).catch(unmeasured),
+    redis: await redisLimit(services).catch(unmeasured),
   }
+}
+
+function unmeasured(error: unknown): null {
+  say(`a limit could not be measured: ${messageOf(error)}`)
+  return null
 }
 
 function describe(round: Round, count: number): string {

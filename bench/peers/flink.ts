@@ -12,6 +12,8 @@ const JVM = [
   '--add-opens=java.base/java.lang=ALL-UNNAMED',
   '--add-opens=java.base/java.util=ALL-UNNAMED',
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+  // Its file sink registers a metric once more with every file.
+  '-Dorg.slf4j.simpleLogger.log.org.apache.flink.metrics.MetricGroup=error',
 ]
 
 export const flink: Peer = {
