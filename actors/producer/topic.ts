@@ -46,8 +46,10 @@ async function untilHosted(admin: Admin, topic: string): Promise<void> {
       await admin.fetchTopicOffsets(topic)
       return
     } catch (error) {
-      const { type } = error as { type?: string }
-      if (type !== 'UNKNOWN_TOPIC_OR_PARTITION' || systemClock.elapsed() > deadline) throw error
+      // Not known yet, or its leader does not know that it is that.
+      const { name, retriable } = error as { name?: string; retriable?: boolean }
+      const soon = name === 'KafkaJSProtocolError' && retriable === true
+      if (!soon || systemClock.elapsed() > deadline) throw error
       await systemClock.sleep(heardOf.everyMs)
     }
   }
