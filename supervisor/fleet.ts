@@ -55,13 +55,22 @@ export class ExecutorFleet {
     this.#clock = options.clock
   }
 
-  /** Does what is missing for `target`; with a snapshot that failed only what time does. */
-  async reconcile(snapshot: Snapshot | null, target: number, reason: string): Promise<void> {
+  /**
+   * Does what is missing for `target`, and never has more than `max`; with a snapshot that failed only
+   * what time does.
+   */
+  async reconcile(
+    snapshot: Snapshot | null,
+    { target, max }: { target: number; max: number },
+    reason: string,
+  ): Promise<void> {
     await this.ward.tend()
     if (!snapshot) return
     this.#forgetAsked(snapshot)
     const living = this.living(snapshot)
-    for (let missing = target - living.length; missing > 0; missing--) {
+    // Who drains is at work until it is gone: with it there must not be more than may be.
+    const room = max - this.#present(snapshot)
+    for (let missing = Math.min(target - living.length, room); missing > 0; missing--) {
       if (!this.ward.mayStart) break
       if (!this.ward.activate()) this.ward.start()
       this.#grewAt = this.#clock.elapsed()
@@ -90,6 +99,15 @@ export class ExecutorFleet {
       .filter(({ id }) => !this.ward.members.has(id))
       .map((actor) => ({ id: actor.id, member: null, actor, startedAt: actor.startedAt }))
     return [...ours, ...strangers]
+  }
+
+  /** Executors that are there, those that were asked to go included. */
+  #present({ actors }: Snapshot): number {
+    const strangers = actors.filter(
+      (actor) => actor.kind === 'executor' && actor.alive && isAtWork(actor),
+    )
+    const others = strangers.filter(({ id }) => !this.ward.members.has(id))
+    return this.ward.members.size - this.ward.warm().length + others.length
   }
 
   /** When all that are needed are at work: one more that waits, where one is missing. */

@@ -245,7 +245,8 @@ export class Supervisor {
   }
 
   async #act(snapshot: Snapshot | null, reason: string): Promise<void> {
-    await this.#fleet.reconcile(snapshot, this.#target, reason)
+    const counts = { target: this.#target, max: this.#limits.max }
+    await this.#fleet.reconcile(snapshot, counts, reason)
     for (const ward of [this.#bridge, this.#web]) {
       await ward.tend()
       const wanted = this.#took && (ward === this.#bridge || this.#options.web)

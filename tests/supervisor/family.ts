@@ -35,7 +35,7 @@ export interface Family {
   wakes: () => number
   snapshot: () => Promise<Snapshot>
   /** One look towards the target. */
-  look: (target: number) => Promise<Snapshot>
+  look: (target: number, max?: number) => Promise<Snapshot>
   /** Looks until the condition holds of a snapshot. */
   lookUntil: (what: string, target: number, holds: (now: Snapshot) => boolean) => Promise<Snapshot>
   close: () => Promise<void>
@@ -84,10 +84,10 @@ export async function createFamily(
     graceMs,
   })
   const snapshot = () => measure(store, keys)
-  const look = async (target: number) => {
+  const look = async (target: number, max = Infinity) => {
     const now = await snapshot()
     register.observe(now)
-    await fleet.reconcile(now, target, 'test')
+    await fleet.reconcile(now, { target, max }, 'test')
     return now
   }
   return {

@@ -70,6 +70,18 @@ describe('fleet', () => {
     expect(fleet.ward.mayStart).toBe(true)
   }, 30_000)
 
+  test('with those that take long to leave there are never more than may be', async () => {
+    const { look, lookUntil, fleet } = await start('fleet-most', 'deaf', 300)
+    await lookUntil('two at work', 2, running(2))
+    const first = new Set(fleet.ward.members.keys())
+    await look(0, 2)
+    await until('two others', async () => {
+      await look(2, 2)
+      expect(fleet.ward.members.size).toBeLessThanOrEqual(2)
+      return [...fleet.ward.members.keys()].filter((id) => !first.has(id)).length === 2
+    })
+  }, 30_000)
+
   test('a stopped one is replaced when its lease ends, and killed', async () => {
     const { lookUntil, fleet } = await start('fleet-stopped')
     await lookUntil('one at work', 1, running(1))
