@@ -129,6 +129,15 @@ describe('fleet', () => {
     expect(fleet.ward.mayStart).toBe(false)
   }, 30_000)
 
+  test('a refusal that takes longer than it needs to be steady is the same refusal', async () => {
+    // As on a busy machine, where a start alone takes seconds.
+    const restarts = { ...executorRestarts, refusalsMax: 3, steadyMs: 5 }
+    family = await createFamily('fleet-slow', 'refuses', restarts)
+    const { fleet, lookUntil } = family
+    const now = await lookUntil('failure', 1, () => fleet.ward.failed !== null)
+    expect(inState(now, 'dead').length).toBeLessThanOrEqual(3)
+  }, 30_000)
+
   test('one that was started elsewhere counts, and is drained by its mailbox alone', async () => {
     const { job, lookUntil, fleet, snapshot } = await start('fleet-stranger')
     const { environment } = await testServices()
