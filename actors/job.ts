@@ -7,6 +7,7 @@
  */
 import * as v from 'valibot'
 import { type Duration, parseDuration, unitMs } from './duration.ts'
+import { fieldReader } from './fields.ts'
 import { type Aggregate, cellOps } from './windows/aggregates.ts'
 
 export { avg, count, max, min, sum } from './windows/aggregates.ts'
@@ -211,10 +212,7 @@ function groupsOf(groupBy: unknown): Job['groups'] {
     if (bad || new Set(names).size !== names.length) {
       throw new JobError('groupBy must be a list of different field names')
     }
-    return (names as string[]).map((name) => ({
-      name,
-      of: (record) => (record as Record<string, unknown>)[name],
-    }))
+    return (names as string[]).map((name) => ({ name, of: fieldReader(name) }))
   }
   if (!groupBy || typeof groupBy !== 'object') {
     throw new JobError('groupBy must be a list of field names or an object of functions')

@@ -12,6 +12,7 @@ import type { Job } from '../job.ts'
 import { addToSum, cellOps, emptyCells, toFixedPoint } from '../windows/aggregates.ts'
 import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
 import type { RecordCursor } from './records.ts'
+import { Scanner } from './scanner.ts'
 import { Tally } from './tally.ts'
 import { compileSchema, type Validate } from './validate.ts'
 
@@ -94,12 +95,15 @@ export class Fold {
   rejected = 0
   partly = 0
   groups = 0
+  /** Event times up to here are none of the future's. */
+  #presentTo = -Infinity
   /** Highest event time since `takeMaxEventTime`. */
   #maxEventTime: number | null = null
 
   readonly #job: Job
   readonly #now: () => number
   readonly #validate: Validate
+  readonly #scanner: Scanner | null
   readonly #adders: Adder[]
   readonly #values: (number | null)[]
   #partition = 0
@@ -112,8 +116,9 @@ export class Fold {
   ) {
     this.#job = job
     this.#now = now
-    const { validate, adders } = planOf(job)
+    const { validate, scanner, adders } = planOf(job)
     this.#validate = validate
+    this.#scanner = scanner
     this.#adders = adders
     this.#values = this.#adders.map(() => null)
   }
@@ -139,8 +144,10 @@ export class Fold {
    * the cursor moves on before `add`, so the candidate carries its bytes.
    */
   check(cursor: RecordCursor, apart = false): Candidate | null {
-    const { buffer, start, end, offset } = cursor
+    const { buffer, start, end } = cursor
     if (start < 0) return this.#reject(cursor, 'null', 'the record has no value')
+    const scanned = this.#scanner?.scan(cursor)
+    if (scanned !== undefined) return this.#checkTime(cursor, scanned, apart)
     const text = buffer.toString('utf8', start, end)
     if (text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end))) {
       return this.#reject(cursor, 'utf8', 'the record is not UTF-8')
@@ -152,11 +159,21 @@ export class Fold {
       return this.#reject(cursor, 'json', messageOf(error))
     }
     let row: unknown
-    let eventTime: number
     try {
       const validated = this.#validate(json)
       if (!validated.success) return this.#reject(cursor, 'schema', validated.message)
       row = validated.output
+    } catch (error) {
+      return this.#reject(cursor, 'threw', messageOf(error))
+    }
+    if (row === json) this.#scanner?.learn(text)
+    return this.#checkTime(cursor, row, apart)
+  }
+
+  #checkTime(cursor: RecordCursor, row: unknown, apart: boolean): Candidate | null {
+    const { buffer, start, end, offset } = cursor
+    let eventTime: number
+    try {
       eventTime = Math.floor(this.#job.eventTime(row))
     } catch (error) {
       return this.#reject(cursor, 'threw', messageOf(error))
@@ -164,7 +181,7 @@ export class Fold {
     if (!(Math.abs(eventTime) <= EVENT_TIME_MAX)) {
       return this.#reject(cursor, 'time', `event time ${eventTime} is not a time`)
     }
-    if (eventTime > this.#now() + this.#job.maxFutureSkewMs) {
+    if (eventTime > this.#presentTo && this.#isAhead(eventTime)) {
       const ahead = `event time ${new Date(eventTime).toISOString()} is ahead of the clock`
       return this.#reject(cursor, 'future', ahead)
     }
@@ -173,6 +190,12 @@ export class Fold {
     }
     const value = apart ? buffer.subarray(start, end) : EMPTY
     return { offset, timestamp: cursor.timestamp, eventTime, row, value }
+  }
+
+  /** Asked only where the clock, as it was looked at last, has not come far enough: it costs a call. */
+  #isAhead(eventTime: number): boolean {
+    this.#presentTo = this.#now() + this.#job.maxFutureSkewMs
+    return eventTime > this.#presentTo
   }
 
   /** The rest of a record's way; `row` is what `work` made of it. */
@@ -347,12 +370,16 @@ function valueOf(source: RecordCursor | Candidate): Buffer {
 }
 
 /** What a job's folds have in common, made once. */
-const plans = new WeakMap<Job, { validate: Validate; adders: Adder[] }>()
+const plans = new WeakMap<Job, { validate: Validate; scanner: Scanner | null; adders: Adder[] }>()
 
 function planOf(job: Job) {
   const known = plans.get(job)
   if (known) return known
-  const plan = { validate: compileSchema(job.schema), adders: addersOf(job) }
+  const plan = {
+    validate: compileSchema(job.schema),
+    scanner: Scanner.of(job),
+    adders: addersOf(job),
+  }
   plans.set(job, plan)
   return plan
 }

@@ -23,7 +23,8 @@ export function compileSchema(schema: v.GenericSchema): Validate {
   }
 }
 
-interface SchemaNode {
+/** What a schema is made of, as far as the shortcuts look into it. */
+export interface SchemaNode {
   type: string
   pipe?: readonly SchemaNode[]
   kind?: string
@@ -44,6 +45,10 @@ export function guardOf(schema: v.GenericSchema): Guard | null {
   // oxlint-disable-next-line typescript/no-implied-eval
   return new Function('input', `return ${source}`) as Guard
 }
+
+/** The code that judges the value in a variable; null where only valibot can. */
+export const sourceOf = (node: SchemaNode, variable: string): string | null =>
+  nodeSource(node, variable, 0)
 
 function nodeSource(node: SchemaNode, at: string, depth: number): string | null {
   if (!node.pipe) return typeSource(node, at, depth)

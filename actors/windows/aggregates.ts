@@ -10,6 +10,8 @@
  * A sketch fits in as more slots of these letters (HyperLogLog registers: M; histogram bins: n).
  */
 
+import { fieldReader } from '../fields.ts'
+
 /** One aggregate over records of type Row. */
 export interface Aggregate<in Row> {
   kind: 'count' | 'sum' | 'avg' | 'min' | 'max'
@@ -197,8 +199,7 @@ function roundDecimal(value: number, decimals: number): number {
 }
 
 function accessor(of: string | Of<never>): Aggregate<never>['of'] {
-  if (typeof of === 'function') return of
-  return (record: never) => (record as Record<string, number | null | undefined>)[of]
+  return typeof of === 'function' ? of : (fieldReader(of) as Of<never>)
 }
 
 function decimalsOf(options: Decimals | undefined): number {

@@ -1,0 +1,93 @@
+/**
+ * A job's scanner: the layouts that its records were seen to have, newest hit first, each compiled to
+ * the code that reads it. Learns from the records that no layout fits, ever more seldom where that
+ * does not help, so that a topic of many shapes costs hardly more than without it.
+ */
+import { fieldsReached } from '../fields.ts'
+import type { Job } from '../job.ts'
+import { layoutOf } from './layout.ts'
+import type { RecordCursor } from './records.ts'
+import { compileScan, type Scan, type Wanted } from './scan.ts'
+import { guardOf, type SchemaNode } from './validate.ts'
+
+/** As many programs as write a topic's records in layouts of their own. */
+const LAYOUTS_MAX = 4
+/** Hits are worth this many misses at the most, before scanning rests. */
+const CREDIT_MAX = 64
+const REST_RECORDS = 1_024
+
+export class Scanner {
+  readonly #wanted: Wanted
+  #scans: Scan[] = []
+  #credit = CREDIT_MAX
+  #resting = 0
+  /** Misses since a layout was learned last, and how many it takes until the next. */
+  #misses = 0
+  #patience = 1
+
+  private constructor(wanted: Wanted) {
+    this.#wanted = wanted
+  }
+
+  /** Null where the schema, or what the job's code reaches, can't be told from the outside. */
+  static of(job: Job): Scanner | null {
+    const wanted = wantedOf(job)
+    return wanted && new Scanner(wanted)
+  }
+
+  /** The fields that the job's code reaches, of the cursor's record; undefined where it must be parsed. */
+  scan(cursor: RecordCursor): unknown {
+    if (this.#resting > 0) {
+      this.#resting--
+      return undefined
+    }
+    const { buffer, view, start, end } = cursor
+    for (let i = 0; i < this.#scans.length; i++) {
+      const row = this.#scans[i]!(buffer, view, start, end)
+      if (row === undefined) continue
+      if (i > 0) this.#first(i)
+      if (this.#credit < CREDIT_MAX) this.#credit++
+      return row
+    }
+    return undefined
+  }
+
+  /** A record that no layout fitted, and that the schema took as it is. */
+  learn(text: string): void {
+    if (this.#resting > 0) return
+    if (--this.#credit < 0) {
+      this.#credit = CREDIT_MAX / 2
+      this.#resting = REST_RECORDS
+    }
+    if (++this.#misses < this.#patience) return
+    this.#misses = 0
+    this.#patience *= 2
+    const layout = layoutOf(text)
+    const scan = layout && compileScan(layout, this.#wanted)
+    if (scan) this.#scans = [scan, ...this.#scans].slice(0, LAYOUTS_MAX)
+  }
+
+  #first(index: number): void {
+    const [scan] = this.#scans.splice(index, 1)
+    this.#scans.unshift(scan!)
+  }
+}
+
+function wantedOf(job: Job): Wanted | null {
+  const { type, entries, pipe } = job.schema as unknown as SchemaNode
+  // `work` gets its record whole. A guard is there for schemas that give back what they take.
+  if (job.work || type !== 'loose_object' || pipe || !entries || !guardOf(job.schema)) return null
+  const reached = [
+    job.eventTime,
+    ...(job.filter ? [job.filter] : []),
+    ...job.groups.map(({ of }) => of),
+    ...job.aggregates.flatMap(({ aggregate }) => aggregate.of ?? []),
+  ].map(fieldsReached)
+  const fields = new Set<string>()
+  for (const names of reached) {
+    if (!names) return null
+    for (const name of names) fields.add(name)
+  }
+  const known = [...fields].every((name) => Object.hasOwn(entries, name))
+  return known ? { entries, fields } : null
+}

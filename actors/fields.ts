@@ -1,0 +1,65 @@
+/**
+ * What of a record a job's own code can reach: the fields that its functions name. An executor reads
+ * those alone from a record's bytes, as far as it can tell (executor/scan.ts); where it can't be told,
+ * the code sees the whole record.
+ *
+ * A function is understood by its text, and only where that leaves no doubt: one plain parameter, or one
+ * taken apart into names, that is followed by `.name` wherever it stands. Pure.
+ */
+
+/** Functions that we made of a field's name. */
+const readers = new WeakMap<object, string>()
+
+/**
+ * A function that gives a record's field. Compiled, because engines remember for each place in the
+ * code where the field was found last: one place for all fields would be found anew each time.
+ */
+export function fieldReader(name: string): (record: unknown) => unknown {
+  // Only a name of the job's own gets into the code, as a string literal.
+  // oxlint-disable-next-line typescript/no-implied-eval
+  const reader = new Function('record', `return record[${JSON.stringify(name)}]`) as (
+    record: unknown,
+  ) => unknown
+  readers.set(reader, name)
+  return reader
+}
+
+/** The fields of its one argument that a function can reach; null where that is not clear. */
+export function fieldsReached(reader: (record: never) => unknown): ReadonlySet<string> | null {
+  const name = readers.get(reader)
+  if (name !== undefined) return new Set([name])
+  const source = Function.prototype.toString.call(reader)
+  // Escapes can hide a name; the others reach an argument without naming it.
+  if (/\\|\barguments\b|\beval\b|^async\b|\[native code\]/.test(source)) return null
+  const [, one, several, body] = signature.exec(source) ?? []
+  if (body === undefined) return null
+  return one === undefined ? namesIn(several!) : fieldsNamed(one, body)
+}
+
+const identifier = String.raw`[A-Za-z_$][\w$]*`
+
+/** `x => …`, `(x) => …`, `({ a, b }) => …`, `function f(x) { … }` and `f(x) { … }`. */
+const signature = new RegExp(
+  String.raw`^(?:(?:function\b)?\s*(?:${identifier})?\s*\(|\(|(?=${identifier}\s*=>))\s*` +
+    String.raw`(?:(${identifier})|\{([\w$\s,]*)\})\s*,?\s*(?:\)\s*(?:=>|\{)|=>)([^]*)$`,
+)
+
+function namesIn(list: string): ReadonlySet<string> {
+  const names = list.split(',').map((name) => name.trim())
+  return new Set(names.filter((name) => name !== ''))
+}
+
+function fieldsNamed(parameter: string, body: string): ReadonlySet<string> | null {
+  const name = parameter.replaceAll('$', String.raw`\$`)
+  // Behind one point it is a field of that name; behind three, a copy.
+  const places = new RegExp(String.raw`(?<![\w$]|[^.]\.)${name}(?![\w$])`, 'g')
+  const field = new RegExp(String.raw`\s*\??\.\s*(${identifier})`, 'y')
+  const fields = new Set<string>()
+  for (const place of body.matchAll(places)) {
+    field.lastIndex = place.index + parameter.length
+    const found = field.exec(body)
+    if (!found) return null
+    fields.add(found[1]!)
+  }
+  return fields
+}

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import * as v from 'valibot'
+import { Fold } from '../../../actors/executor/fold.ts'
+import { RecordCursor } from '../../../actors/executor/records.ts'
+import { Scanner } from '../../../actors/executor/scanner.ts'
+import {
+  avg,
+  count,
+  defineJob,
+  type Job,
+  type JobDeclaration,
+  max,
+  sum,
+} from '../../../actors/job.ts'
+import { encodeBatch } from '../../support/batches.ts'
+
+const schema = v.looseObject({
+  at: v.pipe(v.number(), v.finite()),
+  who: v.string(),
+  x: v.nullable(v.number()),
+  note: v.string(),
+})
+type Declaration = JobDeclaration<typeof schema>
+const declaration: Declaration = {
+  name: 'scanner',
+  topic: 'records',
+  schema,
+  filter: (record) => record.who !== 'nobody',
+  eventTime: (record) => record.at,
+  window: { size: '10 s', slide: '5 s' },
+  groupBy: ['who'],
+  aggregates: { n: count(), total: sum('x'), mean: avg('x'), most: max((record) => record.x) },
+}
+const job = defineJob(declaration)
+/** The same, but that nobody can tell what it reaches. */
+const opaque = defineJob({ ...declaration, eventTime: (record) => ({ ...record }).at })
+
+function fold(of: Job, texts: string[]): Fold {
+  const folded = new Fold(of, { closedTo: 15_000, full: new Map() }, () => 100_000)
+  folded.begin(0)
+  const records = texts.map((value, offset) => ({ offset, value }))
+  const cursor = new RecordCursor(encodeBatch(records), 0, records.length)
+  for (let step = cursor.next(); step !== 'end'; step = cursor.next()) {
+    const candidate = folded.check(cursor)
+    if (candidate) folded.add(candidate, candidate.row, cursor)
+  }
+  return folded
+}
+
+const outcome = (folded: Fold) => ({
+  counted: folded.counted,
+  filtered: folded.filtered,
+  late: folded.late,
+  partly: folded.partly,
+  hash: folded.tally.hash,
+  max: folded.maxEventTime,
+  rejects: folded.rejects.map(({ offset, reason, message }) => [offset, reason, message]),
+  panes: [...folded.panes.values()].map(({ start, groups }) => [
+    start,
+    groups.map(({ key, cells }) => [key, [...cells]]),
+  ]),
+})
+
+describe('what can be scanned', () => {
+  test('is a job whose code names the fields that it reaches', () => {
+    expect(Scanner.of(job)).not.toBeNull()
+  })
+
+  const cases: [string, Partial<Declaration>][] = [
+    ['whose event time reaches who knows what', { eventTime: (record) => ({ ...record }).at }],
+    ['whose filter does', { filter: (record) => Object.keys(record).length > 0 }],
+    ['whose aggregates do', { aggregates: { n: sum((record) => Object.keys(record).length) } }],
+    ['that reaches a field which the schema does not have', { filter: (r) => r.other === 1 }],
+    ['that reaches what every object has', { filter: (r) => r.hasOwnProperty('x') }],
+    ['with work', { work: (record) => record }],
+  ]
+  test.each(cases)('is no job %s', (_, changes) => {
+    expect(Scanner.of(defineJob({ ...declaration, ...changes }))).toBeNull()
+  })
+
+  test('is no job with a schema that drops or changes fields', () => {
+    for (const other of [
+      v.object(schema.entries),
+      v.pipe(
+        schema,
+        v.transform((record) => ({ ...record })),
+      ),
+      v.looseObject({ ...schema.entries, note: v.pipe(v.string(), v.trim()) }),
+    ]) {
+      expect(Scanner.of(defineJob({ ...declaration, schema: other as typeof schema }))).toBeNull()
+    }
+  })
+})
+
+test('records fold to the same, scanned or parsed, whatever they are and in which layout', () => {
+  const values = {
+    at: fc.oneof(fc.integer({ min: 0, max: 40_000 }), fc.double({ min: 0, max: 1e6, noNaN: true })),
+    who: fc.oneof(fc.constantFrom('ann', 'bob', 'nobody', 'zoë'), fc.string({ unit: 'grapheme' })),
+    x: fc.oneof(
+      fc.constant(null),
+      fc.integer(),
+      fc.double({ noNaN: true }),
+      fc.constant('no number'),
+    ),
+    note: fc.oneof(fc.string({ unit: 'grapheme' }), fc.constant(7)),
+  }
+  const layouts = [
+    (r: object) => JSON.stringify(r),
+    (r: object) => JSON.stringify(Object.fromEntries(Object.entries(r).toReversed())),
+    (r: object) => JSON.stringify(r, null, 1),
+    (r: object) => JSON.stringify({ extra: 1, ...r }),
+    (r: object) => JSON.stringify({ ...r, nested: {} }),
+    (r: object) => JSON.stringify(r).slice(0, -1),
+  ]
+  const texts = fc
+    .tuple(fc.record(values), fc.oneof(fc.constant(0), fc.nat({ max: layouts.length - 1 })))
+    .map(([record, layout]) => layouts[layout]!(record))
+  fc.assert(
+    fc.property(fc.array(texts, { maxLength: 60 }), (all) => {
+      expect(outcome(fold(job, all))).toEqual(outcome(fold(opaque, all)))
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+describe('a scanner', () => {
+  const text = (extra: object) => JSON.stringify({ at: 1, who: 'ann', x: 1, note: '', ...extra })
+  /** How many of the texts it knew. */
+  function hits(scanner: Scanner, texts: string[]): number {
+    let known = 0
+    const records = texts.map((value, offset) => ({ offset, value }))
+    const cursor = new RecordCursor(encodeBatch(records), 0, records.length)
+    for (let step = cursor.next(); step !== 'end'; step = cursor.next()) {
+      if (scanner.scan(cursor) !== undefined) known++
+      else scanner.learn(texts[cursor.offset]!)
+    }
+    return known
+  }
+
+  test('knows a layout from its first record on', () => {
+    expect(
+      hits(
+        Scanner.of(job)!,
+        Array.from({ length: 10 }, () => text({})),
+      ),
+    ).toBe(9)
+  })
+
+  test('comes to know the layouts of several programs', () => {
+    const texts = Array.from({ length: 400 }, (_, i) => text({ [`of${i % 4}`]: i }))
+    const scanner = Scanner.of(job)!
+    hits(scanner, texts)
+    expect(hits(scanner, texts)).toBe(400)
+  })
+
+  test('rests where every record is different, and comes back', () => {
+    const scanner = Scanner.of(job)!
+    expect(
+      hits(
+        scanner,
+        Array.from({ length: 5_000 }, (_, i) => text({ [`f${i}`]: 1 })),
+      ),
+    ).toBe(0)
+    const same = Array.from({ length: 20_000 }, () => text({ [`f4999`]: 1 }))
+    expect(hits(scanner, same)).toBeGreaterThan(10_000)
+  })
+})
