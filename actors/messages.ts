@@ -5,12 +5,13 @@ import * as v from 'valibot'
 
 /**
  * `drain`: finish and leave. `claim`: entries of a dead executor wait for you. `wake`: look now.
- * `begin`: you have been warm long enough.
+ * `arrived`: a record, the only one that waits. `begin`: you have been warm long enough.
  */
 export const messageSchema = v.variant('kind', [
   v.object({ kind: v.literal('drain'), reason: v.string() }),
   v.object({ kind: v.literal('claim') }),
   v.object({ kind: v.literal('wake') }),
+  v.object({ kind: v.literal('arrived') }),
   v.object({ kind: v.literal('begin') }),
 ])
 export type Message = v.InferOutput<typeof messageSchema>

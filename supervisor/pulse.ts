@@ -5,11 +5,14 @@
  */
 import type { Clock } from '../actors/clock.ts'
 import { type Keys, SUPERVISOR } from '../actors/keys.ts'
+import type { Message } from '../actors/messages.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
 
 export class Pulse {
   readonly #clock: Clock
   #woken = false
+  #heeds = true
+  #arrived = false
   #end: (() => void) | null = null
 
   constructor(clock: Clock) {
@@ -19,6 +22,25 @@ export class Pulse {
   wake(): void {
     this.#woken = true
     this.#end?.()
+  }
+
+  /** A look begins: what has arrived until now it will see by itself. */
+  begins(): void {
+    this.#arrived = false
+  }
+
+  /**
+   * Whether the first record after a silence is a reason to look. Where executors are at work it is
+   * none, and with one that keeps up there is such a record many times a second.
+   */
+  heed(arrivals: boolean): void {
+    this.#heeds = arrivals
+    if (arrivals && this.#arrived) this.wake()
+  }
+
+  arrived(): void {
+    this.#arrived = true
+    if (this.#heeds) this.wake()
   }
 
   /** Pauses for `ms`, or until the next wake, but `leastMs` in any case. */
@@ -54,10 +76,11 @@ export async function listen(
     try {
       // From where the mailbox ends now, so that what comes between two reads is not missed.
       last ||= (await store.redis.xrevrange(mailbox, '+', '-', 'COUNT', 1))[0]?.[0] ?? '0'
-      const newest = await nextMessage(store, mailbox, last)
-      if (newest === null) continue
-      last = newest
-      pulse.wake()
+      const messages = await nextMessages(store, mailbox, last)
+      if (messages.length === 0) continue
+      last = messages.at(-1)!.id
+      if (messages.every(({ text }) => text === arrival)) pulse.arrived()
+      else pulse.wake()
       await clock.sleep(calmMs, signal)
     } catch (error) {
       if (signal.aborted) return
@@ -67,8 +90,11 @@ export async function listen(
   }
 }
 
-/** Id of the newest message behind `last`, waited for; null where none came. */
-async function nextMessage(store: Store, mailbox: string, last: string): Promise<string | null> {
+/** As append.lua writes it. */
+const arrival = JSON.stringify({ kind: 'arrived' } satisfies Message)
+
+/** What is behind `last`, waited for; nothing where nothing came. */
+async function nextMessages(store: Store, mailbox: string, last: string) {
   const reply = await store.redis.xread('BLOCK', mailboxBlockMs, 'STREAMS', mailbox, last)
-  return reply?.[0]?.[1].at(-1)?.[0] ?? null
+  return (reply?.[0]?.[1] ?? []).map(([id, fields]) => ({ id, text: fields[1] ?? '' }))
 }

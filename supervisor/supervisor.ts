@@ -144,6 +144,7 @@ export class Supervisor {
   /** One look: everything that is to be done now. */
   async look(): Promise<void> {
     this.#loop.begins()
+    this.#options.pulse.begins()
     const asked = await this.#leadership.look()
     const snapshot = asked === roles.unknown ? null : await this.#measure()
     this.#loop.measured(snapshot !== null)
@@ -219,6 +220,7 @@ export class Supervisor {
     this.#history = remember(this.#history, decision)
     this.#loop.decided(decision, snapshot !== null)
     this.#target = decision.to
+    this.#options.pulse.heed(this.#target === 0)
     const backlog = this.#history.moments.at(-1)
     this.#quiet = this.#target === 0 && backlog?.known === true && backlog.backlog === 0
     return decision
@@ -265,6 +267,7 @@ export class Supervisor {
     this.#target = 0
     // The lease may end at any moment, and nobody wakes us then.
     this.#quiet = false
+    this.#options.pulse.heed(false)
     await this.#retire('another supervisor leads')
   }
 

@@ -109,7 +109,7 @@ register('append', function(keys, args)
   local waitingBytes = redis.call('HINCRBY', totals, 'waitingBytes', bytes)
   if waiting == records and records > 0 then
     -- The first to wait: whoever leads may have no executor running.
-    redis.call('XADD', key(base, 'mailbox:supervisor'), 'MAXLEN', '16', '*', 'm', '{"kind":"wake"}')
+    redis.call('XADD', key(base, 'mailbox:supervisor'), 'MAXLEN', '16', '*', 'm', '{"kind":"arrived"}')
   end
   local used = redis.call('HMGET', totals, 'busyUs', 'committed')
   return { 1, waiting, waitingBytes, tonumber(used[1] or '0'), tonumber(used[2] or '0') }

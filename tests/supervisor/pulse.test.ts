@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'bun:test'
+import type { Clock } from '../../actors/clock.ts'
+import { Pulse } from '../../supervisor/pulse.ts'
+
+/** A sleep ends by its signal alone, so that whatever ends a pause is the pulse. */
+const clock = {
+  sleep: (_, signal) =>
+    new Promise((resolve) => signal?.addEventListener('abort', () => resolve())),
+} as Pick<Clock, 'sleep'> as Clock
+
+/** Whether a pause that has begun is over, once what is ready has been seen to. */
+async function isOver(pause: Promise<void>): Promise<boolean> {
+  const never = new Promise<false>((resolve) => setImmediate(() => resolve(false)))
+  return Promise.race([pause.then(() => true), never])
+}
+
+describe('a record that arrives', () => {
+  test('ends the pause where nobody is at work', async () => {
+    const pulse = new Pulse(clock)
+    const pause = pulse.pause(250)
+    pulse.arrived()
+    expect(await isOver(pause)).toBe(true)
+  })
+
+  test('does not where somebody is, and a wake does', async () => {
+    const pulse = new Pulse(clock)
+    pulse.heed(false)
+    const pause = pulse.pause(250)
+    pulse.arrived()
+    expect(await isOver(pause)).toBe(false)
+    pulse.wake()
+    expect(await isOver(pause)).toBe(true)
+  })
+
+  test('during the look that sends the last one home ends the pause behind it', async () => {
+    const pulse = new Pulse(clock)
+    pulse.heed(false)
+    pulse.begins()
+    pulse.arrived()
+    pulse.heed(true)
+    expect(await isOver(pulse.pause(250))).toBe(true)
+  })
+
+  test('before that look is seen by it', async () => {
+    const pulse = new Pulse(clock)
+    pulse.heed(false)
+    pulse.arrived()
+    pulse.begins()
+    pulse.heed(true)
+    expect(await isOver(pulse.pause(250))).toBe(false)
+  })
+})
