@@ -17,6 +17,7 @@ const pings = 5
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const asked = [
   'appendfsync',
+  'auto-aof-rewrite-min-size',
   'timeout',
   'client-output-buffer-limit',
   'maxclients',

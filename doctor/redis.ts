@@ -212,6 +212,9 @@ function judgeClock({ skewMs, address }: RedisFacts): Finding {
   return seconds > 10 ? warning(what, found, todo) : hint(what, found, todo)
 }
 
+/** Payloads pass through the file at the topic's pace; hardly any of them is left at a rewrite. */
+const rewriteBytesMin = 256 * 1024 * 1024
+
 function judgeSettings({ settings, address, info, executorsMax }: RedisFacts): Finding[] {
   if (!settings) {
     const found = `Redis at ${address} does not tell its settings (CONFIG GET)`
@@ -226,6 +229,11 @@ function judgeSettings({ settings, address, info, executorsMax }: RedisFacts): F
   } else if (info.aof_enabled === '1' && settings.appendfsync === 'always') {
     const found = 'appendfsync is always: every commit waits for the disk'
     findings.push(hint('appendfsync', found, 'everysec is enough: what is lost is read again'))
+  }
+  const rewriteBytes = Number(settings['auto-aof-rewrite-min-size'] ?? Infinity)
+  if (info.aof_enabled === '1' && rewriteBytes < rewriteBytesMin) {
+    const found = `auto-aof-rewrite-min-size is ${mib(rewriteBytes)}: at full speed Redis rewrites its file about every second`
+    findings.push(hint('append-only file', found, 'set auto-aof-rewrite-min-size to 512mb'))
   }
   if (Number(settings.timeout ?? 0) > 0) {
     const found = `timeout is ${settings.timeout}: Redis cuts connections that are quiet for so many seconds`

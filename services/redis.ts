@@ -33,6 +33,8 @@ export function createRedis(plan: RedisPlan): Server {
     save: '',
     appendonly: 'yes',
     appendfsync: 'everysec',
+    // Payloads pass through the file at the topic's pace: at 64 MB a rewrite would follow the other.
+    'auto-aof-rewrite-min-size': '512mb',
     'maxmemory-policy': 'noeviction',
     // The title would hide the directory, by which `services down` knows the process as ours.
     'set-proc-title': 'no',

@@ -23,6 +23,7 @@ const facts: RedisFacts = {
   info: good,
   settings: {
     appendfsync: 'everysec',
+    'auto-aof-rewrite-min-size': String(512 * MIB),
     timeout: '0',
     maxclients: '10000',
     'client-output-buffer-limit': 'normal 0 0 0 slave 268435456 67108864 60 pubsub 1 1 60',
@@ -171,6 +172,8 @@ describe('settings', () => {
     expect(wrong({})).toEqual([])
     expect(wrong({ appendfsync: 'no' })).toEqual(['warning appendfsync'])
     expect(wrong({ appendfsync: 'always' })).toEqual(['hint appendfsync'])
+    const often = { 'auto-aof-rewrite-min-size': String(64 * MIB) }
+    expect(wrong(often)).toEqual(['hint append-only file'])
     expect(wrong({ timeout: '300' })).toEqual(['hint Redis timeout'])
     const small = { 'client-output-buffer-limit': 'normal 1048576 0 0 slave 0 0 0' }
     expect(wrong(small)).toEqual(['warning client-output-buffer-limit'])
