@@ -1,0 +1,75 @@
+/**
+ * How old a result is: from a record's production to the moment when its effect can be read in the
+ * live window, at several rates and numbers of executors, by probes among the load (see
+ * latency/probes.ts for how exact) and beside it as the API's `latencyMs` has it.
+ *
+ *   own Kafka and Redis → for each number of executors a pipeline → for each rate: load, probes → table
+ *
+ * Kafka, Redis, the pipeline, the load and this program share the machine; CPU is told for each.
+ *
+ *   bun bench/latency.ts --json latency.json
+ */
+import { systemClock } from '../actors/clock.ts'
+import { readConfig } from '../actors/config.ts'
+import { runMain } from '../actors/errors.ts'
+import { kafkaClient } from '../actors/kafka-client.ts'
+import { SHIPPED_JOB } from '../actors/load.ts'
+import { ensureTopic } from '../actors/producer/topic.ts'
+import studentsJob from '../jobs/students.ts'
+import { type Options, readOptions } from './latency/options.ts'
+import { type Played, playRate } from './latency/play.ts'
+import { Probes } from './latency/probes.ts'
+import { reportText } from './latency/report.ts'
+import { machineFacts, machineText, type Own, withOwn } from './own.ts'
+import { startPipeline, untilRunning } from './pipeline.ts'
+import { versionsOf } from './versions.ts'
+
+await runMain('latency', async () => {
+  const options = readOptions()
+  const machine = machineFacts()
+  return withOwn({}, async (own) => {
+    const versions = await versionsOf(own.services)
+    const config = readConfig({ ...own.services.environment })
+    const kafka = kafkaClient(config, 'millrace-latency')
+    await ensureTopic(kafka, studentsJob.topic, options.partitions)
+    const results: Played[] = []
+    for (const executors of options.executors) {
+      results.push(...(await playExecutors(own, executors, options)))
+    }
+    say(`\n${machineText(machine, versions)}\n${reportText(results)}`)
+    const at = new Date(systemClock.now()).toISOString()
+    const result = { at, machine, versions, options, results }
+    if (options.json) await Bun.write(options.json, `${JSON.stringify(result, null, 2)}\n`)
+    return 0
+  })
+})
+
+async function playExecutors(own: Own, executors: number, options: Options): Promise<Played[]> {
+  const job = studentsJob
+  const { partitions } = options
+  const pipeline = await startPipeline(own, { file: SHIPPED_JOB, job, executors, from: 'latest' })
+  await untilRunning(pipeline, executors)
+  const config = readConfig({ ...own.services.environment })
+  const probes = await Probes.open({ config, job, pipeline, partitions })
+  const results: Played[] = []
+  try {
+    for (const rate of options.rates) {
+      const played = await playRate({ own, pipeline, probes, executors, options }, rate)
+      results.push(played)
+      const { p50, p99, p999 } = played.delayMs
+      say(`${executors} executors, ${rate}/s: p50 ${ms(p50)}, p99 ${ms(p99)}, p99.9 ${ms(p999)}`)
+    }
+    return results
+  } finally {
+    await probes.close()
+    await pipeline.end()
+  }
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(2)} ms`
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

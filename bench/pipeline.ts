@@ -1,0 +1,73 @@
+/**
+ * A pipeline with a fixed number of executors, and what a benchmark asks of it.
+ */
+import type { Subprocess } from 'bun'
+import { readConfig } from '../actors/config.ts'
+import type { Job } from '../actors/job.ts'
+import { type Keys, keysOf } from '../actors/keys.ts'
+import { createLog } from '../actors/log.ts'
+import { measure, type Snapshot } from '../actors/measure.ts'
+import { openStore, type Store, untilReady } from '../actors/redis.ts'
+import { until } from '../faults/until.ts'
+import { freePort } from '../services/ports.ts'
+import type { Own } from './own.ts'
+
+export interface PipelineOptions {
+  /** The job's file, for the supervisor, and the job itself. */
+  file: string
+  job: Job
+  executors: number
+  from: 'earliest' | 'latest'
+}
+
+export interface Pipeline {
+  store: Store
+  keys: Keys
+  supervisor: Subprocess
+  snapshot(): Promise<Snapshot>
+  end(): Promise<void>
+}
+
+/** Redis is the benchmark's alone, so it is emptied before. Resolves when the supervisor is started. */
+export async function startPipeline(own: Own, options: PipelineOptions): Promise<Pipeline> {
+  const { services, children } = own
+  const store = openStore(readConfig({ ...services.environment }), createLog('bench', 'error'))
+  await untilReady(store)
+  await store.redis.flushall()
+  const keys = keysOf(options.job.name)
+  const executors = ['--min', String(options.executors), '--max', String(options.executors)]
+  const port = ['--port', String(await freePort())]
+  const flags = ['--from', options.from, '--fresh', ...executors, ...port, '--quiet']
+  const supervisor = children.start(['supervisor/main.ts', options.file, ...flags])
+  return {
+    store,
+    keys,
+    supervisor,
+    snapshot: () => measure(store, keys),
+    end: async () => {
+      await children.end(supervisor)
+      await store.close()
+    },
+  }
+}
+
+/** The bridge has the topic, and every executor works. */
+export async function untilRunning(pipeline: Pipeline, executors: number): Promise<void> {
+  const running = async () => {
+    const { actors, partitions } = await pipeline.snapshot()
+    const working = actors.filter(
+      ({ kind, state, alive }) => kind === 'executor' && state === 'running' && alive,
+    )
+    return partitions.length > 0 && working.length === executors
+  }
+  await until(`the bridge and ${executors} executors`, running, { timeoutMs: 60_000 })
+}
+
+/** Everything that is in Kafka has been read, and all that was read is committed. */
+export async function untilCaughtUp({ snapshot }: Pipeline, timeoutMs: number): Promise<void> {
+  const caughtUp = async () => {
+    const { totals, partitions } = await snapshot()
+    return totals.appended === totals.committed && partitions.every((one) => one.next === one.high)
+  }
+  await until('everything to be committed', caughtUp, { timeoutMs, everyMs: 100 })
+}
