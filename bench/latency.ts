@@ -27,7 +27,7 @@ import { versionsOf } from './versions.ts'
 await runMain('latency', async () => {
   const options = readOptions()
   const machine = machineFacts()
-  return withOwn({}, async (own) => {
+  return withOwn(async (own) => {
     const versions = await versionsOf(own.services)
     const config = readConfig({ ...own.services.environment })
     const kafka = kafkaClient(config, 'millrace-latency')
@@ -45,12 +45,12 @@ await runMain('latency', async () => {
 })
 
 async function playExecutors(own: Own, executors: number, options: Options): Promise<Played[]> {
-  const job = studentsJob
   const { partitions } = options
-  const pipeline = await startPipeline(own, { file: SHIPPED_JOB, job, executors, from: 'latest' })
+  const job = { file: SHIPPED_JOB, name: studentsJob.name }
+  const pipeline = await startPipeline(own, { job, executors, from: 'latest' })
   await untilRunning(pipeline, executors)
   const config = readConfig({ ...own.services.environment })
-  const probes = await Probes.open({ config, job, pipeline, partitions })
+  const probes = await Probes.open({ config, job: studentsJob, pipeline, partitions })
   const results: Played[] = []
   try {
     for (const rate of options.rates) {

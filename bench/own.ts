@@ -10,22 +10,27 @@ import { type Services, startServices } from '../services/services.ts'
 export interface Own {
   services: Services
   children: Children
+  /** Commands with more in their environment. */
+  childrenWith(environment: Record<string, string>): Children
 }
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** Answers with the work's exit code, or with the signal's. */
-export async function withOwn(
-  environment: Record<string, string>,
-  work: (own: Own) => Promise<number>,
-): Promise<number> {
+export async function withOwn(work: (own: Own) => Promise<number>): Promise<number> {
   const services = await startServices({ log: createProgress() })
-  const given = { ...process.env, ...environment, ...services.environment, LOG_LEVEL: 'warn' }
-  const children = new Children(given)
+  const all: Children[] = []
+  const childrenWith = (more: Record<string, string>) => {
+    const given = { ...process.env, ...services.environment, LOG_LEVEL: 'warn', ...more }
+    const children = new Children(given)
+    all.push(children)
+    return children
+  }
+  const own = { services, children: childrenWith({}), childrenWith }
   try {
-    return await Promise.race([work({ services, children }), interrupted()])
+    return await Promise.race([work(own), interrupted()])
   } finally {
-    await children.stop()
+    for (const children of all) await children.stop()
     await services.stop()
   }
 }

@@ -3,7 +3,6 @@
  */
 import type { Subprocess } from 'bun'
 import { readConfig } from '../actors/config.ts'
-import type { Job } from '../actors/job.ts'
 import { type Keys, keysOf } from '../actors/keys.ts'
 import { createLog } from '../actors/log.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
@@ -13,11 +12,11 @@ import { freePort } from '../services/ports.ts'
 import type { Own } from './own.ts'
 
 export interface PipelineOptions {
-  /** The job's file, for the supervisor, and the job itself. */
-  file: string
-  job: Job
+  job: { file: string; name: string }
   executors: number
   from: 'earliest' | 'latest'
+  /** Of the pipeline's processes, besides what all have. */
+  environment?: Record<string, string>
 }
 
 export interface Pipeline {
@@ -30,7 +29,8 @@ export interface Pipeline {
 
 /** Redis is the benchmark's alone, so it is emptied before. Resolves when the supervisor is started. */
 export async function startPipeline(own: Own, options: PipelineOptions): Promise<Pipeline> {
-  const { services, children } = own
+  const { services } = own
+  const children = own.childrenWith(options.environment ?? {})
   const store = openStore(readConfig({ ...services.environment }), createLog('bench', 'error'))
   await untilReady(store)
   await store.redis.flushall()
@@ -38,7 +38,7 @@ export async function startPipeline(own: Own, options: PipelineOptions): Promise
   const executors = ['--min', String(options.executors), '--max', String(options.executors)]
   const port = ['--port', String(await freePort())]
   const flags = ['--from', options.from, '--fresh', ...executors, ...port, '--quiet']
-  const supervisor = children.start(['supervisor/main.ts', options.file, ...flags])
+  const supervisor = children.start(['supervisor/main.ts', options.job.file, ...flags])
   return {
     store,
     keys,
