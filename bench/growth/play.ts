@@ -55,8 +55,9 @@ export function playOffered(
 ): Promise<Run> {
   return withPipeline(own, setting, async (pipeline, usage) => {
     await untilRunning(pipeline, setting.executors)
-    const flags = ['--rate', String(setting.rate), '--seed', '1', '--topic', topicOf(setting)]
-    const load = own.children.start(['actors/producer/main.ts', ...flags], 'ignore')
+    const flags = ['--rate', String(setting.rate), '--partitions', String(setting.partitions)]
+    const command = ['bench/load.ts', '--topic', topicOf(setting), ...flags]
+    const load = own.children.start(command, 'ignore')
     await systemClock.sleep(WARM_UP_MS)
     const before = sampleOf(await pipeline.snapshot(), usage)
     await systemClock.sleep(seconds * 1_000)

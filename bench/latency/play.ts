@@ -14,7 +14,7 @@ import type { Own } from '../own.ts'
 import { percentilesOf, type Percentiles } from '../percentiles.ts'
 import { type Pipeline, untilCaughtUp } from '../pipeline.ts'
 import { Usage } from '../usage.ts'
-import { blindMs, delayOf, isSeen, type Probe, type Probes } from './probes.ts'
+import { delayOf, isSeen, type Probe, type Probes } from './probes.ts'
 import type { Options } from './options.ts'
 import { Ways } from './way.ts'
 
@@ -28,8 +28,6 @@ export interface Played {
   unseen: number
   /** Production to visibility, by the probes; ms. */
   delayMs: Percentiles
-  /** By how much a probe's delay can be told too long: look to look, and the answer's way; ms. */
-  blindMs: Percentiles
   /** As the API's `latencyMs` tells it, of all records; upper bounds of buckets that are 19 % wide. */
   apiMs: Record<keyof Percentiles, number | null>
   /** % of one core while it was measured. */
@@ -67,7 +65,7 @@ export interface Course {
 export async function playRate(course: Course, rate: number): Promise<Played> {
   const { own, pipeline, probes, options } = course
   const probesPerSecond = Math.min(PROBES_PER_SECOND_MAX, rate)
-  const load = startLoad(own, rate - probesPerSecond)
+  const load = startLoad(own, rate - probesPerSecond, options.partitions)
   try {
     await probes.run(probesPerSecond, options.warmUpSeconds)
     const measured = await measureSpan(course, probesPerSecond, load?.pid)
@@ -83,10 +81,10 @@ export async function playRate(course: Course, rate: number): Promise<Played> {
 }
 
 /** A process of its own; at the lowest rates the probes are the load. */
-function startLoad({ children }: Own, rate: number) {
+function startLoad({ children }: Own, rate: number, partitions: number) {
   if (rate <= 0) return null
-  const flags = ['--rate', String(rate), '--seed', '1', '--topic', studentsJob.topic]
-  return children.start(['actors/producer/main.ts', ...flags], 'ignore')
+  const flags = ['--rate', String(rate), '--partitions', String(partitions)]
+  return children.start(['bench/load.ts', '--topic', studentsJob.topic, ...flags], 'ignore')
 }
 
 async function measureSpan(course: Course, probesPerSecond: number, loadPid: number | undefined) {
@@ -106,7 +104,6 @@ async function measureSpan(course: Course, probesPerSecond: number, loadPid: num
     probes: sent.length,
     unseen: sent.filter((probe) => !isSeen(probe)).length,
     delayMs: percentilesOf(sent.map((probe) => delayOf(probe, now))),
-    blindMs: percentilesOf(sent.filter(isSeen).map(blindMs)),
     apiMs: apiOf(delaysBetween(begin.actors, end.actors)),
     cpuPercent: percentOf(begin.micros, end.micros, seconds),
     load: loadavg()[0] ?? 0,

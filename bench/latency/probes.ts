@@ -5,16 +5,20 @@
  *
  *   produced (handed to the producer) → acknowledged … → visible (an HMGET of the pane finds it)
  *
- * All is timed by one process's clock, with fractions of a millisecond. The panes are looked at about
- * once a millisecond, only while a probe is under way; a probe is told to be visible when the look
- * that found it has answered, so what is told is never too short, and `blindMs` says by how much it
- * can be too long. Probes leave open loop: none waits for the one before.
+ * All is timed by one process's clock, with fractions of a millisecond. Redis notifies of each write
+ * to a pane (keyspace notifications, about a microsecond for each write to a hash, where polling once a
+ * millisecond costs a tenth of a core), and the pane is looked at then. A probe is told to be visible
+ * when the look that found it has answered, as a reader would have it: never too early, and too late by
+ * the notification's and the answer's way, which the stages tell (`committed → seen`). Probes leave
+ * open loop: none waits for the one before.
  */
 import { seededRandom, systemClock } from '../../actors/clock.ts'
 import type { Config } from '../../actors/config.ts'
 import type { Job } from '../../actors/job.ts'
 import { kafkaClient } from '../../actors/kafka-client.ts'
+import { createLog } from '../../actors/log.ts'
 import { rememberingPartitioner } from '../../actors/producer/partitioner.ts'
+import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { paneStart } from '../../actors/windows/windows.ts'
 import type { Pipeline } from '../pipeline.ts'
 
@@ -27,8 +31,6 @@ export interface Probe {
   producedAt: number
   acknowledgedAt: number
   visibleAt: number
-  /** When the last look began that did not find it. */
-  notBefore: number
 }
 
 export interface ProbeOptions {
@@ -38,22 +40,30 @@ export interface ProbeOptions {
   partitions: number
 }
 
-/** Probes under way at which the panes are looked at less often: then milliseconds do not matter. */
-const CROWD = 50
-const lookEveryMs = { few: 1, crowd: 10 }
+/** A notification that is lost with its connection must not cost a probe. */
+const LOOK_EVERY_MS = 200
 /** How long probes are waited for that are not visible yet. */
 const GIVE_UP_MS = 20_000
 
 export class Probes {
   readonly #options: ProbeOptions
   readonly #send: Sending
+  readonly #notices: Store
   readonly #end: () => Promise<void>
   readonly #underWay = new Set<Probe>()
   #sent = 0
+  #looking = false
+  #lookAgain = false
 
-  private constructor(options: ProbeOptions, send: Sending, end: () => Promise<void>) {
+  private constructor(
+    options: ProbeOptions,
+    send: Sending,
+    notices: Store,
+    end: () => Promise<void>,
+  ) {
     this.#options = options
     this.#send = send
+    this.#notices = notices
     this.#end = end
   }
 
@@ -70,11 +80,22 @@ export class Probes {
       const [answer] = await producer.send({ topic, messages, acks: -1 })
       return Number(answer?.baseOffset)
     }
-    return new Probes(options, send, () => producer.disconnect())
+    const notices = openStore(options.config, createLog('probes', 'error'))
+    const probes = new Probes(options, send, notices, () => producer.disconnect())
+    await probes.#listen()
+    return probes
   }
 
-  close(): Promise<void> {
-    return this.#end()
+  async #listen(): Promise<void> {
+    const { redis } = this.#notices
+    await untilReady(this.#notices)
+    await redis.config('SET', 'notify-keyspace-events', 'Kh')
+    redis.on('pmessage', () => this.#written())
+    await redis.psubscribe(`__keyspace@0__:${this.#options.pipeline.keys.base}:pane:*`)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#end(), this.#notices.close()])
   }
 
   /**
@@ -87,8 +108,7 @@ export class Probes {
     const meanMs = 1_000 / perSecond
     const start = systemClock.elapsed()
     const sending: Promise<void>[] = []
-    const over = new AbortController()
-    const watching = this.#watch(over.signal)
+    const looks = setInterval(() => this.#written(), LOOK_EVERY_MS)
     for (let dueMs = 0; dueMs < seconds * 1_000; dueMs += meanMs * (0.5 + random())) {
       await systemClock.sleep(Math.max(0, start + dueMs - systemClock.elapsed()))
       const { probe, sent } = this.#produce()
@@ -98,8 +118,7 @@ export class Probes {
     await Promise.all(sending)
     const deadline = systemClock.elapsed() + GIVE_UP_MS
     while (this.#underWay.size > 0 && systemClock.elapsed() < deadline) await systemClock.sleep(5)
-    over.abort()
-    await watching
+    clearInterval(looks)
     this.#underWay.clear()
     return probes
   }
@@ -120,9 +139,7 @@ export class Probes {
       producedAt: systemClock.elapsed(),
       acknowledgedAt: Number.NaN,
       visibleAt: Number.NaN,
-      notBefore: Number.NaN,
     }
-    probe.notBefore = probe.producedAt
     this.#underWay.add(probe)
     const sent = this.#send(JSON.stringify(record), partition, now).then((offset) => {
       probe.acknowledgedAt = systemClock.elapsed()
@@ -131,28 +148,36 @@ export class Probes {
     return { probe, sent }
   }
 
-  async #watch(over: AbortSignal): Promise<void> {
-    while (!over.aborted) {
-      if (this.#underWay.size > 0) await this.#look()
-      const { few, crowd } = lookEveryMs
-      await systemClock.sleep(this.#underWay.size > CROWD ? crowd : few, over)
+  /** Looks at once, or again when the look that is under way has ended. */
+  #written(): void {
+    this.#lookAgain = true
+    if (this.#looking || this.#underWay.size === 0) return
+    this.#looking = true
+    this.#lookOn()
+      .catch(() => {
+        // The next write, or the next look by the clock, asks again.
+      })
+      .finally(() => (this.#looking = false))
+  }
+
+  async #lookOn(): Promise<void> {
+    while (this.#lookAgain && this.#underWay.size > 0) {
+      this.#lookAgain = false
+      await this.#look()
     }
   }
 
   async #look(): Promise<void> {
     const { store, keys } = this.#options.pipeline
     const panes = Map.groupBy(this.#underWay, ({ pane }) => pane)
-    const began = systemClock.elapsed()
     await Promise.all(
       Array.from(panes, async ([pane, probes]) => {
         const cells = await store.redis.hmget(keys.pane(pane), ...probes.map(({ group }) => group))
         const at = systemClock.elapsed()
         for (const [index, probe] of probes.entries()) {
-          if (cells[index] === null) probe.notBefore = began
-          else {
-            probe.visibleAt = at
-            this.#underWay.delete(probe)
-          }
+          if (cells[index] === null) continue
+          probe.visibleAt = at
+          this.#underWay.delete(probe)
         }
       }),
     )
@@ -182,6 +207,3 @@ export const isSeen = ({ visibleAt }: Probe): boolean => !Number.isNaN(visibleAt
 /** Production to visibility; of one that was given up, what it had waited by `now`. */
 export const delayOf = (probe: Probe, now: number): number =>
   (isSeen(probe) ? probe.visibleAt : now) - probe.producedAt
-
-/** How much later than it happened its visibility may have been seen. */
-export const blindMs = (probe: Probe): number => probe.visibleAt - probe.notBefore

@@ -39,7 +39,7 @@ export function reportText(results: Played[]): string {
 
 const METHOD = [
   'Probes: from the moment at which the record is handed to the producer to the answer of the look that',
-  'finds its group in the live pane; too long by "blind" at the most, never too short. API: Kafka',
+  'finds its group in the live pane, which Redis announces (committed → seen). API: Kafka',
   'timestamp to the reply of the commit, in whole ms, each the upper bound of a bucket 19 % wide; what',
   'executors tell once a second, so the span begins and ends up to a second off the probes’.',
 ]
@@ -49,8 +49,6 @@ const delayHeads = [
   'committed/s',
   'probes',
   ...shares.map((share) => titles[share]),
-  'blind p50',
-  'blind p99',
   ...shares.map((share) => `API ${titles[share]}`),
 ]
 
@@ -60,8 +58,6 @@ function delayCells(played: Played): string[] {
     whole(played.committedPerSecond),
     whole(played.probes),
     ...shares.map((share) => millis(played.delayMs[share])),
-    millis(played.blindMs.p50),
-    millis(played.blindMs.p99),
     ...shares.map((share) => millis(played.apiMs[share] ?? Number.NaN)),
   ]
 }
