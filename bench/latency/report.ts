@@ -3,7 +3,7 @@
  */
 import type { Percentiles } from '../percentiles.ts'
 import { aligned, whole } from '../report.ts'
-import { type Played, stageSpans } from './play.ts'
+import { type Played, stageSpans } from './played.ts'
 
 /** At a rate, a share of all records is visible within so many ms. */
 export const goals = [

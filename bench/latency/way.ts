@@ -5,8 +5,8 @@
  *   come to Redis) → committed
  *
  * When an entry is handed to an executor is in no line: whoever blocks in XREADGROUP gets it at the
- * append's end, whoever comes later gets it then, both in order. That is played here again. Knows
- * nothing of executors that die. Pure.
+ * append's end, whoever comes later gets it then, both in order. That is played here again, from the
+ * first call of each executor on; for what was handed out before that, nothing is told. Pure.
  */
 import type { Keys } from '../../actors/keys.ts'
 
@@ -44,6 +44,7 @@ export class Ways {
   #queue: Entry[] = []
   /** Executors that block, in the order in which they came, with how many entries each takes. */
   readonly #blocked = new Map<string, number>()
+  readonly #known = new Set<string>()
   #calling: Slice[] = []
   readonly #slices: Slice[] = []
 
@@ -115,6 +116,9 @@ export class Ways {
   /** `XREADGROUP GROUP executors ME COUNT 3 …` */
   #reads(at: number, [, , executor, , count]: string[]): void {
     this.#blocked.delete(executor!)
+    // It has blocked unseen until now, and may have been given any of these.
+    if (!this.#known.has(executor!)) this.#queue = []
+    this.#known.add(executor!)
     if (this.#queue.length > 0) this.#take(at, Number(count))
     else this.#blocked.set(executor!, Number(count))
   }
@@ -132,6 +136,8 @@ export class Ways {
       const [, partition, entryFrom, , , , from, to] = args.slice(i * SLICE_LENGTH)
       const entry = this.#entries.get(`${partition}:${entryFrom}`)
       if (!entry) return null
+      // Somebody had it whom we did not know to have it.
+      this.#queue = this.#queue.filter((waiting) => waiting !== entry)
       return { entry, from: Number(from), to: Number(to), called: at, committed: Number.NaN }
     }).filter((slice) => slice !== null)
   }
