@@ -27,7 +27,7 @@ import { machineFacts, machineText, type Own, withOwn } from './own.ts'
 import { versionsOf } from './versions.ts'
 
 /** Of one topic: what Kafka's page cache holds beside everything else. */
-const TOPIC_BYTES_MAX = 400_000_000
+const TOPIC_BYTES_MAX = 700_000_000
 /** Of event time over all records of a topic: 12 panes of the shipped job. */
 const SPAN_MS = 60_000
 
@@ -35,11 +35,13 @@ const SPAN_MS = 60_000
 class Records {
   readonly #config: Config
   readonly #count: number
+  readonly #signal: AbortSignal
   readonly #held = new Set<string>()
 
-  constructor(config: Config, count: number) {
-    this.#config = config
+  constructor({ services, stopping }: Own, count: number) {
+    this.#config = readConfig({ ...services.environment })
     this.#count = count
+    this.#signal = stopping
   }
 
   /** Fills the setting's topic, unless it is; answers with how many records it holds. */
@@ -48,8 +50,9 @@ class Records {
     const count = countOf(setting, this.#count, TOPIC_BYTES_MAX)
     if (this.#held.has(topic)) return count
     const { partitions } = setting
-    const common = { config: this.#config, topic, count, partitions, spanMs: SPAN_MS }
-    await fillTopic({ ...common, ...bodiesOf(setting) })
+    const common = { config: this.#config, topic, count, partitions, signal: this.#signal }
+    await fillTopic({ ...common, spanMs: SPAN_MS, ...bodiesOf(setting) })
+    this.#signal.throwIfAborted()
     this.#held.add(topic)
     return count
   }
@@ -74,7 +77,7 @@ await runMain('growth', async () => {
   const machine = machineFacts()
   return withOwn(async (own) => {
     const versions = await versionsOf(own.services)
-    const records = new Records(readConfig({ ...own.services.environment }), options.count)
+    const records = new Records(own, options.count)
     const results: Result[] = []
     for (const name of options.series) {
       const result = await playSeries(own, records, allSeries[name], options)
@@ -112,6 +115,7 @@ async function playSeries(
       try {
         runs.push(await playOnce(own, records, setting, seconds))
       } catch (error) {
+        if (own.stopping.aborted) throw error
         say(`${topicOf(setting)} gave nothing: ${messageOf(error)}`)
       }
     }

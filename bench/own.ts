@@ -12,6 +12,8 @@ export interface Own {
   children: Children
   /** Commands with more in their environment. */
   childrenWith(environment: Record<string, string>): Children
+  /** Aborted when all of it is being stopped: what fails from then on is nobody's concern. */
+  stopping: AbortSignal
 }
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const
@@ -26,10 +28,12 @@ export async function withOwn(work: (own: Own) => Promise<number>): Promise<numb
     all.push(children)
     return children
   }
-  const own = { services, children: childrenWith({}), childrenWith }
+  const over = new AbortController()
+  const own = { services, children: childrenWith({}), childrenWith, stopping: over.signal }
   try {
     return await Promise.race([work(own), interrupted()])
   } finally {
+    over.abort()
     for (const children of all) await children.stop()
     await services.stop()
   }

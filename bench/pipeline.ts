@@ -3,6 +3,7 @@
  */
 import type { Subprocess } from 'bun'
 import { readConfig } from '../actors/config.ts'
+import { RefusalError } from '../actors/errors.ts'
 import { type Keys, keysOf } from '../actors/keys.ts'
 import { createLog } from '../actors/log.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
@@ -38,12 +39,18 @@ export async function startPipeline(own: Own, options: PipelineOptions): Promise
   const executors = ['--min', String(options.executors), '--max', String(options.executors)]
   const port = ['--port', String(await freePort())]
   const flags = ['--from', options.from, '--fresh', ...executors, ...port, '--quiet']
-  const supervisor = children.start(['supervisor/main.ts', options.job.file, ...flags])
+  const command = ['supervisor/main.ts', options.job.file, ...flags]
+  // It warns of what is meant here: that Kafka knows more of the job than the emptied Redis.
+  const supervisor = children.start(command, 'ignore')
   return {
     store,
     keys,
     supervisor,
-    snapshot: () => measure(store, keys),
+    snapshot: async () => {
+      const { exitCode } = supervisor
+      if (exitCode !== null) throw new RefusalError(`the supervisor ended with code ${exitCode}`)
+      return measure(store, keys)
+    },
     end: async () => {
       await children.end(supervisor)
       await store.close()

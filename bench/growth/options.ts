@@ -28,7 +28,7 @@ Redis of its own: with the rate, the groups, the windows that overlap, the parti
 record, the executors.
 
   --series LIST    of ${seriesNames.join(',')}; default: all
-  --count N        records of a run over a filled topic, at most 400 MB of them (1,000,000)
+  --count N        records of a run over a filled topic, at most 700 MB of them (1,000,000)
   --rounds N       runs of each point (1); medians are told
   --seconds N      how long an offered rate is measured (10)
   --json FILE      the results as JSON besides
