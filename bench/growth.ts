@@ -21,7 +21,7 @@ import { chartSvg } from './growth/chart.ts'
 import { type Options, readOptions } from './growth/options.ts'
 import { playFilled, playOffered, type Run } from './growth/play.ts'
 import { groupedBodyMaker, paddedBodyMaker } from './growth/records.ts'
-import { chartOf, paceOf, type Result, seriesText, toJson } from './growth/report.ts'
+import { chartOf, paceOf, type Result, seriesText, sumOf, toJson } from './growth/report.ts'
 import { allSeries, base, countOf, type Series, type Setting, topicOf } from './growth/series.ts'
 import { machineFacts, machineText, type Own, withOwn } from './own.ts'
 import { versionsOf } from './versions.ts'
@@ -123,6 +123,10 @@ async function playSeries(
     if (runs.length === 0) continue
     const point = { x, runs }
     points.push(Number.isNaN(x) ? { x: Math.round(paceOf(point)), runs } : point)
+    const pace = Math.round(paceOf(point)).toLocaleString('en')
+    say(
+      `${series.name} ${Number.isNaN(x) ? 'at most' : x}: ${sumOf(point).toFixed(2)} µs a record, ${pace}/s`,
+    )
   }
   return { series, points }
 }

@@ -65,7 +65,7 @@ export const paceOf = ({ runs }: Point): number =>
   median(runs.map(({ recordsPerSecond }) => recordsPerSecond))
 
 /** The median of the runs' sums: medians of the parts need not add up. */
-const sumOf = ({ runs }: Point): number =>
+export const sumOf = ({ runs }: Point): number =>
   median(runs.map(({ cpuMicros }) => Object.values(cpuMicros).reduce((sum, one) => sum + one, 0)))
 
 function partsOf({ runs }: Point): [string, number][] {
