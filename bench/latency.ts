@@ -3,7 +3,8 @@
  * live window, at several rates and numbers of executors, by probes among the load (see
  * latency/probes.ts for how exact) and beside it as the API's `latencyMs` has it.
  *
- *   own Kafka and Redis → for each number of executors a pipeline → for each rate: load, probes → table
+ *   own Kafka and Redis → for each number of executors a pipeline, warmed up → for each rate: load and
+ *   probes → table
  *
  * Kafka, Redis, the pipeline, the load and this program share the machine; CPU is told for each.
  *
@@ -11,13 +12,13 @@
  */
 import { systemClock } from '../actors/clock.ts'
 import { readConfig } from '../actors/config.ts'
-import { runMain } from '../actors/errors.ts'
+import { messageOf, runMain } from '../actors/errors.ts'
 import { kafkaClient } from '../actors/kafka-client.ts'
 import { SHIPPED_JOB } from '../actors/load.ts'
 import { ensureTopic } from '../actors/producer/topic.ts'
 import studentsJob from '../jobs/students.ts'
 import { type Options, readOptions } from './latency/options.ts'
-import { playRate } from './latency/play.ts'
+import { playRate, warmUp } from './latency/play.ts'
 import type { Played } from './latency/played.ts'
 import { Probes } from './latency/probes.ts'
 import { reportText } from './latency/report.ts'
@@ -54,12 +55,19 @@ async function playExecutors(own: Own, executors: number, options: Options): Pro
   const probes = await Probes.open({ config, job: studentsJob, pipeline, partitions })
   const results: Played[] = []
   try {
+    const course = { own, pipeline, probes, executors, options }
+    await warmUp(course)
     for (const rate of options.rates) {
-      const played = await playRate({ own, pipeline, probes, executors, options }, rate)
+      const played = await playRate(course, rate)
       results.push(played)
       const { p50, p99, p999 } = played.delayMs
       say(`${executors} executors, ${rate}/s: p50 ${ms(p50)}, p99 ${ms(p99)}, p99.9 ${ms(p999)}`)
     }
+    return results
+  } catch (error) {
+    if (own.stopping.aborted) throw error
+    // What has been found is told; the rates behind this one would have its backlog.
+    say(`${executors} executors: ${messageOf(error)}`)
     return results
   } finally {
     await probes.close()

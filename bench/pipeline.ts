@@ -78,3 +78,22 @@ export async function untilCaughtUp({ snapshot }: Pipeline, timeoutMs: number): 
   }
   await until('everything to be committed', caughtUp, { timeoutMs, everyMs: 100 })
 }
+
+export interface LoadOptions {
+  topic: string
+  /** Records a second. */
+  rate: number
+  partitions: number
+}
+
+/** A producer in a process of its own; ends it with the function that is answered. */
+export function startLoad({ children }: Own, { topic, rate, partitions }: LoadOptions) {
+  const flags = ['--rate', String(rate), '--partitions', String(partitions)]
+  const load = children.start(['bench/load.ts', '--topic', topic, ...flags], 'ignore')
+  const end = async () => {
+    const { exitCode } = load
+    if (exitCode !== null) throw new RefusalError(`the load ended by itself, with code ${exitCode}`)
+    await children.end(load)
+  }
+  return { pid: load.pid, end }
+}

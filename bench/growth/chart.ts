@@ -18,12 +18,11 @@ const colours = ['#8b949e', '#4493f8', '#db6d28', '#2da44e', '#a371f7', '#bf8700
 const LEGEND_STEP = 104
 
 const STYLE = [
-  'text { font: 12px system-ui, sans-serif; fill: #57606a }',
+  'text { font: 12px system-ui, sans-serif; fill: #768390 }',
   '.title { font-size: 15px; font-weight: 600 }',
   '.grid { stroke: #8b949e; stroke-opacity: 0.3 }',
   '.line { fill: none; stroke-width: 1.5 }',
   '.line.first { stroke-width: 3 }',
-  '@media (prefers-color-scheme: dark) { text { fill: #b1bac4 } }',
 ].join('\n')
 
 /** The first line is drawn thick. A point without a finite x and y is left out. */

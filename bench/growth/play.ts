@@ -7,7 +7,13 @@ import { systemClock } from '../../actors/clock.ts'
 import { RefusalError } from '../../actors/errors.ts'
 import type { Snapshot } from '../../actors/measure.ts'
 import type { Own } from '../own.ts'
-import { type Pipeline, startPipeline, untilCaughtUp, untilRunning } from '../pipeline.ts'
+import {
+  type Pipeline,
+  startLoad,
+  startPipeline,
+  untilCaughtUp,
+  untilRunning,
+} from '../pipeline.ts'
 import { WARM_FROM } from '../round.ts'
 import { Usage } from '../usage.ts'
 import { type Setting, topicOf } from './series.ts'
@@ -55,14 +61,13 @@ export function playOffered(
 ): Promise<Run> {
   return withPipeline(own, setting, async (pipeline, usage) => {
     await untilRunning(pipeline, setting.executors)
-    const flags = ['--rate', String(setting.rate), '--partitions', String(setting.partitions)]
-    const command = ['bench/load.ts', '--topic', topicOf(setting), ...flags]
-    const load = own.children.start(command, 'ignore')
+    const { rate, partitions } = setting
+    const load = startLoad(own, { topic: topicOf(setting), rate, partitions })
     await systemClock.sleep(WARM_UP_MS)
     const before = sampleOf(await pipeline.snapshot(), usage)
     await systemClock.sleep(seconds * 1_000)
     const after = sampleOf(await pipeline.snapshot(), usage)
-    await own.children.end(load)
+    await load.end()
     await untilCaughtUp(pipeline, TIMEOUT_MS)
     return between(before, after, [])
   })

@@ -27,7 +27,7 @@ window, with a Kafka and a Redis of its own: at each rate, with each number of e
   --rates LIST       records a second (40,1000,10000,100000)
   --executors LIST   numbers of executors, each pinned (1,4)
   --seconds N        how long each is measured (60)
-  --warm-up N        seconds of the same load before (15)
+  --warm-up N        seconds of the same load before, and of 10,000 records/s before all of them (15)
   --stages N         seconds after it in which the way is looked at, stage by stage; at up to
                      1,000 records/s (10; 0 for none)
   --partitions N     partitions of the topic (4)

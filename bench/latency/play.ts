@@ -1,7 +1,7 @@
 /**
  * One rate at one number of executors:
  *
- *   load and probes start → warm-up → measured → (MONITOR on) the way, stage by stage → load ends
+ *   (once: warmUp) load and probes start → warm-up → measured → (MONITOR on) the way, stage by stage → load ends
  *
  * The probes count to the rate. What MONITOR costs Redis is in no figure but the stages' own.
  */
@@ -12,7 +12,7 @@ import studentsJob from '../../jobs/students.ts'
 import { watchRedis } from '../monitor.ts'
 import type { Own } from '../own.ts'
 import { percentilesOf, type Percentiles } from '../percentiles.ts'
-import { type Pipeline, untilCaughtUp } from '../pipeline.ts'
+import { type Pipeline, startLoad, untilCaughtUp } from '../pipeline.ts'
 import { Usage } from '../usage.ts'
 import { delayOf, isSeen, type Probe, type Probes } from './probes.ts'
 import type { Options } from './options.ts'
@@ -23,6 +23,7 @@ import { Ways } from './way.ts'
 const PROBES_PER_SECOND_MAX = 50
 /** MONITOR tells every command with its bytes: beyond this it is most of what Redis does. */
 const STAGES_RATE_MAX = 1_000
+const WARM_UP_RATE = 10_000
 const CATCH_UP_MS = 120_000
 
 export interface Course {
@@ -33,10 +34,21 @@ export interface Course {
   options: Options
 }
 
+/** Kafka and the pipeline compile themselves: at a few records a second that would take minutes. */
+export async function warmUp(course: Course): Promise<void> {
+  const { own, pipeline, probes, options } = course
+  const load = startLoad(own, { ...loadOf(options), rate: WARM_UP_RATE })
+  await probes.run(PROBES_PER_SECOND_MAX, options.warmUpSeconds)
+  await load.end()
+  await untilCaughtUp(pipeline, CATCH_UP_MS)
+}
+
 export async function playRate(course: Course, rate: number): Promise<Played> {
   const { own, pipeline, probes, options } = course
   const probesPerSecond = Math.min(PROBES_PER_SECOND_MAX, rate)
-  const load = startLoad(own, rate - probesPerSecond, options.partitions)
+  const rest = rate - probesPerSecond
+  // At the lowest rates the probes are the load.
+  const load = rest > 0 ? startLoad(own, { ...loadOf(options), rate: rest }) : null
   try {
     await probes.run(probesPerSecond, options.warmUpSeconds)
     const measured = await measureSpan(course, probesPerSecond, load?.pid)
@@ -46,17 +58,12 @@ export async function playRate(course: Course, rate: number): Promise<Played> {
         : null
     return { rate, executors: course.executors, ...measured, stages }
   } finally {
-    if (load) await own.children.end(load)
+    await load?.end()
     await untilCaughtUp(pipeline, CATCH_UP_MS)
   }
 }
 
-/** A process of its own; at the lowest rates the probes are the load. */
-function startLoad({ children }: Own, rate: number, partitions: number) {
-  if (rate <= 0) return null
-  const flags = ['--rate', String(rate), '--partitions', String(partitions)]
-  return children.start(['bench/load.ts', '--topic', studentsJob.topic, ...flags], 'ignore')
-}
+const loadOf = ({ partitions }: Options) => ({ topic: studentsJob.topic, partitions })
 
 async function measureSpan(course: Course, probesPerSecond: number, loadPid: number | undefined) {
   const { own, pipeline, probes, options } = course
