@@ -31,9 +31,16 @@ export interface FillOptions {
   /** Epoch ms; default now. */
   endMs?: number
   seed?: number
+  /** Makes what stands behind a record's timestamp; default: the shipped job's. */
+  body?: BodyMaker
+  /** How many bodies are made, and used again and again; null for a new one each time. */
+  bodies?: number | null
   log?: Pick<Log, 'warn' | 'info'>
   signal?: AbortSignal
 }
+
+/** The body of a record, with its key. */
+export type BodyMaker = () => { key: string; rest: string }
 
 export interface Filled {
   records: number
@@ -45,8 +52,12 @@ export interface Filled {
 
 /** More bodies make more different records, fewer stay in the processor's cache. */
 const BODIES = 8_192
-/** Records of one request. kafkajs copies a partition's list for each record, so more is slower. */
-const BATCH = 1_000
+/** Of all bodies together. */
+const BODIES_BYTES = 16 * 1024 * 1024
+/** Records of one batch. kafkajs copies a partition's list for each record, so more is slower. */
+const BATCH = 250
+/** Kafka takes batches of a megabyte, unless it is told otherwise. */
+const BATCH_BYTES = 512 * 1024
 const DISORDER_MS = 2_000
 const HOUR_MS = 3_600_000
 
@@ -70,10 +81,10 @@ export async function fillTopic(options: FillOptions): Promise<Filled> {
   const compression: CompressionTypes = compressionType(options.compression ?? 'none')
   const sender = new Sender({ config, producer, topic, compression, acks: 1, log, signal })
   try {
-    const next = messageMaker(options, partitions)
+    const { next, together } = messageMaker(options, partitions)
     let bytes = 0
-    for (let made = 0; made < count && !signal.aborted; made += BATCH) {
-      const messages = Array.from({ length: Math.min(BATCH, count - made) }, (_, i) =>
+    for (let made = 0; made < count && !signal.aborted; made += together) {
+      const messages = Array.from({ length: Math.min(together, count - made) }, (_, i) =>
         next(made + i),
       )
       for (const { value } of messages) bytes += value.length
@@ -87,20 +98,31 @@ export async function fillTopic(options: FillOptions): Promise<Filled> {
   }
 }
 
+/** Makes messages; `together` of them go into one request, a batch for each partition. */
 function messageMaker(options: FillOptions, partitions: number) {
   const random = seededRandom(options.seed ?? 1)
-  const body = bodyMaker(random)
-  const bodies = Array.from({ length: BODIES }, () => body())
+  const body = options.body ?? bodyMaker(random)
+  const bodyOf = options.bodies === null ? body : repeated(body, options.bodies ?? BODIES, random)
   const spanMs = options.spanMs ?? HOUR_MS
   const startMs = (options.endMs ?? systemClock.now()) - spanMs
   const stepMs = spanMs / options.count
-  return (index: number) => {
-    const { key, rest } = bodies[Math.floor(random() * BODIES)]!
+  const next = (index: number) => {
+    const { key, rest } = bodyOf()
     const time = Math.floor(startMs + index * stepMs - random() * DISORDER_MS)
     // `rest` is ASCII but for what a name could hold, so its length is its bytes.
     const value = `{"timestamp":${time / 1000},${rest}`
     return { key, value, partition: index % partitions }
   }
+  const fitting = Math.floor(BATCH_BYTES / bodyOf().rest.length)
+  return { next, together: Math.max(1, Math.min(BATCH, fitting)) * partitions }
+}
+
+/** The same bodies again and again, by chance; fewer where they are large. */
+function repeated(body: BodyMaker, most: number, random: () => number): BodyMaker {
+  const first = body()
+  const fitting = Math.ceil(BODIES_BYTES / first.rest.length)
+  const bodies = [first, ...Array.from({ length: Math.min(most, fitting) - 1 }, () => body())]
+  return () => bodies[Math.floor(random() * bodies.length)]!
 }
 
 const command = {

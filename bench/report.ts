@@ -101,7 +101,7 @@ function rowsCell({ comparisons }: EngineResult): string {
 }
 
 /** The first column to the left, the others to the right. */
-function aligned(rows: string[][]): string[] {
+export function aligned(rows: string[][]): string[] {
   const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)))
   return rows.map((row) =>
     row
@@ -150,6 +150,6 @@ function limitLines({ limits, engines, options }: Result): string[] {
 
 const share = (part: number, all: number): string => `${((part / all) * 100).toFixed(0)} %`
 
-function whole(value: number): string {
+export function whole(value: number): string {
   return Math.round(value).toLocaleString('en')
 }

@@ -5,6 +5,7 @@
  *   acknowledged → appended → decided → announced → alive → committed
  */
 import type { Keys } from '../actors/keys.ts'
+import { watchRedis } from './monitor.ts'
 
 /** Named by what has happened when the stage ends. */
 export const stageNames = ['appended', 'decided', 'announced', 'alive', 'committed'] as const
@@ -27,19 +28,9 @@ export class Watch {
     this.#keys = keys
   }
 
-  /** A connection of its own: ioredis can't read a payload's bytes in MONITOR's lines. */
   static async open(redisUrl: string, keys: Keys): Promise<Watch> {
     const watch = new Watch(keys)
-    const { hostname, port } = new URL(redisUrl)
-    let rest = ''
-    const data = (_: unknown, bytes: Buffer) => {
-      const lines = (rest + bytes.toString('latin1')).split('\r\n')
-      rest = lines.pop()!
-      for (const line of lines) watch.#see(line)
-    }
-    const socket = await Bun.connect({ hostname, port: Number(port), socket: { data } })
-    socket.write('MONITOR\r\n')
-    watch.#close = () => socket.end()
+    watch.#close = await watchRedis(redisUrl, (line) => watch.#see(line))
     return watch
   }
 
