@@ -53,14 +53,29 @@ export function backlogOf(snapshot: Snapshot | null, at: number): Observation {
   }
 }
 
+/** What executors can compute on. */
+export interface Machine {
+  cores: number
+  /** Cores that idle now; null where that is not known. */
+  room: number | null
+}
+
+/** An executor takes most of a core; with less than this left, it would take the rest from others. */
+const ROOM_LEAST = 0.75
+
 /**
- * How many executors the machine can keep busy: as many as it has cores where their time goes into
- * computing, any number (null) where it goes into waiting, or where too little was done to tell.
- * More than that only take the cores from each other, and from Kafka and Redis.
+ * How many executors the machine can keep busy: where their time goes into computing, as many as it
+ * has cores, and no more than those that it has and those that it has room for; any number (null)
+ * where it goes into waiting. More than that only take the cores from each other, and from Kafka and
+ * Redis. While too little was done to tell, a machine without room is reason enough to wait.
  */
-export function usefulExecutors(executors: readonly Work[], cores: number): number | null {
+export function usefulExecutors(executors: readonly Work[], { cores, room }: Machine) {
   const share = computingShare(executors)
-  return share !== null && share > 0.6 ? cores : null
+  if (share !== null && share <= 0.6) return null
+  const more = room === null ? Infinity : Math.floor(room + 1 - ROOM_LEAST)
+  const fitting = Math.max(1, executors.length + more)
+  if (share !== null) return Math.min(cores, fitting)
+  return more === 0 ? fitting : null
 }
 
 /** Of the time with records in hand, what went into computing; null where too little was done. */

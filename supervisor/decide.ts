@@ -133,7 +133,7 @@ function stepOut(fleet: Fleet, history: History, now: number): Step | null {
 function boundOf({ useful }: Fleet, history: History, now: number) {
   const limit = limitAt(history, now)
   if (limit && limit.executors <= (useful ?? Number.POSITIVE_INFINITY)) return limit
-  const because = `the work computes, and this machine's cores carry ${useful}`
+  const because = `the work computes, and the machine has cores for ${useful}`
   return { executors: useful ?? Number.POSITIVE_INFINITY, because }
 }
 

@@ -16,6 +16,7 @@ import { bunCommand, spawner } from './child.ts'
 import { Console } from './console.ts'
 import type { InitialLimits, Setting } from './control.ts'
 import { childOutput } from './output.ts'
+import { Processor } from './processor.ts'
 import { mailboxBlockMs, Pulse } from './pulse.ts'
 import { policies } from './reasons.ts'
 import { begin, runSupervisor } from './run.ts'
@@ -112,7 +113,9 @@ await runMain('supervisor', async () => {
   })
   for (const name of signals) process.off(name, leave)
   const terminal = new Console(store, keys, job, (text) => void process.stdout.write(text))
+  const processor = new Processor(systemClock)
   const supervisor = new Supervisor({
+    room: () => processor.room(),
     id: life.id,
     job,
     keys,

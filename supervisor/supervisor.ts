@@ -46,6 +46,8 @@ export interface SupervisorOptions {
   pricePerHour: number
   /** Processor cores that executors can keep busy; this machine's by default. */
   cores?: number
+  /** Cores of it that idle now; not known by default. */
+  room?: () => number | null
   /** Memory of an executor over which it is killed; no bound where it is absent. */
   executorMemoryMaxBytes?: number
   /** Executor processes that wait, loaded, until one more is needed; none by default. */
@@ -89,6 +91,7 @@ export class Supervisor {
   #ledgerKnown = false
   #sweptAt = 0
   #quiet = false
+  #room: number | null = null
   #troubles = new Set<string>()
   /** Actors of the last snapshot that was decided by: others have come since. */
   #met: ReadonlySet<string> = new Set()
@@ -212,6 +215,7 @@ export class Supervisor {
 
   #decide(snapshot: Snapshot | null): Decision {
     const now = this.#options.clock.now()
+    this.#room = this.#options.room?.() ?? null
     if (snapshot) this.#limits = limitsOf(snapshot.control, this.#limits)
     const fleet = this.#view(snapshot)
     if (snapshot) this.#meet(snapshot)
@@ -240,7 +244,10 @@ export class Supervisor {
       joined: strangers.filter(({ id }) => !this.#met.has(id)).length,
       running: living.filter(({ actor }) => actor?.state === 'running').length,
       executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
-      useful: usefulExecutors(accounts, (this.#options.cores ?? systemHost.cores) + elsewhere),
+      useful: usefulExecutors(accounts, {
+        cores: (this.#options.cores ?? systemHost.cores) + elsewhere,
+        room: this.#room,
+      }),
       computing: computingShare(accounts),
       ...this.#limits,
     }

@@ -114,14 +114,29 @@ describe('the demonstration', () => {
 })
 
 describe('work that computes', () => {
+  const machine = { cores: 4, room: null }
+  const computes = { busyMs: 1_000, cpuMs: 900 }
+  const waits = { busyMs: 1_000, cpuMs: 100 }
+
   test('is given as many executors as there are cores; work that waits, as many as it needs', () => {
-    expect(usefulExecutors([{ busyMs: 1_000, cpuMs: 900 }], 2)).toBe(2)
-    expect(usefulExecutors([{ busyMs: 1_000, cpuMs: 100 }], 2)).toBeNull()
+    expect(usefulExecutors([computes], machine)).toBe(4)
+    expect(usefulExecutors([waits], machine)).toBeNull()
+    expect(usefulExecutors([waits], { cores: 4, room: 0 })).toBeNull()
   })
 
-  test('says nothing before enough of it was done', () => {
-    expect(usefulExecutors([], 2)).toBeNull()
-    expect(usefulExecutors([{ busyMs: 100, cpuMs: 100 }], 2)).toBeNull()
+  test('is given no more than the machine has room for', () => {
+    expect(usefulExecutors([computes], { cores: 4, room: 0.1 })).toBe(1)
+    expect(usefulExecutors([computes], { cores: 4, room: 1.2 })).toBe(2)
+    expect(usefulExecutors([computes, computes], { cores: 4, room: 1.8 })).toBe(4)
+    expect(usefulExecutors([computes], { cores: 4, room: 3.9 })).toBe(4)
+  })
+
+  test('says nothing before enough of it was done, but that a full machine has no room', () => {
+    const little = { busyMs: 100, cpuMs: 100 }
+    expect(usefulExecutors([], machine)).toBeNull()
+    expect(usefulExecutors([little], machine)).toBeNull()
+    expect(usefulExecutors([little], { cores: 4, room: 2 })).toBeNull()
+    expect(usefulExecutors([little], { cores: 4, room: 0.3 })).toBe(1)
   })
 
   test('is not scaled out beyond what is useful, however much waits', () => {

@@ -1,0 +1,37 @@
+/**
+ * How much room this machine's processor has: the cores that idled over the last second. Executors
+ * share the machine with the bridge, and often with Kafka and Redis; one more that finds no core to
+ * itself only takes turns with them.
+ */
+import { cpus } from 'node:os'
+import type { Clock } from '../actors/clock.ts'
+
+/** A shorter look says too little. */
+const spanLeastMs = 500
+const spanMs = 1_000
+
+export class Processor {
+  readonly #clock: Pick<Clock, 'elapsed'>
+  readonly #idle: () => number
+  #samples: { at: number; idleMs: number }[] = []
+
+  /** `idle`: milliseconds that all cores together have idled since whenever. */
+  constructor(clock: Pick<Clock, 'elapsed'>, idle: () => number = idleMs) {
+    this.#clock = clock
+    this.#idle = idle
+  }
+
+  /** Cores, with a fraction; null before it was asked for long enough. */
+  room(): number | null {
+    const at = this.#clock.elapsed()
+    const now = { at, idleMs: this.#idle() }
+    // The last one that is old enough stays, so that the span is never much less than wanted.
+    const old = this.#samples.findLastIndex((sample) => at - sample.at >= spanMs)
+    this.#samples = [...this.#samples.slice(Math.max(old, 0)), now]
+    const first = this.#samples[0]!
+    if (at - first.at < spanLeastMs) return null
+    return (now.idleMs - first.idleMs) / (at - first.at)
+  }
+}
+
+const idleMs = () => cpus().reduce((sum, { times }) => sum + times.idle, 0)
