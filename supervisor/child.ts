@@ -45,6 +45,13 @@ export interface SpawnOptions {
   environment?: Record<string, string | undefined>
 }
 
+/**
+ * Collecting garbage with one thread: there is little of it, and to wait for others to be scheduled, on
+ * cores that are busy, takes longer than to do it. Halves the median pause, which is what the slowest of
+ * a hundred results waits for. Ours, so that whoever knows better can say so.
+ */
+const runtime = { BUN_JSC_numberOfGCMarkers: '1' }
+
 const preload = join(import.meta.dir, 'preload.ts')
 
 /** `bun` itself as a command, whatever started us, with what every child needs first. */
@@ -64,7 +71,7 @@ export function spawner(options: SpawnOptions): Spawn {
     const id = newActorId(kind, clock)
     const hand = kind === 'executor' ? new HandFile(id) : null
     const child = Bun.spawn(command(kind, id, warm), {
-      env: hand ? { ...environment, MILLRACE_HAND: hand.path } : environment,
+      env: { ...runtime, ...environment, ...(hand && { MILLRACE_HAND: hand.path }) },
       stdin: 'ignore',
       stdout: 'inherit',
       stderr: 'pipe',
