@@ -254,6 +254,9 @@ export class Bridge {
       const overlap = this.#hasRoom()
       if (overlap && !signal.aborted) fetching = fetch()
       await Promise.all(work.map((one) => this.#appendAll(one, positions, signal)))
+      // Redis has answered each append, so it has all their bytes. After an error one may still be on
+      // its way, and nobody gives back what it lies in.
+      kafka.release(fetched)
       if (overlap) continue
       await this.#untilRoom(signal)
       fetching = fetch()
