@@ -320,13 +320,7 @@ export class Bridge {
     // Sent together: Redis takes commands of one connection in their order.
     const asides = entries.filter(isLarge).map(({ from, to, payload }) =>
       // Only where there is none: one that waits under this key already must not begin to expire.
-      store.redis.set(
-        keys.payload(partition, from, to),
-        payload,
-        'PX',
-        bounds.payloadExpiryMs,
-        'NX',
-      ),
+      store.setNew(keys.payload(partition, from, to), payload, bounds.payloadExpiryMs),
     )
     const args = entries.flatMap((entry) => [
       entry.from,
