@@ -12,6 +12,7 @@ import { type Clock, systemClock } from './clock.ts'
 import { bounds, type Config } from './config.ts'
 import { messageOf } from './errors.ts'
 import { createLog, type Log } from './log.ts'
+import './receive.ts'
 
 /** How to reach a Kafka: the part of the configuration that says so. */
 export type KafkaConfig = Pick<Config, 'KAFKA_BROKERS'> & Partial<Config>

@@ -15,6 +15,7 @@ import { requests } from 'kafkajs/src/protocol/requests'
 import { bounds } from './config.ts'
 import { RefusalError } from './errors.ts'
 import { decodeFetch, type FetchedPartition } from './fetched.ts'
+import { answers } from './receive.ts'
 
 export interface TopicInfo {
   /** Kafka's identity of the topic, '' where the broker is too old to have them (before 2.8). */
@@ -142,6 +143,13 @@ export class RawKafka {
     return (answer as { partitions: FetchedPartition[] }).partitions
   }
 
+  /** The batches of a fetch were read: what they lie in may hold the next ones. Nobody has to say so. */
+  release(fetched: FetchedPartition[]): void {
+    const batch = fetched.find(({ batches }) => batches.length > 0)?.batches[0]
+    // All of a fetch is in one answer.
+    if (batch) answers.giveBack(batch.bytes)
+  }
+
   /** How far a group was said to be; empty where Kafka knows nothing of it. */
   async committedOffsets(groupId: string, partitions: number[]): Promise<Map<number, number>> {
     try {
@@ -195,6 +203,7 @@ export type TopicReader = Pick<
   | 'offsets'
   | 'leaders'
   | 'fetch'
+  | 'release'
   | 'committedOffsets'
   | 'commitOffsets'
 >

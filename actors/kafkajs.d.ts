@@ -32,6 +32,14 @@ declare module 'kafkajs/src/network/connection' {
   import type RequestQueue from 'kafkajs/src/network/requestQueue'
   export default class Connection {
     requestQueue: RequestQueue
+    socket: unknown
+    /** Set while a handshake is under way. */
+    authHandlers: unknown
+    /** What came and is not a whole answer yet. */
+    chunks: Buffer[]
+    bytesBuffered: number
+    /** Ours: an answer that is not complete yet; a connection that is made anew begins anew. */
+    assembly?: { socket: unknown; answer: Buffer; filled: number } | undefined
     processData(bytes: Buffer): void
   }
 }

@@ -16,6 +16,7 @@ import commit from './executor/commit.lua' with { type: 'text' }
 import shared from './functions/keys.lua' with { type: 'text' }
 import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import type { Log } from './log.ts'
+import { setNew } from './redis-set.ts'
 import advance from './windows/advance.lua' with { type: 'text' }
 
 export const code = [shared, append, share, commit, advance, lifecycle].join('\n')
@@ -49,6 +50,8 @@ export interface Store {
   call(name: FunctionName, base: string, args: Argument[]): Promise<unknown>
   /** The same with Buffers for strings in the reply. */
   callBuffer(name: FunctionName, base: string, args: Argument[]): Promise<unknown>
+  /** Sets a large value for so long, where the key has none; it must not change before the reply. */
+  setNew(key: string, value: Buffer, expiryMs: number): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -81,6 +84,7 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
     redis,
     call: (name, base, args) => heard(name, call(name, base, args)),
     callBuffer: (name, base, args) => heard(name, callBuffer(name, base, args)),
+    setNew: (key, value, expiryMs) => setNew(redis, key, value, expiryMs),
     close: () => closeRedis(redis),
   }
 }

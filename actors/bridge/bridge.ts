@@ -254,6 +254,9 @@ export class Bridge {
       const overlap = this.#hasRoom()
       if (overlap && !signal.aborted) fetching = fetch()
       await Promise.all(work.map((one) => this.#appendAll(one, positions, signal)))
+      // Redis has answered each append, so it has all their bytes. After an error one may still be on
+      // its way, and nobody gives back what it lies in.
+      kafka.release(fetched)
       if (overlap) continue
       await this.#untilRoom(signal)
       fetching = fetch()
@@ -317,13 +320,7 @@ export class Bridge {
     // Sent together: Redis takes commands of one connection in their order.
     const asides = entries.filter(isLarge).map(({ from, to, payload }) =>
       // Only where there is none: one that waits under this key already must not begin to expire.
-      store.redis.set(
-        keys.payload(partition, from, to),
-        payload,
-        'PX',
-        bounds.payloadExpiryMs,
-        'NX',
-      ),
+      store.setNew(keys.payload(partition, from, to), payload, bounds.payloadExpiryMs),
     )
     const args = entries.flatMap((entry) => [
       entry.from,

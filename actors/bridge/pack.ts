@@ -30,8 +30,7 @@ export function pack(position: number, batches: RawBatch[], limits: PackLimits):
   const flush = () => {
     const last = group.at(-1)
     if (!last) return
-    const payload = group.length === 1 ? last.bytes : Buffer.concat(group.map((one) => one.bytes))
-    entries.push({ from, to: last.to, records, payload })
+    entries.push({ from, to: last.to, records, payload: join(group) })
     from = last.to
     group = []
     bytes = 0
@@ -51,6 +50,19 @@ export function pack(position: number, batches: RawBatch[], limits: PackLimits):
   }
   flush()
   return entries
+}
+
+/** Batches mostly lie in what was fetched as they lay at Kafka: one behind the other, to be sent as they are. */
+function join(batches: RawBatch[]): Buffer {
+  const parts = batches.map(({ bytes }) => bytes)
+  const first = parts[0]!
+  let length = 0
+  for (const part of parts) {
+    const follows = part.buffer === first.buffer && part.byteOffset === first.byteOffset + length
+    if (!follows) return Buffer.concat(parts)
+    length += part.length
+  }
+  return Buffer.from(first.buffer, first.byteOffset, length)
 }
 
 /** A fetch can begin inside a batch: its records before `position` are not ours. */

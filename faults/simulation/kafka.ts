@@ -64,7 +64,8 @@ export class Topic {
       from,
       to,
       records: records.length,
-      bytes,
+      // As from a network: memory of this answer's own, which its reader may give back.
+      bytes: Buffer.from(bytes),
     }))
     const next = Math.max(offset, taken.at(-1)?.to ?? 0)
     return { partition, error: null, high: this.high(partition), logStart: 0, batches, next }
@@ -149,6 +150,11 @@ export class SimKafka implements TopicReader {
       }
       this.#time.after(this.#latencyMs(), null, look)
     })
+  }
+
+  /** The next answer is in the same memory: what was not sent by then is lost. */
+  release(fetched: FetchedPartition[]): void {
+    for (const { batches } of fetched) for (const { bytes } of batches) bytes.fill(0xff)
   }
 
   commitOffsets(_: string, offsets: Map<number, number>): Promise<void> {

@@ -239,6 +239,8 @@ export function storeOn(connection: Connection): Store {
   const store = {
     redis: redis as unknown as Store['redis'],
     ...functionsOf(redis),
+    setNew: (key: string, value: Buffer, expiryMs: number) =>
+      connection.send(['SET', key, value, 'PX', String(expiryMs), 'NX'], false),
     close: () => {
       connection.close()
       return Promise.resolve()

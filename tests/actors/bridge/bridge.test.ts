@@ -50,6 +50,7 @@ function topic(given: Partial<TopicReader> = {}): TopicReader {
       await systemClock.sleep(5)
       return from.map(({ partition, offset }) => nothing(partition, offset))
     },
+    release: () => {},
     committedOffsets: () => Promise.resolve(new Map()),
     commitOffsets: () => Promise.resolve(),
     ...given,
@@ -242,6 +243,79 @@ test('a fetch that fails while an append waits ends the session, not the process
   })
   expect(sessions).toBe(2)
   expect(reasons).toContain('Kafka at kafka:9092 does not answer')
+})
+
+describe('the memory of a fetch', () => {
+  const payload = (partition: number) => Buffer.alloc(5_000, partition + 1)
+  /** One record in each partition. */
+  function lending() {
+    const state = { sessions: 0, fetches: 0, released: 0 }
+    const reader = topic({ offsets: ends(0, 1_000) })
+    const { fetch } = reader
+    reader.fetch = async (node, from, waitMs) => {
+      state.fetches++
+      if (from.every(({ offset }) => offset > 0)) return fetch(node, from, waitMs)
+      return from.map(({ partition, offset }) => {
+        if (offset > 0) return nothing(partition, offset)
+        const batch = { from: offset, to: offset + 1, records: 1, bytes: payload(partition) }
+        return { ...nothing(partition, offset), high: 1_000, batches: [batch], next: offset + 1 }
+      })
+    }
+    reader.release = (fetched) => {
+      for (const { bytes } of fetched.flatMap(({ batches }) => batches)) {
+        bytes.fill(0xff)
+        state.released++
+      }
+    }
+    const connect = () => {
+      state.sessions++
+      return reader
+    }
+    return { connect, reader, state }
+  }
+  const appending = (act: (partition: unknown) => Promise<void>): Place['store'] => ({
+    ...place.store,
+    call: async (name, base, args) => {
+      if (name === 'append') await act(args[0])
+      return place.store.call(name, base, args)
+    },
+  })
+
+  test('is given back when all of it is appended, and not before', async () => {
+    const { connect, reader, state } = lending()
+    const last = Promise.withResolvers<void>()
+    let others = 0
+    const store = appending(async (partition) => {
+      if (partition === 2) await last.promise
+      else others++
+    })
+    void start(reader, { store, connect })
+    await until('the next fetch', () => state.fetches > 1 && others === 2)
+    await until('two to be appended', async () => {
+      return (await partitions()).filter(({ next }) => next > 0).length === 2
+    })
+    expect(state.released).toBe(0)
+    last.resolve()
+    await until('it to be given back', () => state.released === 3)
+    const { redis } = place.store
+    const keys = PARTITIONS.map((partition) => place.keys.payload(partition, 0, 1))
+    expect(await redis.mgetBuffer(keys)).toEqual(PARTITIONS.map(payload))
+  })
+
+  test('is not given back after an append that nobody knows the end of', async () => {
+    const { connect, reader, state } = lending()
+    let asked = 0
+    const store = appending(async (partition) => {
+      if (partition === 1 && asked++ === 0) throw new Error('Command timed out')
+    })
+    void start(reader, { store, connect })
+    await until('the next session to append it', async () => {
+      return (await partitions()).filter(({ next }) => next > 0).length === 3
+    })
+    await until('fetches after it', () => state.fetches > 4)
+    // The second session had partition 1 to append; the first gave nothing back.
+    expect(state).toMatchObject({ sessions: 2, released: 1 })
+  })
 })
 
 describe("Kafka's ends that another bridge went beyond", () => {

@@ -23,6 +23,42 @@ describe('packing', () => {
     expect(entries[0]!.payload).toEqual(Buffer.concat(batches.map(({ bytes }) => bytes)))
   })
 
+  describe('of what one fetch brought', () => {
+    const fetched = Buffer.from(Array.from({ length: 60 }, (_, i) => i))
+    const part = (from: number, at: number, bytes = 10): RawBatch => ({
+      ...batch(from, from + 1),
+      bytes: fetched.subarray(at, at + bytes),
+    })
+    const payloads = (batches: RawBatch[], bytes = 100) =>
+      pack(0, batches, { bytes, records: 100 }).map(({ payload }) => payload)
+
+    test('sends batches that follow each other as they lie there', () => {
+      const [payload, ...others] = payloads([part(0, 5), part(1, 15, 7), part(2, 22)])
+      expect(payload).toEqual(fetched.subarray(5, 32))
+      expect(payload!.buffer).toBe(fetched.buffer)
+      expect(others).toEqual([])
+    })
+
+    test('leaves out what lies between batches', () => {
+      const batches = [part(0, 0), part(1, 10), part(2, 30)]
+      const expected = Buffer.concat([fetched.subarray(0, 20), fetched.subarray(30, 40)])
+      expect(payloads(batches)).toEqual([expected])
+      expect(payloads(batches, 20)).toEqual([fetched.subarray(0, 20), fetched.subarray(30, 40)])
+    })
+
+    test('does not take one place of two buffers for a neighbour', () => {
+      const other = Buffer.from(fetched).fill(99)
+      const batches = [part(0, 0), { ...part(1, 10), bytes: other.subarray(10, 20) }]
+      const expected = Buffer.concat([fetched.subarray(0, 10), other.subarray(10, 20)])
+      expect(payloads(batches)).toEqual([expected])
+    })
+
+    test('keeps the order of batches that lie the other way round', () => {
+      const expected = Buffer.concat([fetched.subarray(10, 20), fetched.subarray(0, 10)])
+      expect(payloads([part(0, 10), part(1, 0)])).toEqual([expected])
+    })
+  })
+
   test('starts an entry where the next batch would be too many bytes or records', () => {
     const batches = [batch(0, 3), batch(3, 6), batch(6, 9)]
     expect(spans(pack(0, batches, { bytes: 20, records: 100 }))).toEqual([
