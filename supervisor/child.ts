@@ -46,11 +46,16 @@ export interface SpawnOptions {
 }
 
 /**
- * Collecting garbage with one thread: there is little of it, and to wait for others to be scheduled, on
+ * How a child's memory is kept, for whoever does not know better.
+ *
+ * Garbage is collected with one thread: there is little of it, and to wait for others to be scheduled, on
  * cores that are busy, takes longer than to do it. Halves the median pause, which is what the slowest of
- * a hundred results waits for. Ours, so that whoever knows better can say so.
+ * a hundred results waits for.
+ *
+ * What is freed goes back to the system after half a second: payloads come and go many times in that,
+ * and would each be paged in anew.
  */
-const runtime = { BUN_JSC_numberOfGCMarkers: '1' }
+const runtime = { BUN_JSC_numberOfGCMarkers: '1', MIMALLOC_PURGE_DELAY: '500' }
 
 const preload = join(import.meta.dir, 'preload.ts')
 
