@@ -9,7 +9,7 @@ import { UsageError } from './errors.ts'
 /** Bounds that are not the user's to set; names end in what they bound and in which unit. */
 export const bounds = {
   /** Payload bytes that one stream entry aims at; a single larger record batch still goes whole. */
-  entryBytes: 128 * 1024,
+  entryBytes: 256 * 1024,
   /** A payload over this lies beside the stream; one that was not appended expires. */
   inlineBytesMax: 4 * 1024,
   payloadExpiryMs: 60_000,
