@@ -50,3 +50,24 @@ test('files that killed supervisors left are swept; others are let alone', async
   spawn('')
   expect([existsSync(stale), existsSync(living)]).toEqual([false, true])
 })
+
+test('a bridge does without the last compiler, unless the environment says otherwise', async () => {
+  const compilerOf = async (kind: 'bridge' | 'executor', environment: Record<string, string>) => {
+    const lines: string[] = []
+    const child = spawner({
+      command: () => [
+        process.execPath,
+        '-e',
+        'console.error(`ftl ${process.env.BUN_JSC_useFTLJIT}`)',
+      ],
+      output: (line) => void lines.push(line),
+      clock: systemClock,
+      environment,
+    })(kind)
+    await child.exited
+    return lines.join()
+  }
+  expect(await compilerOf('bridge', {})).toBe('ftl 0')
+  expect(await compilerOf('bridge', { BUN_JSC_useFTLJIT: '1' })).toBe('ftl 1')
+  expect(await compilerOf('executor', {})).toBe('ftl undefined')
+})
