@@ -166,7 +166,7 @@ export class Fold {
     } catch (error) {
       return this.#reject(cursor, 'threw', messageOf(error))
     }
-    if (row === json) this.#scanner?.learn(text)
+    this.#scanner?.learn(text)
     return this.#checkTime(cursor, row, apart)
   }
 

@@ -8,7 +8,7 @@ import type { Job } from '../job.ts'
 import { layoutOf } from './layout.ts'
 import type { RecordCursor } from './records.ts'
 import { compileScan, type Scan, type Wanted } from './scan.ts'
-import { guardOf, type SchemaNode } from './validate.ts'
+import { type SchemaNode, sourceOf } from './validate.ts'
 
 /** As many programs as write a topic's records in layouts of their own. */
 const LAYOUTS_MAX = 4
@@ -52,7 +52,7 @@ export class Scanner {
     return undefined
   }
 
-  /** A record that no layout fitted, and that the schema took as it is. */
+  /** A record that no layout fitted, and that the schema took. */
   learn(text: string): void {
     if (this.#resting > 0) return
     if (--this.#credit < 0) {
@@ -74,9 +74,9 @@ export class Scanner {
 }
 
 function wantedOf(job: Job): Wanted | null {
-  const { type, entries, pipe } = job.schema as unknown as SchemaNode
-  // `work` gets its record whole. A guard is there for schemas that give back what they take.
-  if (job.work || type !== 'loose_object' || pipe || !entries || !guardOf(job.schema)) return null
+  // `work` gets its record whole.
+  const entries = job.work ? null : entriesOf(job.schema)
+  if (!entries) return null
   const reached = [
     job.eventTime,
     ...(job.filter ? [job.filter] : []),
@@ -90,4 +90,14 @@ function wantedOf(job: Job): Wanted | null {
   }
   const known = [...fields].every((name) => Object.hasOwn(entries, name))
   return known ? { entries, fields } : null
+}
+
+/**
+ * The fields of an object's schema that gives back each as it is; null for any other schema. Whether it
+ * drops fields that it does not name makes no difference: nobody reaches them.
+ */
+function entriesOf({ type, entries, pipe }: SchemaNode) {
+  if (pipe || !entries || !/^(loose_)?object$/.test(type)) return null
+  const judged = Object.values(entries).every((entry) => sourceOf(entry, 'value') !== null)
+  return judged ? entries : null
 }
