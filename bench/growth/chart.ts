@@ -111,10 +111,10 @@ export function linearTicks(greatest: number): number[] {
   return Array.from({ length: Math.ceil(greatest / step - 1e-9) + 1 }, (_, i) => i * step)
 }
 
-/** Powers of ten around the values; what is less than a thousandth of the greatest is at the bottom. */
+/** Powers of ten around the values; what is less than a hundred-thousandth of the greatest is at the bottom. */
 export function logTicks(values: number[]): number[] {
   const greatest = Math.max(...values)
-  const least = Math.max(Math.min(...values), greatest / 1_000)
+  const least = Math.max(Math.min(...values), greatest / 100_000)
   const low = Math.floor(Math.log10(least) + 1e-9)
   const high = Math.max(low + 1, Math.ceil(Math.log10(greatest) - 1e-9))
   return Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i))

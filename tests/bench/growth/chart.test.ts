@@ -71,7 +71,9 @@ test('ticks are round numbers that reach over the values', () => {
   expect(linearTicks(100)).toEqual([0, 20, 40, 60, 80, 100])
   expect(linearTicks(0)).toEqual([0, 1])
   expect(logTicks([2.9, 1_400])).toEqual([1, 10, 100, 1_000, 10_000])
-  expect(logTicks([0, 100])).toEqual([0.1, 1, 10, 100].map((tick) => expect.closeTo(tick)))
+  expect(logTicks([0, 100])).toEqual(
+    [0.001, 0.01, 0.1, 1, 10, 100].map((tick) => expect.closeTo(tick)),
+  )
 })
 
 test('numbers are short', () => {
