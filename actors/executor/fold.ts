@@ -9,8 +9,9 @@ import { isUtf8 } from 'node:buffer'
 import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { addToSum, cellOps, emptyCells, toFixedPoint } from '../windows/aggregates.ts'
+import { addToSum, emptyCells } from '../windows/aggregates.ts'
 import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
+import { type Adder, addersOf, fits } from './adders.ts'
 import type { RecordCursor } from './records.ts'
 import { Scanner } from './scanner.ts'
 import { Tally } from './tally.ts'
@@ -74,14 +75,6 @@ export interface Candidate {
   value: Buffer
 }
 
-interface Adder {
-  kind: Job['aggregates'][number]['aggregate']['kind']
-  of: ((row: unknown) => number | null | undefined) | null
-  name: string
-  decimals: number
-  slot: number
-}
-
 export class Fold {
   readonly panes = new Map<number, Pane>()
   readonly rejects: Reject[] = []
@@ -97,7 +90,7 @@ export class Fold {
   groups = 0
   /** Event times up to here are none of the future's. */
   #presentTo = -Infinity
-  /** Highest event time since `takeMaxEventTime`. */
+  /** Highest event time of the slice. */
   #maxEventTime: number | null = null
 
   readonly #job: Job
@@ -382,22 +375,6 @@ function planOf(job: Job) {
   }
   plans.set(job, plan)
   return plan
-}
-
-function addersOf(job: Job): Adder[] {
-  let slot = 0
-  return job.aggregates.map(({ name, aggregate }) => {
-    const adder = { ...aggregate, name, slot }
-    slot += cellOps(aggregate).length
-    return adder
-  })
-}
-
-function fits(adder: Adder, value: number): number | null {
-  if (typeof value !== 'number') return null
-  if (adder.kind === 'sum' || adder.kind === 'avg') return toFixedPoint(value, adder.decimals)
-  // Adding 0 makes -0 and 0 one value, as JSON readers would.
-  return Number.isFinite(value) ? value + 0 : null
 }
 
 function groupProblem(values: unknown[]): string | null {
