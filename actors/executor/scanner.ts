@@ -5,7 +5,7 @@
  */
 import { fieldsReached } from '../fields.ts'
 import type { Job } from '../job.ts'
-import { layoutOf } from './layout.ts'
+import { type Layout, layoutOf } from './layout.ts'
 import type { RecordCursor } from './records.ts'
 import { compileScan, type Scan, type Wanted } from './scan.ts'
 import { type SchemaNode, sourceOf } from './validate.ts'
@@ -18,7 +18,7 @@ const REST_RECORDS = 1_024
 
 export class Scanner {
   readonly #wanted: Wanted
-  #scans: Scan[] = []
+  #known: { layout: Layout; scan: Scan }[] = []
   #credit = CREDIT_MAX
   #resting = 0
   /** Misses since a layout was learned last, and how many it takes until the next. */
@@ -42,8 +42,8 @@ export class Scanner {
       return undefined
     }
     const { buffer, view, start, end } = cursor
-    for (let i = 0; i < this.#scans.length; i++) {
-      const row = this.#scans[i]!(buffer, view, start, end)
+    for (let i = 0; i < this.#known.length; i++) {
+      const row = this.#known[i]!.scan(buffer, view, start, end)
       if (row === undefined) continue
       if (i > 0) this.#first(i)
       if (this.#credit < CREDIT_MAX) this.#credit++
@@ -63,13 +63,15 @@ export class Scanner {
     this.#misses = 0
     this.#patience *= 2
     const layout = layoutOf(text)
-    const scan = layout && compileScan(layout, this.#wanted)
-    if (scan) this.#scans = [scan, ...this.#scans].slice(0, LAYOUTS_MAX)
+    // Of a known one, with a value that only JSON.parse reads: it must not take the others' places.
+    if (!layout || this.#known.some((known) => Bun.deepEquals(known.layout, layout))) return
+    const scan = compileScan(layout, this.#wanted)
+    if (scan) this.#known = [{ layout, scan }, ...this.#known].slice(0, LAYOUTS_MAX)
   }
 
   #first(index: number): void {
-    const [scan] = this.#scans.splice(index, 1)
-    this.#scans.unshift(scan!)
+    const [known] = this.#known.splice(index, 1)
+    this.#known.unshift(known!)
   }
 }
 

@@ -179,6 +179,15 @@ describe('a scanner', () => {
     expect(hits(scanner, texts)).toBe(400)
   })
 
+  test('keeps the layouts that it knows where one of them comes with values for JSON.parse', () => {
+    const layouts = [0, 1, 2, 3].map((i) => text({ [`of${i}`]: i }))
+    const scanner = Scanner.of(job)!
+    hits(scanner, Array.from({ length: 100 }, () => layouts).flat())
+    const escaped = text({ of0: 0, note: '"' })
+    for (let round = 0; round < 500; round++) hits(scanner, [escaped, ...layouts.slice(0, 1)])
+    expect(hits(scanner, layouts)).toBe(4)
+  })
+
   test('rests where every record is different, and comes back', () => {
     const scanner = Scanner.of(job)!
     expect(
