@@ -94,6 +94,22 @@ export function choiceFlag<const Choice extends string>(
   return found
 }
 
+/** Some of the choices, with commas between, in the choices' own order; undefined where the flag is absent. */
+export function choicesFlag<const Choice extends string>(
+  name: string,
+  text: string | undefined,
+  choices: readonly Choice[],
+): Choice[] | undefined {
+  if (text === undefined) return undefined
+  const wanted = text.split(',')
+  const unknown = wanted.find((one) => !choices.some((choice) => choice === one))
+  if (unknown !== undefined) {
+    const allowed = `some of ${choices.join(',')}`
+    throw new UsageError(`--${name} must be ${allowed}, not ${JSON.stringify(unknown)}`)
+  }
+  return choices.filter((choice) => wanted.includes(choice))
+}
+
 function parseKnown<Options extends NonNullable<ParseArgsConfig['options']>>(
   command: Command<Options>,
   argv: string[],

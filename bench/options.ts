@@ -2,7 +2,7 @@
  * The flags of `bun run bench`.
  */
 import { UsageError } from '../actors/errors.ts'
-import { choiceFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import { choiceFlag, choicesFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 
 export const peerNames = ['flink', 'streams', 'spark'] as const
 export type PeerName = (typeof peerNames)[number]
@@ -64,18 +64,7 @@ export function readOptions(argv?: string[]): Options {
     max: number('max', 4, 64),
     rounds: number('rounds', 3, 20),
     compression: choiceFlag('compression', values.compression, compressions) ?? 'none',
-    peers: values.quick ? [] : peersOf(values.peers),
+    peers: values.quick ? [] : (choicesFlag('peers', values.peers, peerNames) ?? [...peerNames]),
     json: values.json,
   }
-}
-
-function peersOf(text: string | undefined): PeerName[] {
-  if (text === undefined) return [...peerNames]
-  const wanted = text.split(',')
-  const unknown = wanted.find((name) => !peerNames.some((known) => known === name))
-  if (unknown !== undefined) {
-    const allowed = `some of ${peerNames.join(',')}`
-    throw new UsageError(`--peers must be ${allowed}, not ${JSON.stringify(unknown)}`)
-  }
-  return peerNames.filter((name) => wanted.includes(name))
 }

@@ -1,8 +1,7 @@
 /**
  * The flags of `bun bench/growth.ts`.
  */
-import { UsageError } from '../../actors/errors.ts'
-import { parseFlags, wholeNumberFlag } from '../../actors/flags.ts'
+import { choicesFlag, parseFlags, wholeNumberFlag } from '../../actors/flags.ts'
 
 export const seriesNames = ['rate', 'groups', 'windows', 'partitions', 'size', 'executors'] as const
 export type SeriesName = (typeof seriesNames)[number]
@@ -48,7 +47,7 @@ record, the executors.
 export function readOptions(argv?: string[]): Options {
   const { values } = parseFlags(command, argv)
   return {
-    series: seriesOf(values.series),
+    series: choicesFlag('series', values.series, seriesNames) ?? [...seriesNames],
     // Fewer would be in Redis before the pipeline is warm.
     count: wholeNumberFlag('count', values.count, { from: 500_000, to: 1e9 }) ?? 1_000_000,
     rounds: wholeNumberFlag('rounds', values.rounds, { from: 1, to: 20 }) ?? 1,
@@ -56,15 +55,4 @@ export function readOptions(argv?: string[]): Options {
     json: values.json,
     svg: values.svg,
   }
-}
-
-function seriesOf(text: string | undefined): SeriesName[] {
-  if (text === undefined) return [...seriesNames]
-  const wanted = text.split(',')
-  const unknown = wanted.find((name) => !seriesNames.some((known) => known === name))
-  if (unknown !== undefined) {
-    const allowed = `some of ${seriesNames.join(',')}`
-    throw new UsageError(`--series must be ${allowed}, not ${JSON.stringify(unknown)}`)
-  }
-  return seriesNames.filter((name) => wanted.includes(name))
 }

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { UsageError } from '../../actors/errors.ts'
-import { choiceFlag, numberFlag, parseFlags, wholeNumberFlag } from '../../actors/flags.ts'
+import {
+  choiceFlag,
+  choicesFlag,
+  numberFlag,
+  parseFlags,
+  wholeNumberFlag,
+} from '../../actors/flags.ts'
 
 const command = {
   help: 'Usage',
@@ -47,5 +53,11 @@ describe('flags', () => {
     expect(() => choiceFlag('from', 'now', ['earliest', 'latest'])).toThrow(
       '--from must be one of earliest, latest, not "now"',
     )
+  })
+
+  test('with several choices give them in their own order', () => {
+    expect(choicesFlag('of', 'c,a', ['a', 'b', 'c'])).toEqual(['a', 'c'])
+    expect(choicesFlag('of', undefined, ['a'])).toBeUndefined()
+    expect(() => choicesFlag('of', 'a,d', ['a', 'b'])).toThrow('--of must be some of a,b, not "d"')
   })
 })
