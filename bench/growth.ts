@@ -23,7 +23,8 @@ import { playFilled, playOffered, type Run } from './growth/play.ts'
 import { groupedBodyMaker, paddedBodyMaker } from './growth/records.ts'
 import { chartOf, paceOf, type Result, seriesText, sumOf, toJson } from './growth/report.ts'
 import { allSeries, base, countOf, type Series, type Setting, topicOf } from './growth/series.ts'
-import { machineFacts, machineText, type Own, withOwn } from './own.ts'
+import { machineFacts, machineText } from './machine.ts'
+import { type Own, withOwn } from './own.ts'
 import { versionsOf } from './versions.ts'
 
 /** Of one topic: what Kafka's page cache holds beside everything else. */

@@ -8,7 +8,7 @@ import { RefusalError } from '../actors/errors.ts'
 import type { Progress } from '../services/progress.ts'
 import { runSteps } from '../services/run.ts'
 import type { Services } from '../services/services.ts'
-import { buildJava } from './peers/build.ts'
+import { buildJava, jvmCommand } from './peers/build.ts'
 
 export interface KafkaLimit {
   /** While fetching, the joining of the group left out. */
@@ -36,8 +36,8 @@ export async function kafkaLimit(
   log: Progress,
 ): Promise<KafkaLimit> {
   const plan = { name: 'limits', label: "Kafka's tools", mainJar: 'kafka-tools', sources: [] }
-  const { java, classPath } = await buildJava(plan, log)
-  const tool = [java, ...JVM, '-cp', classPath, 'org.apache.kafka.tools.ConsumerPerformance']
+  const built = await buildJava(plan, log)
+  const tool = jvmCommand(built, JVM, 'org.apache.kafka.tools.ConsumerPerformance')
   const options = ['--bootstrap-server', services.kafkaBrokers, '--topic', topic]
   const amount = ['--messages', String(count), '--timeout', '60000', '--hide-header']
   const limit = await lastOf([...tool, ...options, ...amount], consumerLine)

@@ -7,7 +7,6 @@
  * Kafka, Redis, the engine and this program share the machine; CPU is told for each of them, from
  * the kernel's own accounts. Linux only.
  */
-import { cpus, loadavg, totalmem } from 'node:os'
 import { systemClock } from '../actors/clock.ts'
 import { messageOf, RefusalError, runMain } from '../actors/errors.ts'
 import { Children } from '../demo/children.ts'
@@ -16,6 +15,7 @@ import { createProgress, type Progress } from '../services/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
 import { comparisonText, compareRows, isEqual, type Row } from './compare.ts'
 import { kafkaLimit, redisLimit } from './limits.ts'
+import { machineFacts } from './machine.ts'
 import { type MillraceRound, playMillrace } from './millrace.ts'
 import { type Options, readOptions } from './options.ts'
 import { installPeers, type ReadyPeer } from './peers/install.ts'
@@ -30,7 +30,7 @@ const { topic } = studentsJob
 await runMain('bench', async () => {
   const options = readOptions()
   const log = createProgress()
-  const loadBefore = loadavg()[0] ?? 0
+  const machine = machineFacts()
   const peers = await installPeers(options.peers, log)
   const services = await startServices({ log })
   const children = new Children({ ...process.env, ...services.environment, LOG_LEVEL: 'warn' })
@@ -41,15 +41,9 @@ await runMain('bench', async () => {
       ? [await shortGrace(services, engines.rows, options.count, log)]
       : []
     const limits = await limitsOf(services, options, log)
-    const [cpu] = cpus()
     const result = {
       at: new Date(systemClock.now()).toISOString(),
-      machine: {
-        cores: cpus().length,
-        model: cpu?.model ?? 'unknown',
-        memoryBytes: totalmem(),
-        loadBefore,
-      },
+      machine,
       versions: await versionsOf(services),
       options,
       engines: engines.results,

@@ -2,7 +2,6 @@
  * What a benchmark has for itself: a Kafka, a Redis, and the commands that it starts beside them. All
  * of it is stopped when the work is done, fails, or is interrupted (Ctrl-C, SIGTERM).
  */
-import { cpus, loadavg, totalmem } from 'node:os'
 import { Children } from '../demo/children.ts'
 import { createProgress } from '../services/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
@@ -50,30 +49,4 @@ function interrupted(): Promise<number> {
       })
     }
   })
-}
-
-export interface Machine {
-  cores: number
-  model: string
-  memoryBytes: number
-  /** Runnable programs, over the minute before. */
-  loadBefore: number
-}
-
-export function machineFacts(): Machine {
-  return {
-    cores: cpus().length,
-    model: cpus()[0]?.model ?? 'unknown',
-    memoryBytes: totalmem(),
-    loadBefore: loadavg()[0] ?? 0,
-  }
-}
-
-export function machineText(machine: Machine, versions: Record<string, string>): string {
-  const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
-  const gigabytes = (machine.memoryBytes / 2 ** 30).toFixed(0)
-  return (
-    `${machine.cores} cores, ${machine.model}, ${gigabytes} GiB, load ` +
-    `${machine.loadBefore.toFixed(1)} before; ${named.join(', ')}`
-  )
 }

@@ -3,6 +3,7 @@
  */
 import { type Comparison, comparisonText, isEqual } from './compare.ts'
 import type { KafkaLimit, RedisLimit } from './limits.ts'
+import { type Machine, machineText } from './machine.ts'
 import { cpuSum, medianRound, type Round } from './round.ts'
 
 export interface EngineResult {
@@ -23,7 +24,7 @@ export interface Limits {
 
 export interface Result {
   at: string
-  machine: { cores: number; model: string; memoryBytes: number; loadBefore: number }
+  machine: Machine
   versions: Record<string, string>
   options: { count: number; partitions: number; compression: string; max: number; rounds: number }
   /** Millrace first. */
@@ -69,13 +70,10 @@ const METHOD = [
 ]
 
 function heading({ machine, versions, options, engines }: Result): string {
-  const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
-  const gigabytes = (machine.memoryBytes / 2 ** 30).toFixed(0)
   return (
     `${whole(options.count)} records in ${options.partitions} partitions, compression ` +
     `${options.compression}; medians of ${engines[0]?.rounds.length ?? 0}, in parentheses against ` +
-    `Millrace\n${machine.cores} cores, ${machine.model}, ${gigabytes} GiB, load ` +
-    `${machine.loadBefore.toFixed(1)} before; ${named.join(', ')}`
+    `Millrace\n${machineText(machine, versions)}`
   )
 }
 

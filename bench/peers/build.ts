@@ -28,6 +28,15 @@ const COMPILE_TIMEOUT_MS = 5 * 60_000
 
 export const pomOf = (name: string): string => join(import.meta.dir, name, 'pom.xml')
 
+/** A JVM on what was built, up to the program's own arguments. */
+export const jvmCommand = ({ java, classPath }: Built, jvm: string[], main: string): string[] => [
+  java,
+  ...jvm,
+  '-cp',
+  classPath,
+  main,
+]
+
 /** @throws RefusalError in one line */
 export async function buildJava(plan: JavaPlan, log: Progress): Promise<Built> {
   const java = await findJava(log)

@@ -1,7 +1,7 @@
 /** Apache Flink: FlinkStudents.java in a mini cluster of one JVM. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildJava, pomOf } from './build.ts'
+import { buildJava, jvmCommand, pomOf } from './build.ts'
 import { type Peer, pinnedVersion } from './peer.ts'
 
 const PARALLELISM = 2
@@ -25,14 +25,10 @@ export const flink: Peer = {
   async install(log) {
     const sources = [join(import.meta.dir, 'java'), join(import.meta.dir, 'flink')]
     const plan = { name: 'flink', label: 'Flink', mainJar: 'flink-streaming-java', sources }
-    const { java, classPath } = await buildJava(plan, log)
+    const built = await buildJava(plan, log)
     return {
       command: ({ brokers, topic, dir, rows }) => [
-        java,
-        ...JVM,
-        '-cp',
-        classPath,
-        'FlinkStudents',
+        ...jvmCommand(built, JVM, 'FlinkStudents'),
         brokers,
         topic,
         rows,

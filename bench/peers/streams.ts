@@ -1,7 +1,7 @@
 /** Kafka Streams: StreamsStudents.java, one instance of two threads. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildJava, pomOf } from './build.ts'
+import { buildJava, jvmCommand, pomOf } from './build.ts'
 import { type Peer, pinnedVersion } from './peer.ts'
 
 const THREADS = 2
@@ -26,14 +26,10 @@ function streamsWith(graceMs: number, grace: string): Peer {
     async install(log) {
       const sources = [join(import.meta.dir, 'java'), join(import.meta.dir, 'streams')]
       const plan = { name: 'streams', label: 'Kafka Streams', mainJar: 'kafka-streams', sources }
-      const { java, classPath } = await buildJava(plan, log)
+      const built = await buildJava(plan, log)
       return {
         command: ({ brokers, topic, dir, rows }) => [
-          java,
-          ...JVM,
-          '-cp',
-          classPath,
-          'StreamsStudents',
+          ...jvmCommand(built, JVM, 'StreamsStudents'),
           brokers,
           topic,
           rows,
