@@ -48,6 +48,11 @@ export const actorSchema = v.object({
   recordsPerSecond: v.optional(v.nullable(v.number()), null),
   /** Executors: records by result delay (Kafka timestamp → committed) since start. */
   delays: v.optional(v.array(v.number()), []),
+  /**
+   * Executors: the same by event-time delay (event time → committed), of a sample: the first record of
+   * each slice and every 16th behind it.
+   */
+  eventDelays: v.optional(v.array(v.number()), []),
 })
 export type Actor = v.InferOutput<typeof actorSchema>
 
@@ -61,9 +66,10 @@ export const noWork = {
   busy: null,
   recordsPerSecond: null,
   delays: [],
+  eventDelays: [],
 } satisfies Partial<Actor>
 
-/** Upper bounds in ms of the buckets of `delays`: 1 ms × 2^(k/4), up to about 18 hours. */
+/** Upper bounds in ms of the buckets of both: 1 ms × 2^(k/4), up to about 18 hours. */
 export const delayBucketsMs: readonly number[] = Array.from({ length: 105 }, (_, k) => 2 ** (k / 4))
 
 /** The bucket of a delay. */

@@ -11,7 +11,7 @@ import { loadJob } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, untilReady } from '../actors/redis.ts'
 import { readDecisions } from '../supervisor/decisions.ts'
-import { readSamples } from '../supervisor/measurements.ts'
+import { readSamples, sampleSchema } from '../supervisor/measurements.ts'
 import type { Decision } from '../supervisor/reasons.ts'
 import type { Trace } from './trace.ts'
 
@@ -22,19 +22,7 @@ const DECISIONS_MAX = 10_000
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0))
 
 const lineSchema = v.union([
-  v.object({
-    at: amount,
-    arrived: v.nullable(amount),
-    committed: amount,
-    busyUs: amount,
-    waiting: amount,
-    kafkaLag: v.nullable(amount),
-    running: amount,
-    target: amount,
-    min: amount,
-    max: amount,
-    policy: v.string(),
-  }),
+  sampleSchema,
   v.looseObject({
     at: amount,
     from: amount,

@@ -16,7 +16,7 @@ import type { Store } from '../actors/redis.ts'
 import { kafkaLagOf } from './backlog.ts'
 import { type CostReport, readCost } from './cost.ts'
 import { type KeptDecision, readDecisions } from './decisions.ts'
-import { type Delayed, delayQuantile, delaysBetween } from './latency.ts'
+import { type DelayQuantiles, delayQuantiles } from './latency.ts'
 import { type LoopAccount, readLoop } from './loop.ts'
 import type { DecisionInputs, Reason } from './reasons.ts'
 
@@ -50,7 +50,10 @@ export interface StatusReport {
     maxResultDelayMs: number | null
   }
   rates: { inPerSecond: number | null; outPerSecond: number | null }
-  latencyMs: { p50: number | null; p99: number | null }
+  /** Result delay: Kafka's timestamp to commit. */
+  latencyMs: DelayQuantiles
+  /** Event-time delay: event time to commit, of a sample of the records. */
+  eventDelayMs: DelayQuantiles
   totals: {
     appended: number
     committed: number
@@ -86,6 +89,8 @@ export interface ActorReport {
   rssBytes: number
   /** Records by result delay since its start: bucket k ends at 2^(k/4) ms. */
   delays: number[]
+  /** The same by event-time delay, of a sample. */
+  eventDelays: number[]
 }
 
 export interface DecisionReport {
@@ -195,7 +200,8 @@ export function statusOf(
       maxResultDelayMs: wholeOrNull(control.maxResultDelayMs),
     },
     rates: ratesOf(snapshot, before),
-    latencyMs: latencyOf(snapshot.actors, before?.actors ?? null),
+    latencyMs: delayQuantiles(before?.actors ?? null, snapshot.actors, 'delays'),
+    eventDelayMs: delayQuantiles(before?.actors ?? null, snapshot.actors, 'eventDelays'),
     totals: {
       appended: totals.appended,
       committed: totals.committed,
@@ -267,16 +273,6 @@ function ratesOf(now: Snapshot, before: Snapshot | undefined): StatusReport['rat
   return { inPerSecond: rate('appended'), outPerSecond: rate('committed') }
 }
 
-/** Of the records that were committed since the earlier snapshot. */
-export function latencyOf(
-  now: readonly Delayed[],
-  before: readonly Delayed[] | null,
-): StatusReport['latencyMs'] {
-  if (!before) return { p50: null, p99: null }
-  const delays = delaysBetween(before, now)
-  return { p50: delayQuantile(delays, 0.5), p99: delayQuantile(delays, 0.99) }
-}
-
 function actorReport(actor: Snapshot['actors'][number]): ActorReport {
   const silent = !actor.alive && ['starting', 'running', 'draining'].includes(actor.state)
   return {
@@ -295,6 +291,7 @@ function actorReport(actor: Snapshot['actors'][number]): ActorReport {
     recordsPerSecond: actor.alive ? actor.recordsPerSecond : null,
     rssBytes: actor.rssBytes,
     delays: actor.delays,
+    eventDelays: actor.eventDelays,
   }
 }
 

@@ -304,7 +304,7 @@ export class Supervisor {
 
   #record(snapshot: Snapshot, at: number): Promise<void> {
     const { policy } = this.#limits
-    return this.#recorder.record(backlogOf(snapshot, at), this.#view(snapshot), policy)
+    return this.#recorder.record(backlogOf(snapshot, at), this.#view(snapshot), policy, snapshot)
   }
 
   async #sweep(snapshot: Snapshot): Promise<void> {

@@ -23,6 +23,8 @@ import { errorAnswer, errorJson, HttpError } from './errors.ts'
 import { Feed, LISTENERS_MOST, type WindowsSource } from './feed.ts'
 import { controlGuards, hostGuard, securityHeaders } from './guard.ts'
 import { missingOf, sentenceOf } from './health.ts'
+import { historyReader } from './history.ts'
+import { jobReport } from './job.ts'
 import { loopReport } from './loop.ts'
 import { METRICS_TYPE, metricsText } from './metrics.ts'
 import { newestRejects } from './rejects.ts'
@@ -64,6 +66,7 @@ export function createApp(parts: WebParts): WebApp {
   app.use(methodNotAllowed({ app, onMethodNotAllowed: wrongMethod }))
   app.use(hostGuard(parts.hosts ?? []))
   addHealth(app, parts)
+  addJob(app, parts)
   addReads(app, parts)
   addEvents(app, feed)
   addControl(app, parts)
@@ -124,6 +127,22 @@ function addReads(app: Hono, { reader, store, keys, job }: WebParts): void {
   app.get('/api/rejects', rejects, checked('query', schemas.rejectsQuery), async (c) => {
     const { limit, reason } = c.req.valid('query')
     return c.json({ rejects: await newestRejects(store, keys, limit, reason) })
+  })
+}
+
+function addJob(app: Hono, { store, keys, job, clock, token }: WebParts): void {
+  const about = describe('The job: its fields, windows, and how it may be controlled', {
+    200: schemas.jobSchema,
+  })
+  app.get('/api/job', about, (c) => c.json(jobReport(job, token !== null)))
+
+  const history = historyReader(store, keys, clock)
+  const points = describe('What was measured over time: backlog, executors, rates, delays', {
+    200: schemas.historySchema,
+  })
+  app.get('/api/history', points, checked('query', schemas.historyQuery), async (c) => {
+    const { span, limit } = c.req.valid('query')
+    return c.json(await history({ spanMs: span, limit }))
   })
 }
 

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { resultDelayRange } from '../actors/config.ts'
+import { parseDuration } from '../actors/duration.ts'
 import { actorKinds, actorStates } from '../actors/messages.ts'
 
 const time = v.pipe(v.string(), v.isoTimestamp())
@@ -23,6 +24,8 @@ export const decisionSchema = v.object({
     v.description('Until as many were running, or no more were left; null: not seen, or not yet'),
   ),
 })
+
+const quantiles = v.object({ p50: unknownOr(v.number()), p99: unknownOr(v.number()) })
 
 export const statusSchema = v.object({
   job: v.string(),
@@ -47,7 +50,11 @@ export const statusSchema = v.object({
     maxResultDelayMs: unknownOr(count),
   }),
   rates: v.object({ inPerSecond: unknownOr(v.number()), outPerSecond: unknownOr(v.number()) }),
-  latencyMs: v.object({ p50: unknownOr(v.number()), p99: unknownOr(v.number()) }),
+  latencyMs: v.pipe(quantiles, v.description("Result delay: Kafka's timestamp to commit")),
+  eventDelayMs: v.pipe(
+    quantiles,
+    v.description('Event time to commit, of a sample of the records'),
+  ),
   totals: v.object({
     appended: count,
     committed: v.pipe(count, v.description('counted + filtered + late + rejected')),
@@ -85,6 +92,10 @@ export const executorSchema = v.object({
       'Records by delay, Kafka to commit, since its start; bucket k ends at 2^(k/4) ms',
     ),
   ),
+  eventDelays: v.pipe(
+    v.array(count),
+    v.description('The same from their event time, of a sample of the records'),
+  ),
 })
 export const executorsSchema = v.object({ executors: v.array(executorSchema) })
 
@@ -100,6 +111,68 @@ export const windowsSchema = v.object({
   next: v.optional(v.pipe(v.string(), v.description('There is more: give it as `cursor`'))),
 })
 export type WindowReport = v.InferOutput<typeof windowSchema>
+
+export const windowTotalsSchema = v.object({
+  windows: v.array(
+    v.object({
+      start: time,
+      end: time,
+      state: v.picklist(['open', 'closed']),
+      groups: v.pipe(count, v.description('How many groups the window has')),
+      values: v.pipe(
+        v.record(v.string(), unknownOr(v.number())),
+        v.description('The aggregates over all groups together'),
+      ),
+    }),
+  ),
+})
+export type WindowTotalReport = v.InferOutput<typeof windowTotalsSchema>['windows'][number]
+
+const historyPointSchema = v.object({
+  at: time,
+  backlog: v.pipe(v.number(), v.description('Records in the stream, not committed')),
+  kafkaLag: unknownOr(v.number()),
+  arrivedPerSecond: unknownOr(v.number()),
+  committedPerSecond: unknownOr(v.number()),
+  executors: v.pipe(v.number(), v.description('At work')),
+  target: v.pipe(v.number(), v.description('Wanted')),
+  max: v.number(),
+  latencyMs: quantiles,
+  eventDelayMs: quantiles,
+  watermarkDelayMs: v.pipe(
+    unknownOr(v.number()),
+    v.description('How far the watermark was behind the clock'),
+  ),
+})
+export type HistoryPoint = v.InferOutput<typeof historyPointSchema>
+
+export const historySchema = v.object({
+  from: time,
+  to: time,
+  stepMs: v.pipe(count, v.description('Time that a point stands for')),
+  points: v.pipe(
+    v.array(historyPointSchema),
+    v.description('Oldest first; none where nothing was measured, one a minute in silence'),
+  ),
+})
+export type HistoryReport = v.InferOutput<typeof historySchema>
+
+export const jobSchema = v.object({
+  name: v.string(),
+  topic: v.string(),
+  groups: v.pipe(v.array(v.string()), v.description('Fields of a window row’s `key`')),
+  aggregates: v.pipe(
+    v.array(v.object({ name: v.string(), kind: v.string() })),
+    v.description('Fields of a window row’s `values`'),
+  ),
+  window: v.object({ sizeMs: count, slideMs: count }),
+  watermarkDelayMs: count,
+  control: v.object({
+    needsToken: v.pipe(v.boolean(), v.description('Whether control calls need the token')),
+  }),
+  version: v.string(),
+})
+export type JobReport = v.InferOutput<typeof jobSchema>
 
 export const decisionsSchema = v.object({ decisions: v.array(decisionSchema) })
 
@@ -300,6 +373,27 @@ export function groupFilterOf(
   })
   return Object.fromEntries(wanted)
 }
+
+const minuteMs = 60_000
+export const historySpan = { leastMs: minuteMs, mostMs: 24 * 60 * minuteMs }
+const spanMessage = 'span must be a length of time from 1 minute to 1 day, such as 15min or 6h'
+
+/** Query of GET /api/history. */
+export const historyQuery = v.strictObject(
+  {
+    span: v.optional(
+      v.pipe(
+        v.string(spanMessage),
+        v.transform((text) => parseDuration(text) ?? 0),
+        v.minValue(historySpan.leastMs, spanMessage),
+        v.maxValue(historySpan.mostMs, spanMessage),
+      ),
+      '15min',
+    ),
+    limit: limitOf(300),
+  },
+  (issue) => `unknown field ${issue.received}; allowed: span, limit`,
+)
 
 export const decisionsQuery = v.strictObject(
   { limit: limitOf(50) },

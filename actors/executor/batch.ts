@@ -21,6 +21,8 @@ export interface Slice {
   done: boolean
   /** Kafka timestamps of its records: [epoch ms, number] in runs. */
   stamps: [number, number][]
+  /** Event times of a sample of its records, epoch ms. */
+  eventTimes: number[]
 }
 
 /** What folding asks of the outside: time, and to note the records that are in hand. */
@@ -47,6 +49,8 @@ export interface FoldContext {
 const DEATHS_OF_POISON = 2
 /** How many records pass between two looks at the clock. */
 const CLOCK_EVERY = 64
+/** Of so many records one tells its event time: what percentiles need, and no more. */
+const SAMPLE_EVERY = 16
 
 /**
  * Early at first, at 1, 2, 4, 8 records and so on: where each costs much, or the processor is
@@ -128,6 +132,7 @@ export class Batch {
       records: -before,
       done: false,
       stamps: [],
+      eventTimes: [],
     }
     this.slices.push(slice)
     return slice
@@ -163,7 +168,10 @@ export class Batch {
       } else {
         hand?.only(slice.entry, cursor.offset)
         const candidate = fold.check(cursor)
-        if (candidate) fold.add(candidate, candidate.row, cursor)
+        if (candidate) {
+          if (count % SAMPLE_EVERY === 1) slice.eventTimes.push(candidate.eventTime)
+          fold.add(candidate, candidate.row, cursor)
+        }
         stamp(slice, cursor.timestamp)
         slice.to = cursor.offset + 1
       }
@@ -182,6 +190,7 @@ export class Batch {
     full: () => boolean,
   ): Promise<boolean> {
     const together = careful ? 1 : this.#context.job.concurrency
+    let seen = 0
     for (let ended = false; !ended; ) {
       const candidates: Candidate[] = []
       // Records that never come to `work` must not make the commit late or large either.
@@ -204,7 +213,9 @@ export class Batch {
         if (careful) await this.#markAlone(slice.entry, cursor.offset)
         this.#context.hand?.add(slice.entry, cursor.offset)
         const candidate = this.fold.check(cursor, true)
-        if (candidate) candidates.push(candidate)
+        if (!candidate) continue
+        candidates.push(candidate)
+        if (seen++ % SAMPLE_EVERY === 0) slice.eventTimes.push(candidate.eventTime)
       }
       await this.#work(slice.entry, candidates)
       this.#context.hand?.clear()

@@ -280,8 +280,9 @@ export class Executor {
     const { stats, clock } = this.#options
     const now = clock.now()
     let entries = 0
-    for (const { entry, done, stamps } of batch.slices) {
+    for (const { entry, done, stamps, eventTimes } of batch.slices) {
       for (const [timestamp, records] of stamps) stats.delayed(now - timestamp, records)
+      for (const eventTime of eventTimes) stats.aged(now - eventTime)
       if (!done) continue
       entries++
       this.#held.delete(entry.id)

@@ -1,6 +1,6 @@
 /**
  * What an executor knows of its own work: totals for the heartbeat, its busy share and rate over the
- * last seconds, and how long records took from Kafka's timestamp to their commit.
+ * last seconds, and how long records took to their commit, from Kafka's timestamp and from their event time.
  */
 import { type Host, systemHost } from '../host.ts'
 import { type Actor, delayBucket, delayBucketsMs } from '../messages.ts'
@@ -20,6 +20,7 @@ export class Stats {
   readonly #cpuBeforeMs: number
   #samples: { at: number; records: number; busyMs: number }[] = []
   readonly #delays: number[] = delayBucketsMs.map(() => 0)
+  readonly #eventDelays: number[] = delayBucketsMs.map(() => 0)
 
   constructor(host: Host = systemHost) {
     this.#host = host
@@ -48,6 +49,12 @@ export class Stats {
     this.#delays[bucket] = this.#delays[bucket]! + records
   }
 
+  /** One record of the sample. */
+  aged(ms: number): void {
+    const bucket = delayBucket(ms)
+    this.#eventDelays[bucket] = this.#eventDelays[bucket]! + 1
+  }
+
   /** The heartbeat's part; called once a beat. */
   account(at: number): Partial<Actor> {
     this.#samples = this.#samples.filter((sample) => at - sample.at <= SPAN_MS)
@@ -64,6 +71,7 @@ export class Stats {
       recordsPerSecond:
         first && spanMs > 0 ? ((this.records - first.records) * 1_000) / spanMs : null,
       delays: trimmed(this.#delays),
+      eventDelays: trimmed(this.#eventDelays),
     }
   }
 }

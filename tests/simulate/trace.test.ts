@@ -26,6 +26,11 @@ const sample = (seconds: number, given: Partial<Sample>): Sample => ({
   min: 0,
   max: 4,
   policy: 'backlog',
+  watermark: null,
+  resultP50: null,
+  resultP99: null,
+  eventP50: null,
+  eventP99: null,
   ...given,
 })
 

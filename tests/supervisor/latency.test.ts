@@ -11,17 +11,23 @@ const histogram = (records: Record<number, number>) =>
     ),
   )
 
+const executor = (id: string, records: Record<number, number>) => ({
+  id,
+  delays: histogram(records),
+  eventDelays: [],
+})
+
 describe('result delay', () => {
   test('of what was committed in between, by those that ended and those that began too', () => {
     const before = [
-      { id: 'stays', delays: histogram({ 16: 100 }) },
-      { id: 'ends', delays: histogram({ 16: 50 }) },
-      { id: 'forgotten', delays: histogram({ 1_024: 9 }) },
+      executor('stays', { 16: 100 }),
+      executor('ends', { 16: 50 }),
+      executor('forgotten', { 1_024: 9 }),
     ]
     const now = [
-      { id: 'stays', delays: histogram({ 16: 100, 64: 3 }) },
-      { id: 'ends', delays: histogram({ 16: 50, 1_024: 2 }) },
-      { id: 'begins', delays: histogram({ 64: 4 }) },
+      executor('stays', { 16: 100, 64: 3 }),
+      executor('ends', { 16: 50, 1_024: 2 }),
+      executor('begins', { 64: 4 }),
     ]
     expect(delaysBetween(before, now)).toEqual(histogram({ 64: 7, 1_024: 2 }))
   })

@@ -55,6 +55,7 @@ const actor = (given: Partial<Known> = {}): Known => ({
   recordsPerSecond: 10,
   progress: 0,
   delays: [],
+  eventDelays: [],
   alive: true,
   ...given,
 })
@@ -116,6 +117,7 @@ describe('status', () => {
       executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: null },
       rates: { inPerSecond: 20, outPerSecond: 10 },
       latencyMs: { p50: null, p99: null },
+      eventDelayMs: { p50: null, p99: null },
       totals: {
         appended: 100,
         committed: 90,
@@ -162,9 +164,12 @@ describe('status', () => {
   })
 
   test('latency: of what was committed since the earlier snapshot', () => {
-    const before = snapshot({ at: now - 2_000, actors: [actor({ delays: [5, 5] })] })
-    const after = snapshot({ actors: [actor({ delays: [5, 5, 0, 0, 7] })] })
+    const early = actor({ delays: [5, 5], eventDelays: [1] })
+    const late = actor({ delays: [5, 5, 0, 0, 7], eventDelays: [1, 0, 0, 0, 0, 0, 0, 0, 2] })
+    const before = snapshot({ at: now - 2_000, actors: [early] })
+    const after = snapshot({ actors: [late] })
     expect(statusOf(job, after, [before], null).latencyMs).toEqual({ p50: 2, p99: 2 })
+    expect(statusOf(job, after, [before], null).eventDelayMs).toEqual({ p50: 4, p99: 4 })
     expect(statusOf(job, after, [], null).latencyMs).toEqual({ p50: null, p99: null })
   })
 })

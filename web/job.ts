@@ -1,0 +1,17 @@
+/** GET /api/job: what the page needs to know of the job before it has seen a row. Pure. */
+import type { Job } from '../actors/job.ts'
+import { version } from '../package.json'
+import type { JobReport } from './schemas.ts'
+
+export function jobReport(job: Job, needsToken: boolean): JobReport {
+  return {
+    name: job.name,
+    topic: job.topic,
+    groups: job.groups.map(({ name }) => name),
+    aggregates: job.aggregates.map(({ name, aggregate }) => ({ name, kind: aggregate.kind })),
+    window: { sizeMs: job.windowSizeMs, slideMs: job.windowSlideMs },
+    watermarkDelayMs: job.watermarkDelayMs,
+    control: { needsToken },
+    version,
+  }
+}
