@@ -15,12 +15,12 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Log } from '../actors/log.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
-import { paneVersions } from '../actors/windows/read.ts'
 import type { StatusReader } from '../supervisor/status.ts'
 import { loadAssets } from './assets.ts'
 import { setLimits, setPaused } from './control.ts'
 import { errorAnswer, errorJson, HttpError } from './errors.ts'
-import { Feed, LISTENERS_MOST, type WindowsSource } from './feed.ts'
+import { Feed, LISTENERS_MOST } from './feed.ts'
+import { type FollowedWindows, followWindows } from './followed.ts'
 import { controlGuards, hostGuard, securityHeaders } from './guard.ts'
 import { missingOf, sentenceOf } from './health.ts'
 import { historyReader } from './history.ts'
@@ -29,7 +29,7 @@ import { loopReport } from './loop.ts'
 import { METRICS_TYPE, metricsText } from './metrics.ts'
 import { newestRejects } from './rejects.ts'
 import * as schemas from './schemas.ts'
-import { newestRows, windowReport, windowsPage } from './windows.ts'
+import { windowsPage } from './windows.ts'
 
 export interface WebParts {
   reader: StatusReader
@@ -53,12 +53,9 @@ export interface WebApp {
   feed: Feed
 }
 
-/** Rows that the event stream follows: the newest of each state. */
-const followed = { open: 400, closed: 200 }
-
 export function createApp(parts: WebParts): WebApp {
   const app = new Hono()
-  const windows = windowsSource(parts)
+  const windows = followWindows(parts)
   const feed = new Feed({ ...parts, windows })
   app.onError((error, c) => errorAnswer(error, c, parts.log))
   app.notFound((c) => errorJson(c, 404, 'not_found', `there is nothing at ${c.req.path}`))
@@ -68,6 +65,7 @@ export function createApp(parts: WebParts): WebApp {
   addHealth(app, parts)
   addJob(app, parts)
   addReads(app, parts)
+  addWindows(app, parts, windows)
   addEvents(app, feed)
   addControl(app, parts)
   addDocuments(app, parts)
@@ -91,7 +89,7 @@ function addHealth(app: Hono, { reader, kafkaAnswers }: WebParts): void {
   })
 }
 
-function addReads(app: Hono, { reader, store, keys, job }: WebParts): void {
+function addReads(app: Hono, { reader, store, keys }: WebParts): void {
   const status = describe('What the job does now', { 200: schemas.statusSchema })
   app.get('/api/status', status, async (c) => c.json(await reader.status()))
 
@@ -99,14 +97,6 @@ function addReads(app: Hono, { reader, store, keys, job }: WebParts): void {
     200: schemas.executorsSchema,
   })
   app.get('/api/executors', executors, async (c) => c.json(await reader.executors()))
-
-  const rows = describe('Rows of open and closed windows, newest first', {
-    200: schemas.windowsSchema,
-  })
-  const windowsQuery = schemas.windowsQueryOf(job.groups.map(({ name }) => name))
-  app.get('/api/windows', rows, checked('query', windowsQuery), async (c) =>
-    c.json(await windowsPage(store, keys, job, c.req.valid('query'))),
-  )
 
   const decisions = describe('Scaling decisions, newest first', { 200: schemas.decisionsSchema })
   app.get('/api/decisions', decisions, checked('query', schemas.decisionsQuery), async (c) =>
@@ -143,6 +133,24 @@ function addJob(app: Hono, { store, keys, job, clock, token }: WebParts): void {
   app.get('/api/history', points, checked('query', schemas.historyQuery), async (c) => {
     const { span, limit } = c.req.valid('query')
     return c.json(await history({ spanMs: span, limit }))
+  })
+}
+
+function addWindows(app: Hono, { store, keys, job }: WebParts, followed: FollowedWindows): void {
+  const rows = describe('Rows of open and closed windows, newest first', {
+    200: schemas.windowsSchema,
+  })
+  const windowsQuery = schemas.windowsQueryOf(job.groups.map(({ name }) => name))
+  app.get('/api/windows', rows, checked('query', windowsQuery), async (c) =>
+    c.json(await windowsPage(store, keys, job, c.req.valid('query'))),
+  )
+
+  const totals = describe('The newest windows, each as one row over all of its groups', {
+    200: schemas.windowTotalsSchema,
+  })
+  app.get('/api/windows/totals', totals, checked('query', schemas.totalsQuery), async (c) => {
+    const windows = await followed.totals(c.req.valid('query').limit)
+    return c.json({ windows })
   })
 }
 
@@ -226,25 +234,6 @@ async function metricsSource(reader: StatusReader) {
   } catch (error) {
     if (!isOutage(error)) throw error
     return { status: null, executors: [], cost: null, loop: null, leader: null }
-  }
-}
-
-function windowsSource({ store, keys, job }: WebParts): WindowsSource {
-  return {
-    async version() {
-      const [panes, newest] = await Promise.all([
-        paneVersions(store, keys),
-        store.redis.xrevrange(keys.closed, '+', '-', 'COUNT', 1),
-      ])
-      return JSON.stringify([Array.from(panes), newest[0]?.[0] ?? ''])
-    },
-    async rows() {
-      const open = await newestRows(store, keys, job, 'open', { limit: followed.open })
-      const closed = await newestRows(store, keys, job, 'closed', { limit: followed.closed })
-      const closedStarts = new Set(closed.map(({ start }) => start))
-      const live = open.filter(({ start }) => !closedStarts.has(start))
-      return [...live, ...closed].map(windowReport)
-    },
   }
 }
 

@@ -2,32 +2,34 @@
  * GET /api/events: one loop looks at Redis for everybody who listens, and runs only while somebody
  * does. What changed since the last look goes out; whoever is new gets everything once.
  *
- *   reader, windows → look (once a second) → status, executors, cost, decision, window → listeners
+ *   reader, windows → look (twice a second) → status, executors, cost, decision, total, window → listeners
  *
- * Besides: `history` (backlog and executors of the last minutes, for the charts), `outage` while
- * Redis is away, `heartbeat`. A listener that does not read is let go, so that nothing piles up.
+ * Besides: `outage` while Redis is away, `heartbeat`. A listener that does not read is let go, so that
+ * nothing piles up.
  */
 import type { Clock } from '../actors/clock.ts'
 import { messageOf } from '../actors/errors.ts'
 import type { Log } from '../actors/log.ts'
 import { isOutage } from '../actors/redis.ts'
-import type { StatusReader } from '../supervisor/status.ts'
-import type { WindowReport } from './schemas.ts'
+import type { ActorReport, StatusReader } from '../supervisor/status.ts'
+import type { WindowReport, WindowTotalReport } from './schemas.ts'
 
 export const LISTENERS_MOST = 32
 
-const times = { heartbeatMs: 4_000, tickMs: 1_000, costEveryTicks: 5 }
+/** Half a second and what a look takes: what was committed is on the page within one. */
+const times = { heartbeatMs: 4_000, tickMs: 500, costEveryTicks: 10 }
 /** Bytes that may wait for one listener: a first look with many windows, but no backlog of looks. */
 const waitingBytesMost = 4 * 1024 * 1024
-const historyPoints = 900
 const decisionsShown = 30
 /** Reading windows may take this share of the time at the most, however many groups they have. */
-const windowsShare = 0.1
+const windowsShare = 0.05
 
 /** The windows as the feed looks at them; `version` changes whenever a row may have. */
 export interface WindowsSource {
   version(): Promise<string>
+  /** The newest rows, and the newest windows as one row each; newest first. */
   rows(): Promise<WindowReport[]>
+  totals(): Promise<WindowTotalReport[]>
 }
 
 export interface FeedParts {
@@ -38,12 +40,9 @@ export interface FeedParts {
   tickMs?: number
 }
 
-/** Epoch ms, records in the stream, records in Kafka (null: not known), living executors. */
-type HistoryPoint = [at: number, backlog: number, kafkaLag: number | null, executors: number]
-
 interface Listener {
   isNew: boolean
-  send(text: string): void
+  send(bytes: Uint8Array<ArrayBuffer>): void
   end(): void
 }
 
@@ -52,21 +51,20 @@ type EventName =
   | 'executors'
   | 'cost'
   | 'decision'
+  | 'total'
   | 'window'
-  | 'history'
   | 'outage'
   | 'heartbeat'
 
 interface Look {
   /** Events for those who listened before, and for those who are new. */
   changes: string
-  everything: string
+  everything: () => string
 }
 
 export class Feed {
   private readonly parts: FeedParts
   private readonly listeners = new Set<Listener>()
-  private readonly history: HistoryPoint[] = []
   private readonly encoder = new TextEncoder()
   private loop: Promise<void> = Promise.resolve()
   private isLooping = false
@@ -75,6 +73,7 @@ export class Feed {
   private cost = ''
   private decisions = new Map<string, string>()
   private windowRows = new Map<string, string>()
+  private windowTotals = new Map<string, string>()
   private windowVersion = ''
   private windowsNotBefore = 0
 
@@ -126,10 +125,10 @@ export class Feed {
         // Already closed by the other side.
       }
     }
-    const send = (text: string) => {
+    const send = (bytes: Uint8Array<ArrayBuffer>) => {
       if ((controller.desiredSize ?? 0) <= 0) return end()
       try {
-        controller.enqueue(this.encoder.encode(text))
+        controller.enqueue(bytes)
       } catch {
         leave()
       }
@@ -139,7 +138,7 @@ export class Feed {
 
   private join(listener: Listener): void {
     this.listeners.add(listener)
-    listener.send(`retry: 1000\n\n${this.heartbeat()}`)
+    listener.send(this.encoder.encode(`retry: 1000\n\n${this.heartbeat()}`))
     // Wakes the loop, so that whoever is new does not wait for the next look.
     this.pause.abort()
     if (!this.isLooping) this.loop = this.run()
@@ -166,8 +165,9 @@ export class Feed {
     const beats = setInterval(() => this.sendAll(this.heartbeat()), times.heartbeatMs)
     try {
       const { changes, everything } = await this.look()
+      const forAll = this.encoder.encode(changes)
       for (const listener of this.listeners) {
-        listener.send(listener.isNew ? everything : changes)
+        listener.send(listener.isNew ? this.encoder.encode(everything()) : forAll)
         listener.isNew = false
       }
     } catch (error) {
@@ -190,54 +190,45 @@ export class Feed {
     }
     const cost = this.cost === costBefore ? '' : this.cost
     const windows = await this.lookAtWindows()
-    this.remember(Date.parse(status.at), status.backlog, status.executors.count)
-    const now = eventText('status', status) + eventText('executors', { executors })
+    const now =
+      eventText('status', status) + eventText('executors', { executors: shown(executors) })
     const before = this.decisions
     this.decisions = decisionTexts(decisions)
     // A decision comes again when it has taken effect.
     const changed = [...this.decisions].filter(([id, text]) => before.get(id) !== text)
     return {
-      changes: now + cost + changed.map(([, text]) => text).join('') + windows.changed.join(''),
-      everything:
-        eventText('history', { points: this.history }) +
-        now +
-        this.cost +
-        [...this.decisions.values()].join('') +
-        windows.all.join(''),
+      changes: now + cost + changed.map(([, text]) => text).join('') + windows,
+      everything: () =>
+        [
+          now,
+          this.cost,
+          ...this.decisions.values(),
+          ...this.windowTotals.values(),
+          ...this.windowRows.values(),
+        ].join(''),
     }
   }
 
-  /** Rows that changed, and all that are shown, as events; read only when a version says so. */
-  private async lookAtWindows(): Promise<{ changed: string[]; all: string[] }> {
+  /** Windows and rows that changed, as events; read only when a version says so. */
+  private async lookAtWindows(): Promise<string> {
     const { clock, windows } = this.parts
-    const changed: string[] = []
     const version = await windows.version()
     const began = clock.elapsed()
-    if (version !== this.windowVersion && began >= this.windowsNotBefore) {
-      const rows = new Map<string, string>()
-      for (const row of await windows.rows()) {
-        const text = eventText('window', row)
-        const key = `${row.start} ${JSON.stringify(row.key)}`
-        rows.set(key, text)
-        if (this.windowRows.get(key) !== text) changed.push(text)
-      }
-      this.windowRows = rows
-      this.windowVersion = version
-      this.windowsNotBefore = began + (clock.elapsed() - began) / windowsShare
+    if (version === this.windowVersion || began < this.windowsNotBefore) return ''
+    const totals = new Map<string, string>()
+    for (const total of await windows.totals()) {
+      totals.set(total.start, eventText('total', total))
     }
-    return { changed, all: Array.from(this.windowRows.values()) }
-  }
-
-  private remember(
-    at: number,
-    backlog: { records: number; kafkaLag: number | null },
-    executors: number,
-  ): void {
-    const last = this.history.at(-1)
-    // A newcomer's look comes between two others and adds no point of its own.
-    if (last && at - last[0] < 500) return
-    this.history.push([at, backlog.records, backlog.kafkaLag, executors])
-    if (this.history.length > historyPoints) this.history.shift()
+    const rows = new Map<string, string>()
+    for (const row of await windows.rows()) {
+      rows.set(`${row.start} ${JSON.stringify(row.key)}`, eventText('window', row))
+    }
+    const changed = changesOf(this.windowTotals, totals) + changesOf(this.windowRows, rows)
+    this.windowTotals = totals
+    this.windowRows = rows
+    this.windowVersion = version
+    this.windowsNotBefore = began + (clock.elapsed() - began) / windowsShare
+    return changed
   }
 
   private outage(error: unknown): string {
@@ -259,9 +250,17 @@ export class Feed {
   }
 
   private sendAll(text: string): void {
-    for (const listener of this.listeners) listener.send(text)
+    const bytes = this.encoder.encode(text)
+    for (const listener of this.listeners) listener.send(bytes)
   }
 }
+
+/** Without what only programs read: hundreds of numbers an executor, each time. */
+const shown = (executors: readonly ActorReport[]) =>
+  executors.map(({ delays: _, eventDelays: __, ...rest }) => rest)
+
+const changesOf = (before: Map<string, string>, now: Map<string, string>): string =>
+  [...now].flatMap(([key, text]) => (before.get(key) === text ? [] : [text])).join('')
 
 /** Oldest first, so that whoever follows the events sees them in order. */
 const decisionTexts = (newestFirst: readonly { id: string }[]): Map<string, string> =>

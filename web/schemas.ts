@@ -307,15 +307,15 @@ export const limitsSchema = v.strictObject(
 export const ROWS_MOST = 1_000
 
 /** A limit in a query; absent `fallback`. */
-export const limitOf = (fallback: number) => {
-  const message = `limit must be a whole number from 1 to ${ROWS_MOST}`
+export const limitOf = (fallback: number, most = ROWS_MOST) => {
+  const message = `limit must be a whole number from 1 to ${most}`
   return v.optional(
     v.pipe(
       v.string(message),
       v.regex(/^\d{1,9}$/, message),
       v.toNumber(),
       v.minValue(1, message),
-      v.maxValue(ROWS_MOST, message),
+      v.maxValue(most, message),
     ),
     String(fallback),
   )
@@ -377,6 +377,14 @@ export function groupFilterOf(
 const minuteMs = 60_000
 export const historySpan = { leastMs: minuteMs, mostMs: 24 * 60 * minuteMs }
 const spanMessage = 'span must be a length of time from 1 minute to 1 day, such as 15min or 6h'
+
+/** Windows that GET /api/windows/totals tells of at the most. */
+export const TOTALS_MOST = 240
+
+export const totalsQuery = v.strictObject(
+  { limit: limitOf(120, TOTALS_MOST) },
+  (issue) => `unknown field ${issue.received}; allowed: limit`,
+)
 
 /** Query of GET /api/history. */
 export const historyQuery = v.strictObject(

@@ -8,6 +8,7 @@ import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import {
   cursorOf,
+  type PaneCache,
   readClosedWindows,
   readOpenWindows,
   type WindowCursor,
@@ -56,9 +57,10 @@ export async function newestRows(
   job: Job,
   state: 'open' | 'closed' | undefined,
   query: WindowQuery & { limit: number },
+  cache?: PaneCache,
 ): Promise<WindowRow[]> {
   // Open ones first: a window that closes in between is then in both lists, never in neither.
-  const open = state === 'closed' ? [] : await readOpenWindows(store, keys, job, query)
+  const open = state === 'closed' ? [] : await readOpenWindows(store, keys, job, query, cache)
   const isFull = state === undefined && open.length >= query.limit
   const closed = state === 'open' || isFull ? [] : await readClosedWindows(store, keys, job, query)
   const closedStarts = new Set(closed.map((row) => row.start))

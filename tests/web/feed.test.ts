@@ -70,6 +70,7 @@ describe('GET /api/events', () => {
     expect(listener.response.headers.get('content-type')).toContain('text/event-stream')
     await until('the first look', () => listener.of('window').length === 2)
     v.parse(statusSchema, listener.of('status')[0])
+    expect(listener.of('total')).toMatchObject([{ groups: 1 }, { groups: 1 }])
     expect(listener.of('heartbeat')).toHaveLength(1)
     expect(listener.of('decision').map((each) => v.parse(decisionSchema, each).to)).toEqual([1])
     await decide(2)
