@@ -41,6 +41,8 @@ export interface Snapshot {
   /** Redis's clock, epoch ms. */
   at: number
   totals: Totals
+  /** Records that are late or rejected, by reason, since the job began. */
+  rejects: Record<string, number>
   partitions: PartitionState[]
   /** Stream entries: all, delivered to an executor, and of these held by one that is not alive. */
   entries: number
@@ -98,6 +100,7 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
       entriesCommitted: total('entriesCommitted'),
       busyUs: total('busyUs'),
     },
+    rejects: rejectsOf(reply.totals),
     partitions: partitionsOf(reply.ledger),
     entries: reply.entries,
     pending: reply.pending,
@@ -109,6 +112,15 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
     actors: actorsOf(reply.actors, reply.leases, reply.at),
     leader: reply.leader,
   }
+}
+
+const REASON = 'reason:'
+
+function rejectsOf(totals: Record<string, string>): Record<string, number> {
+  const reasons = Object.entries(totals).filter(([name]) => name.startsWith(REASON))
+  return Object.fromEntries(
+    reasons.map(([name, text]) => [name.slice(REASON.length), Number(text)]),
+  )
 }
 
 function partitionsOf(ledger: Record<string, string>): PartitionState[] {

@@ -66,6 +66,8 @@ export interface StatusReport {
     /** appended − committed − waiting: anything but 0 is a bug. */
     unaccounted: number
   }
+  /** Late and rejected records by reason. */
+  rejects: Record<string, number>
   lastDecision: DecisionReport | null
 }
 
@@ -212,6 +214,7 @@ export function statusOf(
       lost: totals.lost,
       unaccounted: totals.appended - totals.committed - totals.waiting,
     },
+    rejects: snapshot.rejects,
     lastDecision: decision && decisionReport(decision),
   }
 }

@@ -68,6 +68,10 @@ export const statusSchema = v.object({
       v.description('appended − committed − waiting; anything but 0 is a bug'),
     ),
   }),
+  rejects: v.pipe(
+    v.record(v.string(), count),
+    v.description('Late and rejected records by reason'),
+  ),
   lastDecision: unknownOr(decisionSchema),
 })
 

@@ -233,8 +233,11 @@ register('commit', function(keys, args)
     if slice.done and slice.id == hand then redis.call('HDEL', key(base, 'hand'), me) end
   end
   for _ = 1, tonumber(take()) do
+    local partition, offset, reason = take(), take(), take()
     redis.call('XADD', key(base, 'rejects'), 'MAXLEN', '~', rejectsKept, '*', 'topic', topic,
-      'p', take(), 'o', take(), 'reason', take(), 'message', take(), 'value', take())
+      'p', partition, 'o', offset, 'reason', reason, 'message', take(), 'value', take())
+    local name = 'reason:' .. reason
+    totals[name] = (totals[name] or 0) + 1
   end
   for _ = 1, tonumber(take()) do
     redis.call('XADD', key(base, 'verdicts'), 'MAXLEN', '~', verdictsKept, '*',

@@ -63,6 +63,7 @@ const actor = (given: Partial<Known> = {}): Known => ({
 const snapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   at: now,
   totals,
+  rejects: { late: 3, json: 3 },
   partitions: [partition()],
   entries: 2,
   pending: 1,
@@ -128,6 +129,7 @@ describe('status', () => {
         lost: 0,
         unaccounted: 0,
       },
+      rejects: { late: 3, json: 3 },
       lastDecision: null,
     })
   })

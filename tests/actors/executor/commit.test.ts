@@ -72,6 +72,7 @@ describe('a commit', () => {
         entriesCommitted: 1,
         busyUs: 1_234,
       },
+      rejects: { json: 1 },
     })
     const [reject] = await it.redis.xrangeBuffer(it.keys.rejects, '-', '+')
     expect(reject![1].map((field) => field.toString('latin1'))).toEqual([
