@@ -1,8 +1,8 @@
 /**
- * The page and what it is made of: our three files and uPlot's two, from its package. Read once at
+ * The page and what it is made of: our own files and uPlot's two, from its package. Read once at
  * start; nothing else of the disk can be asked for.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Asset {
   path: string
@@ -18,22 +18,25 @@ const types = {
   svg: 'image/svg+xml',
 } as const
 
-const page = (name: string) => new URL(`page/${name}`, import.meta.url).pathname
+const pageFolder = new URL('page', import.meta.url).pathname
+const page = (name: string) => `${pageFolder}/${name}`
 const uplot = (name: string) => Bun.resolveSync(`uplot/dist/${name}`, import.meta.dir)
 
 export function loadAssets(): Asset[] {
+  const own = readdirSync(pageFolder).map((name) => asset(`/${name}`, page(name), typeOf(name)))
   return [
     asset('/', page('index.html'), 'html'),
-    asset('/app.js', page('app.js'), 'js'),
-    asset('/charts.js', page('charts.js'), 'js'),
-    asset('/format.js', page('format.js'), 'js'),
-    asset('/tables.js', page('tables.js'), 'js'),
-    asset('/style.css', page('style.css'), 'css'),
-    asset('/parts.css', page('parts.css'), 'css'),
-    asset('/icon.svg', page('icon.svg'), 'svg'),
+    ...own,
     asset('/uplot.js', uplot('uPlot.esm.js'), 'js'),
     asset('/uplot.css', uplot('uPlot.min.css'), 'css'),
   ]
+}
+
+/** @throws where a file of the page has an ending that is none of ours: a mistake of ours */
+function typeOf(name: string): keyof typeof types {
+  const ending = name.slice(name.lastIndexOf('.') + 1)
+  if (Object.hasOwn(types, ending)) return ending as keyof typeof types
+  throw new Error(`web/page/${name} is of no known type`)
 }
 
 function asset(path: string, file: string, type: keyof typeof types): Asset {

@@ -257,7 +257,7 @@ export class Feed {
 
 /** Without what only programs read: hundreds of numbers an executor, each time. */
 const shown = (executors: readonly ActorReport[]) =>
-  executors.map(({ delays: _, eventDelays: __, ...rest }) => rest)
+  executors.map(({ delays: _delays, eventDelays: _eventDelays, ...rest }) => rest)
 
 const changesOf = (before: Map<string, string>, now: Map<string, string>): string =>
   [...now].flatMap(([key, text]) => (before.get(key) === text ? [] : [text])).join('')

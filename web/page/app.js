@@ -1,146 +1,163 @@
 /**
- * The page: listens to /api/events and shows what comes. It computes nothing that the server knows;
- * it adds only how old what it shows is. Reconnects by itself, and says what is stale.
+ * The page: takes what the hub tells of /api/events and shows it. It computes nothing that the server
+ * knows; it adds only how old what it shows is, and says what is stale.
  */
 import { createCharts } from '/charts.js'
+import { createControl } from '/control.js'
+import { showCost } from '/cost.js'
+import { createDecisions } from '/decisions.js'
+import { createExecutors } from '/executors.js'
 import * as format from '/format.js'
-import { createDecisions, createExecutors, createWindows } from '/tables.js'
+import { connect } from '/link.js'
+import { createRejects } from '/rejects.js'
+import { put } from '/rows.js'
+import { createSeries } from '/series.js'
+import { showWatermark, showWay } from '/way.js'
+import { createWindows } from '/windows.js'
 
 const STALE_MS = 3_500
-const RETRY_MS = 2_000
-/** A page that nobody sees stops listening after a while, so that the server may rest. */
-const HIDDEN_MS = 60_000
+const RENDER_MS = 500
+/** A name that stays: decisions of a longer past than events tell, for the marks of the charts. */
+const MARKED_MOST = 1_000
 
 const byId = (id) => document.getElementById(id)
-const charts = createCharts({ backlog: byId('backlogChart'), executors: byId('executorsChart') })
-const showExecutors = createExecutors(byId('executorsTable'), byId('noExecutors'))
-const decisions = createDecisions(byId('decisions'), byId('noDecisions'))
-const windows = createWindows(byId('windowsTable'), byId('windowsNote'))
+const seen = {
+  status: null,
+  arrivedAt: 0,
+  executors: [],
+  cost: null,
+  outage: null,
+  connected: false,
+}
+let job = null
+let windows = null
+let marked = []
 
-const seen = { status: null, arrivedAt: 0, executors: [], outage: null, connected: false }
-let source = null
-let hiddenTimer = 0
+const control = createControl()
+const decisions = createDecisions({ list: byId('decisions'), none: byId('noDecisions') })
+const showExecutors = createExecutors({
+  table: byId('executorsTable'),
+  none: byId('noExecutors'),
+  memory: byId('memory'),
+  drain: (id) => control.drain(id),
+})
+const showRejects = createRejects()
+const charts = createCharts(byId('charts'), { decisionsOf, now: serverNow })
+const series = createSeries(() =>
+  charts.show(series.columns(serverNow()), seen.status?.executors.max),
+)
 
-function connect() {
-  source?.close()
-  source = new EventSource('/api/events')
-  source.addEventListener('open', () => {
-    seen.connected = true
+/** What is told before the job's form is known waits. */
+let waiting = []
+
+const handlers = {
+  restart() {
     decisions.clear()
-    windows.clear()
-  })
-  source.addEventListener('error', () => {
-    seen.connected = false
-    // The browser tries again by itself, unless the server refused outright.
-    if (source?.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS)
-    showState()
-  })
-  on('status', showStatus)
-  on('executors', (data) => {
-    seen.executors = data.executors
-    showExecutors(seen.executors, serverNow())
-  })
-  on('cost', showCost)
-  on('decision', (data) => decisions.put(data))
-  on('window', (data) => windows.put(data))
-  on('history', (data) => charts.restart(data.points))
-  on('outage', (data) => {
-    seen.outage = data.message
-    showState()
-  })
+    windows?.clear()
+    void series.fetch()
+    void fetchMarks()
+  },
+  link({ connected }) {
+    seen.connected = connected
+  },
+  status(status, ageMs) {
+    seen.status = status
+    seen.arrivedAt = performance.now() - ageMs
+    seen.outage = null
+    series.add(status)
+  },
+  executors({ executors }) {
+    seen.executors = executors
+    control.show({ executors })
+    control.executorsChanged()
+  },
+  cost(cost) {
+    seen.cost = cost
+  },
+  decision: (decision) => decisions.put(decision),
+  total: (total) => windows.putTotal(total),
+  window: (row) => windows.putRow(row),
+  outage({ message }) {
+    seen.outage = message
+  },
 }
 
-function on(name, handle) {
-  source.addEventListener(name, (event) => handle(JSON.parse(event.data)))
-}
-
-function showStatus(status) {
-  seen.status = status
-  seen.arrivedAt = performance.now()
-  seen.outage = null
-  const { backlog, executors, rates, latencyMs, totals } = status
-  document.title = `${status.job} · Millrace`
-  put('job', status.job)
-  put('topic', `from ${status.topic}`)
-  put('kafkaLag', format.compact(backlog.kafkaLag))
-  put('inPerSecond', format.rate(rates.inPerSecond))
-  put('backlog', format.compact(backlog.records))
-  put(
-    'entries',
-    `in ${format.number(backlog.entries)} entries, ${format.number(backlog.pending)} held`,
-  )
-  put('executors', format.number(executors.count))
-  put('limits', limitsText(executors))
-  put('outPerSecond', format.rate(rates.outPerSecond))
-  put('latency', format.shortDuration(latencyMs.p50))
-  put(
-    'latencyTail',
-    latencyMs.p99 === null ? 'Kafka to commit' : `p99 ${format.duration(latencyMs.p99)}`,
-  )
-  showTotals(totals)
-  byId('empty').hidden = !(totals.appended === 0 && !backlog.kafkaLag)
-  charts.add(Date.parse(status.at), {
-    backlog: backlog.records,
-    kafkaLag: backlog.kafkaLag,
-    executors: executors.count,
-    max: executors.max,
-  })
-  showState()
-}
-
-function showTotals(totals) {
-  for (const name of ['appended', 'committed', 'counted', 'filtered', 'late', 'rejected']) {
-    put(name, format.number(totals[name]))
+function take(events) {
+  if (!windows) {
+    waiting.push(...events)
+    return
   }
-  put('unaccounted', format.number(totals.unaccounted))
-  byId('unaccountedStep').classList.toggle('wrong', totals.unaccounted !== 0)
+  for (const { name, data, ageMs = 0 } of events) handlers[name](data, ageMs)
+  render()
 }
 
-function limitsText({ min, max, policy }) {
-  if (min === null || max === null) return 'running'
-  return `of ${min} to ${max}${policy ? `, ${policy}` : ''}`
+/** Asked for once; without it there are no columns to show rows in. */
+async function fetchJob() {
+  try {
+    const answer = await fetch('/api/job')
+    if (!answer.ok) throw new Error(`status ${answer.status}`)
+    job = await answer.json()
+  } catch {
+    setTimeout(fetchJob, RENDER_MS * 4)
+    return
+  }
+  document.title = `${job.name} · Millrace`
+  put(byId('job'), job.name)
+  put(byId('topic'), `from ${job.topic}`)
+  put(byId('version'), `Millrace ${job.version}`)
+  control.show({ job })
+  windows = createWindows(job)
+  const told = waiting
+  waiting = []
+  take(told)
 }
 
-function showCost(cost) {
-  put('used', format.duration(cost.executorSeconds * 1_000))
-  put('static', format.duration(cost.staticExecutorSeconds * 1_000))
-  const { used, saved } = cost.money
-  put('saved', `${format.share(cost.savedShare)}, ${format.money(saved)}`)
-  put('money', format.money(used))
-  byId('money').title = `at ${format.measure(cost.pricePerExecutorHour)} an executor-hour`
+function render() {
+  const { status, executors, cost } = seen
+  showState()
+  if (!status || document.hidden) return
+  const now = serverNow()
+  showWay(status, executors)
+  showWatermark(status, now)
+  showExecutors(executors, now)
+  decisions.render(now)
+  put(byId('standing'), standingText(status))
+  if (cost) showCost(cost, now)
+  void showRejects(status, now)
+  control.show({ status })
+  windows.render()
+  const { totals, backlog } = status
+  byId('empty').hidden = !(totals.appended === 0 && !backlog.kafkaLag)
 }
 
-/** State, freshness and the watermark's age: what changes also when nothing comes. */
+/** Why there are as many as there are, in one line above the decisions. */
+function standingText({ executors: { count, min, max, maxResultDelayMs: delay }, state }) {
+  if (state === 'stopped') return 'No supervisor leads: run bun run supervisor.'
+  if (state === 'paused') return 'Paused by the operator: no executor runs.'
+  if (min === null) return ''
+  const within = delay === null ? '' : `, results within ${format.duration(delay)}`
+  return `${format.count(count, 'executor')} of ${min} to ${max}${within}.`
+}
+
+/** State and freshness: what changes also when nothing comes. */
 function showState() {
   const { status, outage, connected } = seen
   const ageMs = performance.now() - seen.arrivedAt
   const isStale = status === null || ageMs > STALE_MS || outage !== null
   document.body.classList.toggle('stale', isStale)
-  const state = byId('state')
   const shown = isStale ? (status === null ? 'connecting' : 'stale') : status.state
-  state.className = `pill ${shown}`
-  put('state', shown)
-  put('freshness', freshnessText(isStale, ageMs))
+  const state = byId('state')
+  if (state.className !== `pill ${shown}`) state.className = `pill ${shown}`
+  put(state, shown)
+  put(
+    byId('freshness'),
+    status === null ? '' : isStale ? `as of ${format.duration(ageMs)} ago` : 'live',
+  )
   const problem =
     outage ?? (connected ? null : 'The connection to the server is lost; trying again.')
   const notice = problem ?? (isStale ? null : status.reason)
   byId('notice').hidden = notice === null || (status === null && outage === null)
-  put('notice', notice ?? '')
-  if (status) showWatermark(status)
-}
-
-function freshnessText(isStale, ageMs) {
-  if (seen.status === null) return ''
-  return isStale ? `as of ${format.duration(ageMs)} ago` : 'live'
-}
-
-function showWatermark({ watermark, watermarkHeldBy }) {
-  const age = watermark === null ? null : serverNow() - Date.parse(watermark)
-  put('watermark', format.shortDuration(age))
-  put(
-    'watermarkHeld',
-    watermarkHeldBy === null ? 'behind now' : `behind, partition ${watermarkHeldBy}`,
-  )
+  put(byId('notice'), notice ?? '')
 }
 
 /** The server's time: its last word plus the time since. */
@@ -149,38 +166,38 @@ function serverNow() {
   return Date.parse(seen.status.at) + performance.now() - seen.arrivedAt
 }
 
-function put(id, text) {
-  const element = byId(id)
-  if (element.textContent !== text) element.textContent = text
+function decisionsOf() {
+  const newest = decisions.all()
+  const from = newest[0]?.id ?? ''
+  return [...marked.filter(({ id }) => from === '' || isBefore(id, from)), ...newest]
 }
 
-for (const button of document.querySelectorAll('[data-show]')) {
+const isBefore = (id, other) => {
+  const [a, b] = [id, other].map((each) => each.split('-').map(Number))
+  return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1])
+}
+
+async function fetchMarks() {
+  try {
+    const answer = await fetch(`/api/decisions?limit=${MARKED_MOST}`)
+    if (answer.ok) marked = (await answer.json()).decisions.toReversed()
+  } catch {
+    // Those that events tell are marked in any case.
+  }
+}
+
+const spans = [...byId('spans').querySelectorAll('button')]
+for (const button of spans) {
   button.addEventListener('click', () => {
-    for (const other of document.querySelectorAll('[data-show]')) {
-      other.setAttribute('aria-pressed', String(other === button))
-    }
-    windows.filter(button.dataset.show)
+    for (const other of spans) other.setAttribute('aria-pressed', String(other === button))
+    void series.choose(button.dataset.span)
   })
 }
 
 document.addEventListener('visibilitychange', () => {
-  clearTimeout(hiddenTimer)
-  if (document.hidden) {
-    hiddenTimer = setTimeout(() => {
-      source?.close()
-      source = null
-    }, HIDDEN_MS)
-  } else if (source === null) {
-    connect()
-  }
+  windows?.redraw()
+  render()
 })
-
-setInterval(() => {
-  showState()
-  windows.render()
-  if (seen.status && !document.body.classList.contains('stale')) {
-    showExecutors(seen.executors, serverNow())
-  }
-}, 500)
-
-connect()
+setInterval(render, RENDER_MS)
+void fetchJob()
+connect(take)

@@ -10,6 +10,7 @@ const cents = new Intl.NumberFormat('en-US', {
   minimumFractionDigits: 2,
   maximumFractionDigits: 2,
 })
+const digits = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 4 })
 const tenth = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
 
 export const number = (value) => (isKnown(value) ? whole.format(value) : DASH)
@@ -26,6 +27,20 @@ export const rate = (value) => {
   if (!isKnown(value)) return DASH
   return value < 100 ? tenth.format(value) : compact(value)
 }
+
+/** For cells of a heat map: three digits that say something. */
+export const compactMeasure = (value) => {
+  if (!isKnown(value)) return DASH
+  return Math.abs(value) >= 10_000 ? short.format(value) : digits.format(value)
+}
+
+export const count = (value, name) => `${number(value)} ${name}${value === 1 ? '' : 's'}`
+
+export const groupValue = (value) => (value === null ? 'null' : String(value))
+
+/** 0.4 %, 12 % */
+export const smallShare = (value) =>
+  isKnown(value) ? `${value < 0.1 ? tenth.format(value * 100) : Math.round(value * 100)} %` : DASH
 
 export const share = (value) => (isKnown(value) ? `${Math.round(value * 100)} %` : DASH)
 
@@ -63,9 +78,18 @@ export function clockTime(iso) {
   return isToday ? time : `${date.toLocaleDateString('en-CA')} ${time}`
 }
 
+/** Date, time and zone, for a title. */
+export const absolute = (iso) => full.format(new Date(iso))
+
+/** 12 s ago; now for what is younger than a second. */
+export const ago = (ms) =>
+  ms < 1_000 ? 'now' : `${duration(Math.floor(ms / 1_000) * 1_000).replace('.0 s', ' s')} ago`
+
 /** 19:55:05 – 19:55:15, local. */
 export function span(start, end) {
   return `${clockTime(start)} – ${new Date(end).toLocaleTimeString('en-GB')}`
 }
+
+const full = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' })
 
 const isKnown = (value) => typeof value === 'number' && Number.isFinite(value)

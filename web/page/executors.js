@@ -1,0 +1,64 @@
+/** Executors as a table: the living, then those that are gone, with their reason. */
+import * as format from '/format.js'
+import { createHead, createRows, put } from '/rows.js'
+
+const columns = [
+  { text: 'Executor' },
+  { text: 'State' },
+  { text: 'PID', number: true },
+  { text: 'Busy' },
+  { text: 'Records / s', number: true },
+  { text: 'Records', number: true },
+  { text: 'Memory', number: true },
+  { text: 'Age', number: true },
+  { text: 'Reason' },
+  { text: '' },
+]
+
+export const isLiving = ({ state }) => ['starting', 'running', 'draining'].includes(state)
+
+/** `drain` is called with the id of the executor that is to go. */
+export function createExecutors({ table, none, memory, drain }) {
+  createHead(table.tHead)(columns)
+  const show = createRows(table.tBodies[0])
+  return (executors, now) => {
+    const living = executors.filter(isLiving)
+    none.hidden = executors.length > 0
+    table.hidden = executors.length === 0
+    const bytes = living.reduce((sum, { rssBytes }) => sum + rssBytes, 0)
+    put(memory, living.length === 0 ? '' : `${format.bytes(bytes)} in all`)
+    show(executors.map((executor) => executorRow(executor, now, drain)))
+  }
+}
+
+function executorRow(executor, now, drain) {
+  const { id, host, state, pid, busy, startedAt, stoppedAt } = executor
+  const lives = isLiving(executor)
+  const until = stoppedAt === null ? now : Date.parse(stoppedAt)
+  const age = format.duration(until - Date.parse(startedAt))
+  const times = `since ${format.absolute(startedAt)}${stoppedAt ? ` to ${format.absolute(stoppedAt)}` : ''}`
+  return {
+    key: id,
+    className: lives ? '' : 'gone',
+    cells: [
+      { text: id, title: `on ${host}` },
+      { text: state, pill: state },
+      { text: String(pid), number: true },
+      { text: format.share(busy), bar: busy },
+      { text: format.rate(executor.recordsPerSecond), number: true },
+      { text: format.number(executor.records), number: true },
+      { text: lives ? format.bytes(executor.rssBytes) : '–', number: true },
+      { text: age, number: true, title: times },
+      { text: reasonText(executor, now), title: executor.reason ?? '', className: 'reason' },
+      {
+        text: state === 'running' ? 'Drain' : '',
+        button: { label: `Drain ${id}`, press: () => drain(id) },
+      },
+    ],
+  }
+}
+
+function reasonText({ reason, stoppedAt }, now) {
+  const ago = stoppedAt === null ? '' : format.ago(now - Date.parse(stoppedAt))
+  return [ago, reason].filter(Boolean).join(': ')
+}

@@ -1,0 +1,215 @@
+/**
+ * Windows: a strip of the recent ones with a slider over it, the chosen one as a heat map and as a table,
+ * and the newest live and closed rows. Follows the newest window until somebody chooses another.
+ *
+ *   totals (a window each) → strip · rows of the chosen window: told by events, or asked for → heat, table
+ */
+import * as format from '/format.js'
+import { createHeat } from '/heat.js'
+import { createHead, createRows, put } from '/rows.js'
+import { createStrip } from '/strip.js'
+
+const ROWS_MOST = 600
+const ASKED_MOST = 1_000
+/** One question a second about a window that changes all the time. */
+const ASK_MS = 1_000
+
+const byId = (id) => document.getElementById(id)
+
+export function createWindows({ groups, aggregates }) {
+  const totals = new Map()
+  const rows = new Map()
+  const view = { measure: defaultMeasure(aggregates), filter: '', shows: 'one', chosen: null }
+  /** Rows of a window that events do not tell in full: { start, version, rows, at }. */
+  let asked = null
+  let changed = true
+
+  const heat = createHeat(byId('heat'), byId('heatCaption'), groups)
+  const showHead = createHead(byId('windowsTable').tHead)
+  const showRows = createRows(byId('windowsTable').tBodies[0])
+  const strip = createStrip(byId('strip'), byId('slider'), (start) => choose(start))
+
+  const ordered = () => [...totals.values()].sort((a, b) => a.start.localeCompare(b.start))
+  const shown = (order) => {
+    const chosen = view.chosen && totals.get(view.chosen)
+    return chosen ?? order.at(-1) ?? null
+  }
+  const touch = () => {
+    changed = true
+    render()
+  }
+  const choose = (start) => {
+    view.chosen = start === ordered().at(-1)?.start ? null : start
+    touch()
+  }
+
+  const render = () => {
+    if (!changed || document.hidden) return
+    changed = false
+    const order = ordered()
+    const total = shown(order)
+    strip.show(order, total?.start ?? null, stripMeasure(aggregates, view.measure))
+    byId('follow').setAttribute('aria-pressed', String(view.chosen === null))
+    put(byId('shownWindow'), total ? windowText(total) : 'no window yet')
+    const ofWindow = total ? rowsOf(total) : []
+    const filtered = ofWindow.filter((row) => matches(row, view.filter))
+    heat.show(filtered, view.measure, total ? windowText(total) : '')
+    showTable(order, filtered)
+  }
+
+  /** Events tell the newest rows; of a larger or an older window they are asked for. */
+  const rowsOf = (total) => {
+    const told = [...rows.values()].filter(({ start }) => start === total.start)
+    if (told.length >= total.groups) return told
+    const version = JSON.stringify(total)
+    if (asked?.start !== total.start || asked.version !== version) void ask(total.start, version)
+    return asked?.start === total.start ? asked.rows : told
+  }
+
+  const ask = async (start, version) => {
+    const now = performance.now()
+    if (asked?.start === start && now - asked.at < ASK_MS) {
+      changed = true
+      return
+    }
+    asked = { start, version, rows: asked?.start === start ? asked.rows : [], at: now }
+    const query = `from=${Date.parse(start)}&to=${Date.parse(start) + 1}&limit=${ASKED_MOST}`
+    try {
+      const answer = await fetch(`/api/windows?${query}`)
+      const { windows } = await answer.json()
+      if (asked.start !== start || !answer.ok) return
+      asked.rows = windows
+      touch()
+    } catch {
+      // The page says that the connection is lost; what it knew stays.
+    }
+  }
+
+  const showTable = (order, ofWindow) => {
+    const isOne = view.shows === 'one'
+    const wanted = isOne ? byMeasure(ofWindow, view.measure) : newest(rows, view)
+    const columns = [
+      ...(isOne ? [] : [{ text: 'Window' }]),
+      ...groups.map((text) => ({ text })),
+      ...aggregates.map(({ name }) => ({ text: name, number: true })),
+    ]
+    showHead(columns)
+    showRows(wanted.slice(0, ROWS_MOST).map((row) => tableRow(row, { isOne, groups, aggregates })))
+    put(byId('windowsNote'), noteOf(order, wanted.length, view.filter))
+  }
+
+  listen(view, touch, () => {
+    view.chosen = null
+    touch()
+  })
+  fillMeasures(aggregates, view.measure)
+  return {
+    clear() {
+      totals.clear()
+      rows.clear()
+      changed = true
+    },
+    putTotal(total) {
+      totals.set(total.start, total)
+      if (totals.size > 120) totals.delete([...totals.keys()].reduce(earlier))
+      changed = true
+    },
+    putRow(row) {
+      rows.set(JSON.stringify([row.start, Object.values(row.key)]), row)
+      changed = true
+    },
+    render() {
+      if (rows.size > 2 * ROWS_MOST) trim(rows)
+      render()
+    },
+    redraw: touch,
+  }
+}
+
+function listen(view, touch, follow) {
+  byId('measure').addEventListener('change', ({ target }) => {
+    view.measure = target.value
+    touch()
+  })
+  byId('groupFilter').addEventListener('input', ({ target }) => {
+    view.filter = target.value.trim().toLowerCase()
+    touch()
+  })
+  byId('follow').addEventListener('click', follow)
+  const buttons = [...byId('rowsShown').querySelectorAll('button')]
+  for (const button of buttons) {
+    button.addEventListener('click', () => {
+      for (const other of buttons) other.setAttribute('aria-pressed', String(other === button))
+      view.shows = button.dataset.show
+      touch()
+    })
+  }
+}
+
+function fillMeasures(aggregates, chosen) {
+  const select = byId('measure')
+  const options = aggregates.map(({ name }) => new Option(name, name, false, name === chosen))
+  select.replaceChildren(...options)
+}
+
+const earlier = (a, b) => (a < b ? a : b)
+
+/** The number of records, if the job counts them; else its first aggregate. */
+const defaultMeasure = (aggregates) =>
+  (aggregates.find(({ kind }) => kind === 'count') ?? aggregates[0])?.name ?? ''
+
+/** The strip shows what is chosen, as totals are exact for each kind. */
+const stripMeasure = (aggregates, measure) =>
+  aggregates.some(({ name }) => name === measure) ? measure : defaultMeasure(aggregates)
+
+const matches = (row, filter) =>
+  filter === '' ||
+  Object.values(row.key).some((value) => String(value).toLowerCase().includes(filter))
+
+const byMeasure = (rows, measure) =>
+  [...rows].sort((a, b) => (b.values[measure] ?? -Infinity) - (a.values[measure] ?? -Infinity))
+
+function newest(rows, { shows, filter }) {
+  return [...rows.values()]
+    .filter((row) => row.state === shows && matches(row, filter))
+    .sort(newestFirst)
+}
+
+const newestFirst = (a, b) =>
+  b.start.localeCompare(a.start) ||
+  JSON.stringify(Object.values(a.key)).localeCompare(JSON.stringify(Object.values(b.key)))
+
+function tableRow(row, { isOne, groups, aggregates }) {
+  return {
+    key: JSON.stringify([row.start, Object.values(row.key)]),
+    cells: [
+      ...(isOne ? [] : [{ text: format.span(row.start, row.end), title: row.state }]),
+      ...groups.map((name) => ({ text: format.groupValue(row.key[name]) })),
+      ...aggregates.map(({ name }) => ({ text: format.measure(row.values[name]), number: true })),
+    ],
+  }
+}
+
+function windowText({ start, end, state, groups }) {
+  const kind = state === 'open' ? 'live' : 'closed'
+  return `${format.span(start, end)}, ${kind}, ${format.count(groups, 'group')}`
+}
+
+function noteOf(order, count, filter) {
+  if (order.length === 0) return 'No window yet: records bring them.'
+  if (count === 0 && filter !== '') return 'No group here has that in a field.'
+  const most = count > ROWS_MOST ? `, the first ${format.number(ROWS_MOST)} shown` : ''
+  return `${format.count(count, 'row')}${most}; /api/windows has all of them.`
+}
+
+/** The server follows the newest rows only; what it no longer follows must not look current. */
+function trim(rows) {
+  for (const [state, most] of [
+    ['open', 400],
+    ['closed', 200],
+  ]) {
+    const held = [...rows].filter(([, row]) => row.state === state)
+    held.sort(([, a], [, b]) => newestFirst(a, b))
+    for (const [key] of held.slice(most)) rows.delete(key)
+  }
+}
