@@ -3,26 +3,12 @@
  * users wrote stays text.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { existsSync } from 'node:fs'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { systemClock } from '../../actors/clock.ts'
 import { recordDecision, recordEffect } from '../../supervisor/decisions.ts'
 import { until } from '../../faults/until.ts'
 import { openWeb, type Web } from '../web/setup.ts'
-
-const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-const program = process.env.MILLRACE_TEST_BROWSER ?? programs.find((path) => existsSync(path))
-
-const flags = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+import { launch, Problems, program, shownBy, timeoutMs } from './browser.ts'
 
 const hostile = [
   '<img src=x onerror="window.hacked=1">',
@@ -31,30 +17,24 @@ const hostile = [
   '__proto__',
 ]
 
-/** Half a minute, since the first start of a browser on a cold disk takes that long. */
-const timeoutMs = 30_000
-
 describe.skipIf(!program)('the page', () => {
   let browser: Browser
   let web: Web
   let server: ReturnType<typeof Bun.serve>
   let page: Page
-  const problems: string[] = []
+  const problems = new Problems()
+  let shows: ReturnType<typeof shownBy>['shows']
+  let text: ReturnType<typeof shownBy>['text']
   const now = systemClock.now()
   const record = (who: string, loc = 1, at = now) => ({ at, group: [who, 'on'], fields: { loc } })
 
   beforeAll(async () => {
     web = await openWeb('page', { tickMs: 200 })
     server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: web.app.fetch })
-    browser = await chromium.launch({ executablePath: program!, args: flags })
+    browser = await launch()
     page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-    page.on('pageerror', (error) => problems.push(error.message))
-    page.on('console', (message) => {
-      if (message.type() === 'error') problems.push(message.text())
-    })
-    page.on('request', (request) => {
-      if (!request.url().startsWith(server.url.href)) problems.push(`asked ${request.url()}`)
-    })
+    problems.watch(page, server.url.href)
+    ;({ shows, text } = shownBy(page))
     await page.goto(server.url.href)
   }, timeoutMs)
 
@@ -63,13 +43,6 @@ describe.skipIf(!program)('the page', () => {
     await server?.stop(true)
     await web?.end()
   }, timeoutMs)
-
-  const text = async (selector: string) => (await page.locator(selector).textContent()) ?? ''
-  const shows = (selector: string, wanted: string | RegExp) =>
-    until(`${selector} to show ${wanted}`, async () => {
-      const shown = (await text(selector)).trim()
-      return typeof wanted === 'string' ? shown === wanted : wanted.test(shown)
-    })
 
   test(
     'says what to do while there are no records',
@@ -112,19 +85,24 @@ describe.skipIf(!program)('the page', () => {
       await shows('#kafkaLag', '77')
       await shows('#backlog', '1,234')
       await shows('#executors', '1')
-      await shows('#limits', 'of 0 to 4, backlog')
+      await shows('#limits', 'of 0 to 4')
+      await shows('#fleetDetail', 'policy backlog')
       await shows('#appended', '1,239')
-      await shows('#committed', '5')
+      await shows('#counted', '5')
+      await shows('#waiting', '1,234')
       await shows('#unaccounted', '0')
-      await shows('#decisions', /something waits and nothing runs: one executor.*wake/s)
+      await shows('#decisions', /0 → 1.*wake.*something waits and nothing runs: one executor/s)
       await recordEffect(store, keys, { id, direction: 'out', ms: 420 })
-      await shows('#decisions', /one executor in effect after 420 ms.*wake/s)
+      await shows('#decisions', /one executor In effect after 420 ms/s)
       expect(await page.locator('#decisions li').count()).toBe(1)
       await shows('#executorsTable tbody', /executor-7.*running.*4711.*50 %/s)
       await shows('#executorsTable tbody', /executor-6.*dead.*<b onclick/s)
       await shows('#windowsTable thead', /who.*state.*total.*mean.*events/s)
       expect(await page.locator('#empty').isVisible()).toBe(false)
-      expect(await page.locator('.chart canvas').count()).toBe(2)
+      expect(await page.locator('.chart canvas').count()).toBe(4)
+      expect(await page.locator('#slots .slot').count()).toBe(4)
+      const label = () => page.locator('.chart').first().getAttribute('aria-label')
+      await until("the chart's label", async () => (await label())?.includes('backlog 1,234'))
     },
     timeoutMs,
   )
@@ -135,10 +113,38 @@ describe.skipIf(!program)('the page', () => {
       const { store, keys } = web.seeded
       const hours = { elapsedMs: 3_600_000, usedMs: 4_500_000, staticMs: 14_400_000 }
       await store.redis.hset(keys.cost, { since: now, ...hours, pricePerHour: 0.05 })
-      await shows('#used', '1 h 15 min')
-      await shows('#static', '4 h 0 min')
-      await shows('#saved', '69 %, 0.14')
-      await shows('#money', '0.063')
+      await shows('#used', '1 h 15 min, 0.063')
+      await shows('#static', '4 h 0 min, 0.2')
+      await shows('#saved', '69 %')
+      await shows('#money', /At 0.05 an executor-hour: 0.14 saved/)
+    },
+    timeoutMs,
+  )
+
+  test(
+    'shows why records were not counted, with samples',
+    async () => {
+      const { store, keys } = web.seeded
+      const value = '<img src=x onerror="window.hacked=1">'
+      await store.redis.hincrby(keys.totals, 'reason:json', 1)
+      await store.redis.hincrby(keys.totals, 'rejected', 1)
+      const fields = [
+        'topic',
+        'records',
+        'p',
+        '3',
+        'o',
+        '77',
+        'reason',
+        'json',
+        'message',
+        'no JSON',
+      ]
+      await store.redis.xadd(keys.rejects, '*', ...fields, 'value', value)
+      await shows('#reasons', /json.*1/s)
+      await shows('#rejectsTable tbody', /now.*json.*3.*77.*no JSON.*<img src=x/s)
+      expect(await page.locator('#noRejects').isVisible()).toBe(false)
+      await store.redis.hincrby(keys.totals, 'rejected', -1)
     },
     timeoutMs,
   )
@@ -146,8 +152,11 @@ describe.skipIf(!program)('the page', () => {
   test(
     'keeps what users wrote as text',
     async () => {
-      const cells = await page.locator('#windowsTable tbody td').allTextContents()
-      for (const value of hostile) expect(cells).toContain(value)
+      await page.getByRole('button', { name: 'Live', exact: true }).click()
+      const cells = page.locator('#windowsTable tbody td')
+      await until('live rows', async () => (await cells.count()) > 0)
+      const texts = await cells.allTextContents()
+      for (const value of hostile) expect(texts).toContain(value)
       const inside = 'img[src=x], svg[onload], b[onclick], td script'
       expect(await page.locator(inside).count()).toBe(0)
       expect(await page.evaluate(() => 'hacked' in window)).toBe(false)
@@ -162,34 +171,22 @@ describe.skipIf(!program)('the page', () => {
         const rows = await page.locator('#windowsTable tbody tr').allTextContents()
         return rows.find((row) => row.includes('Ada')) ?? ''
       }
-      expect(await rowOf()).toContain('live')
       // The entry that nobody took would be the next one to be committed.
       await web.seeded.store.redis.xtrim(web.seeded.keys.entries, 'MAXLEN', 0)
       await web.seeded.records([record('Ada', 7)])
       await until('the new sum', async () => (await rowOf()).includes('9.5'))
       await web.seeded.closeTo(now + 60_000)
-      await until('closed rows', async () => (await rowOf()).includes('closed'))
-      await page.getByRole('button', { name: 'Live' }).click()
       await until('no live rows', async () => (await rowOf()) === '')
-      await page.getByRole('button', { name: 'All' }).click()
-    },
-    timeoutMs,
-  )
-
-  test(
-    'fits a phone without scrolling sideways',
-    async () => {
-      await page.setViewportSize({ width: 375, height: 700 })
-      // Charts follow a change of size a frame later.
-      const width = () => page.evaluate(() => document.documentElement.scrollWidth)
-      await until('the page to be as narrow as the phone', async () => (await width()) <= 375)
-      await page.setViewportSize({ width: 1280, height: 900 })
+      await page.getByRole('button', { name: 'Closed', exact: true }).click()
+      await until('closed rows', async () => (await rowOf()).includes('9.5'))
+      await shows('#shownWindow', /closed, 5 groups/)
+      await page.getByRole('button', { name: 'This window' }).click()
     },
     timeoutMs,
   )
 
   test('reported no error, asked nobody else, and broke no policy', () => {
-    expect(problems).toEqual([])
+    expect(problems.found).toEqual([])
   })
 
   test(

@@ -112,7 +112,7 @@ export function createCharts(parent, { decisionsOf, now }) {
   const draw = () => {
     if (!columns || document.hidden) return
     for (const [index, { chart, plot }] of plots.entries()) {
-      plot.most = executorsMax
+      Object.assign(plot, { most: executorsMax, from: columns.from, to: columns.to })
       plot.setData([columns.at, ...chart.lines.map(({ column }) => columns[column])])
       places[index].element.setAttribute('aria-label', summary(chart, columns))
     }
@@ -173,7 +173,10 @@ function options(chart, element, { decisionsOf, tip, now }) {
     padding: [6, 10, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: 'time' }, y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range, distr: log ? 3 : 1 } },
+    scales: {
+      x: { time: true, range: (plot) => [plot.from ?? 0, plot.to ?? 1] },
+      y: { range, distr: log ? 3 : 1 },
+    },
     axes: [timeAxis(), valueAxis(chart, increments)],
     series: [{}, ...lines.map(lineOf)],
     hooks: {
@@ -292,6 +295,7 @@ function byKeys(plot, element, tip) {
     const last = plot.data[0].length - 1
     const from = plot.cursor.idx ?? last + 1
     const index = Math.min(last, Math.max(0, from + step))
+    if (index < 0) return
     plot.byKeys = true
     plot.setCursor({ left: plot.valToPos(plot.data[0][index], 'x'), top: 10 })
     plot.byKeys = false

@@ -135,25 +135,22 @@ function peaks(before, point) {
   return { ...point, ...Object.fromEntries(kept.map((name) => [name, highest(name)])) }
 }
 
-/** From `from` to `now`, with holes at the ends where nothing is known. */
+/** `from` and `to` are the bounds of the time axis, in seconds like `at`. */
 function columnsOf(points, stepMs, from, now) {
   const columns = { at: [], ...Object.fromEntries(measures.map((name) => [name, []])) }
-  const hole = (at) => {
-    columns.at.push(at / 1_000)
-    for (const name of measures) columns[name].push(null)
-  }
-  if (!points[0] || points[0].at > from) hole(from)
   let last = null
   for (const point of points) {
     // In silence one is measured a minute: the line goes on where nothing happened.
     const gap = last !== null && point.at - last.at > GAP_STEPS * stepMs && !isSilent(last, point)
-    if (gap) hole(last.at + 1)
+    if (gap) {
+      columns.at.push((last.at + 1) / 1_000)
+      for (const name of measures) columns[name].push(null)
+    }
     columns.at.push(point.at / 1_000)
     for (const name of measures) columns[name].push(point[name] ?? null)
     last = point
   }
-  if (!last || last.at < now) hole(Math.max(now, (last?.at ?? from) + 1))
-  return columns
+  return { ...columns, from: from / 1_000, to: now / 1_000 }
 }
 
 const SILENT_MS = 90_000

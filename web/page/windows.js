@@ -1,6 +1,6 @@
 /**
  * Windows: a strip of the recent ones with a slider over it, the chosen one as a heat map and as a table,
- * and the newest live and closed rows. Follows the newest window until somebody chooses another.
+ * and the newest live and closed rows. Follows the live ones until somebody chooses another.
  *
  *   totals (a window each) → strip · rows of the chosen window: told by events, or asked for → heat, table
  */
@@ -32,14 +32,14 @@ export function createWindows({ groups, aggregates }) {
   const ordered = () => [...totals.values()].sort((a, b) => a.start.localeCompare(b.start))
   const shown = (order) => {
     const chosen = view.chosen && totals.get(view.chosen)
-    return chosen ?? order.at(-1) ?? null
+    return chosen ?? followed(order)
   }
   const touch = () => {
     changed = true
     render()
   }
   const choose = (start) => {
-    view.chosen = start === ordered().at(-1)?.start ? null : start
+    view.chosen = start
     touch()
   }
 
@@ -151,6 +151,9 @@ function fillMeasures(aggregates, chosen) {
   const options = aggregates.map(({ name }) => new Option(name, name, false, name === chosen))
   select.replaceChildren(...options)
 }
+
+/** The newest but one: the newest has only begun, and is nearly empty each time. */
+const followed = (order) => order.at(-2) ?? order.at(-1) ?? null
 
 const earlier = (a, b) => (a < b ? a : b)
 

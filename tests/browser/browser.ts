@@ -1,0 +1,58 @@
+/**
+ * A real Chromium for the tests of the page, and pages that tell what went wrong in them. Where there is
+ * none the suites are skipped: `bun run check` installs one where it can.
+ */
+import { existsSync } from 'node:fs'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { until } from '../../faults/until.ts'
+
+const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+
+export const program =
+  process.env.MILLRACE_TEST_BROWSER ?? programs.find((path) => existsSync(path)) ?? null
+
+/** Half a minute, since the first start of a browser on a cold disk takes that long. */
+export const timeoutMs = 30_000
+
+const flags = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export const launch = (): Promise<Browser> =>
+  chromium.launch({ executablePath: program!, args: flags })
+
+/** Errors, broken policies and requests to others, of all pages that are watched. */
+export class Problems {
+  readonly found: string[] = []
+
+  watch(page: Page, origin: string): void {
+    page.on('pageerror', (error) => this.found.push(error.message))
+    page.on('console', (message) => {
+      if (message.type() === 'error') this.found.push(message.text())
+    })
+    page.on('request', (request) => {
+      const url = request.url()
+      if (!url.startsWith(origin)) this.found.push(`asked ${url}`)
+    })
+  }
+}
+
+/** What a page shows, waited for. */
+export function shownBy(page: Page) {
+  const text = async (selector: string) => (await page.locator(selector).textContent()) ?? ''
+  return {
+    text,
+    shows: (selector: string, wanted: string | RegExp) =>
+      until(`${selector} to show ${wanted}`, async () => {
+        const shown = (await text(selector)).trim()
+        return typeof wanted === 'string' ? shown === wanted : wanted.test(shown)
+      }),
+  }
+}
