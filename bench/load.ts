@@ -14,6 +14,7 @@ import { RefusalError, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { steadyPace } from '../actors/producer/pace.ts'
 import { bodyMaker } from '../actors/producer/records.ts'
+import { groupedBodyMaker } from './growth/records.ts'
 import { encodeBatch, produceRequest, refusalsOf, type Template, templateOf } from './load/batch.ts'
 
 const command = {
@@ -25,11 +26,13 @@ Writes records of the shipped job into a topic that is there, at a rate, until S
   --rate N         records a second, up to 1,000,000
   --topic NAME     default: ${studentsJob.topic}
   --partitions N   that the topic has (4)
+  --groups N       different groups (25, those of the shipped job's records)
   --help           this text`,
   options: {
     rate: { type: 'string' },
     topic: { type: 'string' },
     partitions: { type: 'string' },
+    groups: { type: 'string' },
   },
 } as const
 
@@ -99,8 +102,14 @@ await runMain('load', async () => {
   const rate = wholeNumberFlag('rate', values.rate, { from: 1, to: 1_000_000 })
   if (rate === undefined) throw new UsageError('--rate is missing; see --help')
   const partitions = wholeNumberFlag('partitions', values.partitions, { from: 1, to: 64 }) ?? 4
+  const groups = wholeNumberFlag('groups', values.groups, { from: 5, to: 100_000 }) ?? null
   const broker = await Broker.open(readConfig().KAFKA_BROKERS[0]!)
-  const seconds = await send(broker, { rate, partitions, topic: values.topic ?? studentsJob.topic })
+  const seconds = await send(broker, {
+    rate,
+    partitions,
+    groups,
+    topic: values.topic ?? studentsJob.topic,
+  })
   broker.close()
   const pace = Math.round(broker.acknowledged / seconds).toLocaleString('en')
   process.stdout.write(`${broker.acknowledged.toLocaleString('en')} records (${pace}/s)\n`)
@@ -110,12 +119,15 @@ await runMain('load', async () => {
 interface Plan {
   rate: number
   partitions: number
+  /** Null: the shipped job's own. */
+  groups: number | null
   topic: string
 }
 
-async function send(broker: Broker, { rate, partitions, topic }: Plan): Promise<number> {
+async function send(broker: Broker, { rate, partitions, groups, topic }: Plan): Promise<number> {
   const signal = stopSignal()
-  const body = bodyMaker(seededRandom(1))
+  const random = seededRandom(1)
+  const body = groups === null ? bodyMaker(random) : groupedBodyMaker(random, groups)
   const templates = Array.from({ length: BODIES }, () => templateOf(body()))
   const pace = steadyPace(rate)
   const started = systemClock.elapsed()

@@ -24,6 +24,8 @@ export interface Pipeline {
   store: Store
   keys: Keys
   supervisor: Subprocess
+  /** Of its page. */
+  url: string
   snapshot(): Promise<Snapshot>
   end(): Promise<void>
 }
@@ -37,7 +39,8 @@ export async function startPipeline(own: Own, options: PipelineOptions): Promise
   await store.redis.flushall()
   const keys = keysOf(options.job.name)
   const executors = ['--min', String(options.executors), '--max', String(options.executors)]
-  const port = ['--port', String(await freePort())]
+  const free = await freePort()
+  const port = ['--port', String(free)]
   const flags = ['--from', options.from, '--fresh', ...executors, ...port, '--quiet']
   const command = ['supervisor/main.ts', options.job.file, ...flags]
   // It warns of what is meant here: that Kafka knows more of the job than the emptied Redis.
@@ -46,6 +49,7 @@ export async function startPipeline(own: Own, options: PipelineOptions): Promise
     store,
     keys,
     supervisor,
+    url: `http://127.0.0.1:${free}`,
     snapshot: async () => {
       const { exitCode } = supervisor
       if (exitCode !== null) throw new RefusalError(`the supervisor ended with code ${exitCode}`)
@@ -84,11 +88,14 @@ export interface LoadOptions {
   /** Records a second. */
   rate: number
   partitions: number
+  /** Different groups; the shipped job's own 25 where it is absent. */
+  groups?: number
 }
 
 /** A producer in a process of its own; ends it with the function that is answered. */
-export function startLoad({ children }: Own, { topic, rate, partitions }: LoadOptions) {
+export function startLoad({ children }: Own, { topic, rate, partitions, groups }: LoadOptions) {
   const flags = ['--rate', String(rate), '--partitions', String(partitions)]
+  if (groups !== undefined) flags.push('--groups', String(groups))
   const load = children.start(['bench/load.ts', '--topic', topic, ...flags], 'ignore')
   const end = async () => {
     const { exitCode } = load

@@ -15,6 +15,7 @@ import { freePort } from '../services/ports.ts'
 import { createProgress } from '../services/progress.ts'
 import { startServices } from '../services/services.ts'
 import { Children } from './children.ts'
+import { chromiumFlags } from './chromium.ts'
 
 const command = {
   help: `
@@ -37,16 +38,6 @@ pictures of its page in Chromium: three widths, both themes; docs/dashboard.png 
 /** CSS pixels: a large screen, a laptop, a phone. */
 const widths = { wide: 1440, laptop: 1024, phone: 390 } as const
 const themes = ['light', 'dark'] as const
-export const chromiumFlags = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 const readmePicture = 'docs/dashboard.png'
 

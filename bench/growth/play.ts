@@ -37,9 +37,15 @@ const TIMEOUT_MS = 10 * 60_000
 const WARM_UP_MS = 5_000
 const WATERMARK_DELAY_MS = 5_000
 
-/** Over a topic that holds `count` records. */
-export function playFilled(own: Own, setting: Setting, count: number): Promise<Run> {
+/** Over a topic that holds `count` records; `beside` is done to the pipeline when it has begun. */
+export function playFilled(
+  own: Own,
+  setting: Setting,
+  count: number,
+  beside: (pipeline: Pipeline) => void = () => {},
+): Promise<Run> {
   return withPipeline(own, setting, async (pipeline, usage) => {
+    beside(pipeline)
     const samples: Sample[] = []
     const deadline = systemClock.elapsed() + TIMEOUT_MS
     for (;;) {

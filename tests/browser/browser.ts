@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { chromiumFlags } from '../../demo/chromium.ts'
 import { until } from '../../faults/until.ts'
 
 const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
@@ -14,19 +15,8 @@ export const program =
 /** Half a minute, since the first start of a browser on a cold disk takes that long. */
 export const timeoutMs = 30_000
 
-const flags = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
-
 export const launch = (): Promise<Browser> =>
-  chromium.launch({ executablePath: program!, args: flags })
+  chromium.launch({ executablePath: program!, args: chromiumFlags })
 
 /** Errors, broken policies and requests to others, of all pages that are watched. */
 export class Problems {

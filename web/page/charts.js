@@ -115,6 +115,7 @@ export function createCharts(parent, { decisionsOf, now }) {
       Object.assign(plot, { most: executorsMax, from: columns.from, to: columns.to })
       plot.setData([columns.at, ...chart.lines.map(({ column }) => columns[column])])
       places[index].element.setAttribute('aria-label', summary(chart, columns))
+      places[index].element.dataset.points = String(columns.at.length)
     }
   }
 
