@@ -59,8 +59,8 @@ const SPAN_MS = 60_000
 
 await runMain('page', async () => {
   const { values } = parseFlags(command)
-  const number = (name: keyof typeof values & string, fallback: number, to: number) =>
-    wholeNumberFlag(name, values[name] as string | undefined, { from: 1, to }) ?? fallback
+  const number = (name: keyof typeof values, fallback: number, to: number) =>
+    wholeNumberFlag(name, values[name], { from: 1, to }) ?? fallback
   const count = number('count', 4_000_000, 100_000_000)
   const pages = number('pages', 10, 32)
   const rounds = number('rounds', 2, 20)
@@ -151,6 +151,8 @@ async function withPage(
   const page = await browser.newPage({ viewport: { width: 1_440, height: 900 } })
   try {
     await untilRunning(pipeline, 1)
+    const up = () => fetch(`${pipeline.url}/healthz`).then(({ ok }) => ok)
+    await until('the page to be served', up)
     await page.goto(pipeline.url)
     await page.locator('#state.running').waitFor()
     await work(pipeline, page, topic)
