@@ -16,6 +16,8 @@ import type { Store } from '../actors/redis.ts'
 export interface Tallies {
   /** Records by result delay, in the buckets of actors/messages.ts. */
   delays: number[]
+  /** The same by event-time delay, of a sample of the records. */
+  eventDelays: number[]
   /** Executors that ended without taking their leave. */
   deaths: number
 }
@@ -23,10 +25,12 @@ export interface Tallies {
 const accountSchema = v.pipe(v.string(), v.parseJson(), actorSchema)
 
 /** The fields of `gone` that an actor adds to, and by how much. Pure. */
-export function tallyFields({ kind, state, delays }: Actor): [field: string, by: number][] {
-  if (kind !== 'executor') return []
-  const counted = delays.map((records, k): [string, number] => [`delay:${k}`, records])
-  if (state === 'dead') counted.push(['deaths', 1])
+export function tallyFields(actor: Actor): [field: string, by: number][] {
+  if (actor.kind !== 'executor') return []
+  const counted = (['delays', 'eventDelays'] as const).flatMap((name) =>
+    actor[name].map((records, k): [string, number] => [`${name}:${k}`, records]),
+  )
+  if (actor.state === 'dead') counted.push(['deaths', 1])
   return counted.filter(([, by]) => by > 0)
 }
 
@@ -57,7 +61,8 @@ function talliesOf(gone: Record<string, string>, accounts: readonly string[]): T
     }
   }
   return {
-    delays: delayBucketsMs.map((_, k) => sums.get(`delay:${k}`) ?? 0),
+    delays: delayBucketsMs.map((_, k) => sums.get(`delays:${k}`) ?? 0),
+    eventDelays: delayBucketsMs.map((_, k) => sums.get(`eventDelays:${k}`) ?? 0),
     deaths: sums.get('deaths') ?? 0,
   }
 }

@@ -4,6 +4,7 @@
  * deploy/prometheus has alerts on these names, deploy/grafana a dashboard.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
+import { rejectReasons } from '../actors/executor/fold.ts'
 import { actorKinds, actorStates } from '../actors/messages.ts'
 import manifest from '../package.json' with { type: 'json' }
 import type { CostReport } from '../supervisor/cost.ts'
@@ -99,7 +100,7 @@ function addPartitions(add: Series, partitions: readonly PartitionReport[]): voi
   )
 }
 
-function addTotals(add: Series, { totals }: StatusReport): void {
+function addTotals(add: Series, { totals, rejects }: StatusReport): void {
   add.counter('records_appended_total', 'Records that came into the stream.', totals.appended)
   const committed = new Counter({
     name: 'millrace_records_committed_total',
@@ -110,6 +111,14 @@ function addTotals(add: Series, { totals }: StatusReport): void {
   for (const outcome of ['counted', 'filtered', 'late', 'rejected'] as const) {
     committed.inc({ outcome }, totals[outcome])
   }
+  const refused = new Counter({
+    name: 'millrace_rejects_total',
+    help: 'Records that do not count because they are late or rejected, by reason.',
+    labelNames: ['reason'],
+    registers: [add.registry],
+  })
+  // Also those of which there were none yet: rates need a 0 to begin at.
+  for (const reason of Object.values(rejectReasons)) refused.inc({ reason }, rejects[reason] ?? 0)
   add.counter(
     'records_lost_total',
     'Records that Kafka deleted before they were read, given up with --accept-loss.',
@@ -185,10 +194,15 @@ function addLoop(add: Series, { looks, failed, at }: LoopAccount): void {
   add.gauge('supervisor_told_timestamp_seconds', told, seconds(at))
 }
 
-function delayHistograms({ delays }: Tallies): string {
-  const help =
+function delayHistograms({ delays, eventDelays }: Tallies): string {
+  const result =
     "Records by the time from Kafka's timestamp to their commit, of all executors that there ever were; the sum is off by up to 9 %."
-  return histogramText('millrace_result_delay_seconds', help, { '': ofDelays(delays) })
+  const event =
+    'A sample of the records by the time from their event time to their commit, likewise.'
+  return [
+    histogramText('millrace_result_delay_seconds', result, { '': ofDelays(delays) }),
+    histogramText('millrace_event_delay_seconds', event, { '': ofDelays(eventDelays) }),
+  ].join('')
 }
 
 function loopHistograms({ lateness, look, age, out, in: inwards }: LoopAccount): string {

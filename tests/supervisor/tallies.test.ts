@@ -36,7 +36,7 @@ const read = async () => {
 test('the sums are of those in the register and of those that it has forgotten', async () => {
   const dead = actor({ id: 'e1', state: 'dead', delays: [1, 0, 2] })
   await write(dead)
-  await write(actor({ id: 'e2', delays: [0, 3] }))
+  await write(actor({ id: 'e2', delays: [0, 3], eventDelays: [9] }))
   await write(actor({ id: 'b1', kind: 'bridge', state: 'dead' }))
   const before = await read()
   expect(before).toEqual({ delays: [1, 3, 2, 0], deaths: 1 })

@@ -21,6 +21,7 @@ export const actorReport = (given: Partial<ActorReport> = {}): ActorReport => ({
   recordsPerSecond: 5,
   rssBytes: 50_000_000,
   delays: [],
+  eventDelays: [],
   ...given,
 })
 
@@ -36,6 +37,7 @@ const status: StatusReport = {
   executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
   rates: { inPerSecond: 1, outPerSecond: 1 },
   latencyMs: { p50: 12, p99: 40 },
+  eventDelayMs: { p50: null, p99: null },
   totals: {
     appended: 100,
     committed: 90,
@@ -46,6 +48,7 @@ const status: StatusReport = {
     lost: 0,
     unaccounted: 0,
   },
+  rejects: { json: 1, late: 3 },
   lastDecision: null,
 }
 
@@ -64,7 +67,7 @@ export const everything: MetricsSource = {
     { partition: 0, lag: 3, unfinished: 10, maxEventTime: Date.parse(at) },
     { partition: 1, lag: null, unfinished: 0, maxEventTime: null },
   ],
-  tallies: { delays: [0, 0, 4, 0, 6], deaths: 1 },
+  tallies: { delays: [0, 0, 4, 0, 6], eventDelays: [1], deaths: 1 },
   cost: {
     since: at,
     elapsedSeconds: 10,
