@@ -168,6 +168,8 @@ const environmentSchema = v.object({
     v.picklist(['debug', 'info', 'warn', 'error'], 'LOG_LEVEL must be debug, info, warn or error'),
     'info',
   ),
+  /** How log lines look; by default text on a terminal, else JSON. */
+  LOG_FORMAT: v.optional(v.picklist(['text', 'json'], 'LOG_FORMAT must be text or json')),
 })
 
 export type Config = v.InferOutput<typeof environmentSchema>

@@ -28,7 +28,7 @@ also on other machines, share the topic's partitions.
   --id NAME                the bridge's name, unique to this start (made up by default)
   --help                   this text
 
-Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_LEVEL`,
+Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_LEVEL, LOG_FORMAT`,
   options: {
     from: { type: 'string' },
     'accept-loss': { type: 'boolean' },

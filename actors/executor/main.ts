@@ -24,7 +24,7 @@ A supervisor starts executors by itself; this adds one by hand, also from anothe
   --warm      connects, and takes nothing before a supervisor lets it begin
   --help      this text
 
-Environment: REDIS_URL, LOG_LEVEL`,
+Environment: REDIS_URL, LOG_LEVEL, LOG_FORMAT`,
   options: { id: { type: 'string' }, warm: { type: 'boolean' } },
   positionals: ['jobs/file.ts'],
 } as const
