@@ -78,6 +78,8 @@ export const bounds = {
   kafkaSilenceMs: 4_000,
   redisRetryCapMs: 1_000,
   kafkaRetryCapMs: 2_000,
+  /** Spans that wait to be exported; what does not fit is left out. */
+  traceSpansMax: 2_048,
   deadActorsKept: 20,
   deadActorsKeptMs: 10 * 60_000,
 } as const
