@@ -79,9 +79,18 @@ describe('values', () => {
       small: 5e-324,
     })
     expect(line).toEqual({
-      ...{ at: line.at, level: 'info', actor: 'bridge', event: 'x' },
-      ...{ text: '', yes: true, nothing: null, nan: 'NaN', endless: '-Infinity' },
-      ...{ huge: 1e300, whole: 2 ** 53, small: 5e-324 },
+      at: line.at,
+      level: 'info',
+      actor: 'bridge',
+      event: 'x',
+      text: '',
+      yes: true,
+      nothing: null,
+      nan: 'NaN',
+      endless: '-Infinity',
+      huge: 1e300,
+      whole: 2 ** 53,
+      small: 5e-324,
     })
   })
 

@@ -83,13 +83,7 @@ test('the datasource, the job and the instance can be chosen', () => {
   expect(variables).toEqual(['datasource: datasource', 'job: query', 'instance: query'])
   const text = JSON.stringify(dashboard)
   const used = new Set([...text.matchAll(/\$\{?(\w+)/g)].map(([, name]) => name))
-  expect([...used].toSorted()).toEqual([
-    '__range',
-    '__rate_interval',
-    'datasource',
-    'instance',
-    'job',
-  ])
+  expect(used).toEqual(new Set(['__range', '__rate_interval', 'datasource', 'instance', 'job']))
 })
 
 test('panels have names and places of their own', () => {

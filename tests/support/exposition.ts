@@ -46,7 +46,8 @@ export function parseExposition(text: string): Map<string, Family> {
     } else {
       const sample = sampleOf(each)
       if (!family || !belongs(sample, family)) throw new Error(`no TYPE before ${each}`)
-      const identity = JSON.stringify([sample.name, Object.entries(sample.labels).sort()])
+      const pairs = Object.entries(sample.labels).map((pair) => JSON.stringify(pair))
+      const identity = [sample.name, ...pairs.toSorted()].join()
       if (series.has(identity)) throw new Error(`twice: ${each}`)
       series.add(identity)
       family.samples.push(sample)
