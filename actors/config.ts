@@ -78,6 +78,8 @@ export const bounds = {
   kafkaSilenceMs: 4_000,
   redisRetryCapMs: 1_000,
   kafkaRetryCapMs: 2_000,
+  /** Spans that wait to be exported; what does not fit is left out. */
+  traceSpansMax: 2_048,
   deadActorsKept: 20,
   deadActorsKeptMs: 10 * 60_000,
 } as const
@@ -168,6 +170,8 @@ const environmentSchema = v.object({
     v.picklist(['debug', 'info', 'warn', 'error'], 'LOG_LEVEL must be debug, info, warn or error'),
     'info',
   ),
+  /** How log lines look; by default text on a terminal, else JSON. */
+  LOG_FORMAT: v.optional(v.picklist(['text', 'json'], 'LOG_FORMAT must be text or json')),
 })
 
 export type Config = v.InferOutput<typeof environmentSchema>

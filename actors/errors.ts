@@ -1,6 +1,7 @@
 /**
  * Errors that end a command, and what a person reads of them.
  */
+import { escaped } from './escape.ts'
 
 /** The user gave something that can't be used: one line that says what and what is allowed. */
 export class UsageError extends Error {
@@ -20,6 +21,24 @@ export function messageOf(error: unknown): string {
   return text.replace(/\s+/g, ' ').slice(0, 500)
 }
 
+/** How many errors a chain of causes tells. */
+const causesTold = 5
+
+/**
+ * The message of an error and of what caused it, outermost first, in one line. What an outer message
+ * says already is not said again; of errors that several attempts ended with, the first stands for all.
+ */
+export function causesOf(error: unknown): string {
+  const told: string[] = []
+  let next: unknown = error
+  for (let depth = 0; depth < causesTold && next !== undefined && next !== null; depth++) {
+    const message = messageOf(next)
+    if (!told.some((outer) => outer.includes(message))) told.push(message)
+    next = next instanceof AggregateError ? next.errors[0] : (next as { cause?: unknown }).cause
+  }
+  return told.join(' ← ')
+}
+
 /** Runs a command's main function; a UsageError ends it with code 2, another error with 1. */
 export async function runMain(name: string, main: () => Promise<number | void>): Promise<void> {
   try {
@@ -28,7 +47,7 @@ export async function runMain(name: string, main: () => Promise<number | void>):
   } catch (error) {
     const usage = error instanceof UsageError
     const expected = usage || error instanceof RefusalError
-    process.stderr.write(`${name}: ${messageOf(error)}\n`)
+    process.stderr.write(`${name}: ${escaped(messageOf(error))}\n`)
     if (!expected && error instanceof Error && process.env.LOG_LEVEL === 'debug') {
       process.stderr.write(`${error.stack}\n`)
     }

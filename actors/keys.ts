@@ -38,6 +38,8 @@ export interface Keys {
   /** Hash: actor → what it last said of itself; sorted set: actor → when its lease ends. */
   actors: string
   leases: string
+  /** Hash: what executors had counted that the register has forgotten (supervisor/tallies.ts). */
+  gone: string
   /** Set: executors that left in order, whose entries carry no suspicion. */
   left: string
   mailbox(actor: string): string
@@ -86,6 +88,7 @@ export function keysOf(job: string, shard = 0): Keys {
     losses: `${base}:losses`,
     actors: `${base}:actors`,
     leases: `${base}:leases`,
+    gone: `${base}:gone`,
     left: `${base}:left`,
     mailbox: (actor) => `${base}:mailbox:${actor}`,
     bridges: `${base}:bridges`,

@@ -4,7 +4,7 @@
  */
 import type { Clock } from './clock.ts'
 import { bounds } from './config.ts'
-import { messageOf } from './errors.ts'
+import { causesOf, messageOf } from './errors.ts'
 import { type Host, systemHost } from './host.ts'
 import type { Keys } from './keys.ts'
 import type { Log } from './log.ts'
@@ -150,7 +150,7 @@ export class Lifecycle {
       await this.beat()
     } catch (error) {
       // While Redis is away nobody reads leases either; the connection says the outage itself.
-      if (!isOutage(error)) this.#options.log.error('heartbeat', { error: messageOf(error) })
+      if (!isOutage(error)) this.#options.log.error('heartbeat', { error: causesOf(error) })
     }
   }
 }

@@ -38,6 +38,7 @@ export type FunctionName =
   | 'mark'
   | 'leave'
   | 'bury'
+  | 'forget'
   | 'lead'
   | 'resign'
   | 'measure'

@@ -410,7 +410,7 @@ function expectNobody(pipeline: Pipeline): void {
 
 /** What a developer has set for a pipeline of their own must not reach ours. */
 function withoutSettings(environment: NodeJS.ProcessEnv): Record<string, string> {
-  const settings = /^(KAFKA_|REDIS_|EXECUTORS_|MILLRACE_|HOST$|PORT$|START_FROM$|LOG_LEVEL$)/
+  const settings = /^(KAFKA_|REDIS_|EXECUTORS_|MILLRACE_|LOG_|OTEL_|HOST$|PORT$|START_FROM$)/
   return Object.fromEntries(
     Object.entries(environment).flatMap(([name, value]) =>
       value === undefined || settings.test(name) ? [] : [[name, value]],

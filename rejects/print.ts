@@ -2,6 +2,7 @@
  * Rejects and outcomes as a person reads them. What a record holds is escaped: it must not write to
  * the terminal what it likes.
  */
+import { cutText, escaped } from '../actors/escape.ts'
 import type { Outcome } from './replay.ts'
 import { placeOf, type Reject, stateOf } from './rejects.ts'
 
@@ -14,8 +15,8 @@ export function tableOf(rejects: readonly Reject[]): string {
     placeOf(reject),
     noteOf(reject),
     reject.reason,
-    cut(escaped(reject.message), widths.message),
-    cut(escaped(reject.value.toString()), widths.value),
+    cutText(escaped(reject.message), widths.message),
+    cutText(escaped(reject.value.toString()), widths.value),
   ])
   const all = [head, ...rows]
   const wide = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))
@@ -64,13 +65,3 @@ export function outcomeText(outcome: Outcome): string {
       return outcome satisfies never
   }
 }
-
-/** Control characters, and what reverses or hides text, as their code points. */
-export const escaped = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
-    const code = character.codePointAt(0)!.toString(16)
-    return `\\u{${code}}`
-  })
-
-const cut = (text: string, width: number): string =>
-  text.length <= width ? text : `${text.slice(0, width - 1)}…`

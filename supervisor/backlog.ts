@@ -93,12 +93,16 @@ interface Work {
 /** Σ max(0, high − next) over partitions; null before the bridge's first news and when it is old. */
 export function kafkaLagOf(partitions: readonly PartitionState[], at: number): number | null {
   if (partitions.length === 0) return null
-  let lag = 0
-  for (const { high, next, seenAt } of partitions) {
-    if (at - seenAt > lagStaleMs) return null
-    lag += Math.max(0, high - next)
-  }
-  return lag
+  const lags = partitions.map((partition) => lagOf(partition, at))
+  return lags.reduce<number | null>(
+    (sum, lag) => (lag === null || sum === null ? null : sum + lag),
+    0,
+  )
+}
+
+/** Of one partition; null when the news of it is old. */
+export function lagOf({ high, next, seenAt }: PartitionState, at: number): number | null {
+  return at - seenAt > lagStaleMs ? null : Math.max(0, high - next)
 }
 
 /** Counters that are not numbers (a key overwritten by somebody) measure nothing. */

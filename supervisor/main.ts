@@ -8,7 +8,7 @@ import { choiceFlag, durationFlag, parseFlags, wholeNumberFlag } from '../actors
 import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
-import { createLog } from '../actors/log.ts'
+import { createLog, logFormat } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { openStore } from '../actors/redis.ts'
 import type { Finding } from '../doctor/finding.ts'
@@ -50,7 +50,7 @@ the web page. A second one stands by and takes over.
 
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
 EXECUTORS_MAX, EXECUTORS_WARM, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, START_FROM, MILLRACE_TOKEN,
-MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL`,
+MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL, LOG_FORMAT`,
   options: {
     min: { type: 'string' },
     max: { type: 'string' },
@@ -130,9 +130,10 @@ await runMain('supervisor', async () => {
         const fresh = settings.fresh && !begun
         return commandOf(kind, id, file, { ...settings, fresh, begun, waits: warm })
       },
-      output: childOutput(process.stderr.isTTY, level),
+      output: childOutput(logFormat().human, level),
       clock,
-      environment: settings.quiet ? { ...process.env, LOG_LEVEL: level } : process.env,
+      // Children's lines come through a pipe, and are told in our format.
+      environment: { ...process.env, LOG_LEVEL: level, LOG_FORMAT: 'json' },
     }),
     limits: settings.limits,
     warm: settings.warm,

@@ -11,6 +11,7 @@ import type { Snapshot } from '../actors/measure.ts'
 import { type Actor, actorSchema, type Message } from '../actors/messages.ts'
 import type { Store } from '../actors/redis.ts'
 import { type Stalls, stallsAfter } from './stalls.ts'
+import { forget } from './tallies.ts'
 
 type Known = Snapshot['actors'][number]
 
@@ -95,7 +96,7 @@ export class Register {
       await this.write({ ...actor, state: 'dead', at, stoppedAt: at, reason })
     }
     const old = forgotten(snapshot.actors, this.#clock.now())
-    if (old.length > 0) await this.#store.redis.hdel(this.#keys.actors, ...old)
+    for (const actor of old) await forget(this.#store, this.#keys, actor)
   }
 
   /**
@@ -144,8 +145,8 @@ export const isAtWork = ({ state }: Pick<Actor, 'state'>): boolean =>
 const isSilent = (actor: Known, at: number): boolean =>
   isAtWork(actor) && !actor.alive && !(actor.state === 'starting' && at - actor.startedAt < birthMs)
 
-/** Ids of the dead beyond the number and the age that are kept. Pure. */
-export function forgotten(actors: readonly Known[], now: number): string[] {
+/** The dead beyond the number and the age that are kept. Pure. */
+export function forgotten(actors: readonly Known[], now: number): Known[] {
   return actors
     .filter((actor) => !actor.alive && (actor.state === 'stopped' || actor.state === 'dead'))
     .sort((a, b) => (b.stoppedAt ?? b.at) - (a.stoppedAt ?? a.at))
@@ -154,7 +155,6 @@ export function forgotten(actors: readonly Known[], now: number): string[] {
         place >= bounds.deadActorsKept ||
         now - (actor.stoppedAt ?? actor.at) > bounds.deadActorsKeptMs,
     )
-    .map(({ id }) => id)
 }
 
 function withoutAlive(account: Actor & { alive?: boolean }): Actor {

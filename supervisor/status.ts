@@ -13,12 +13,13 @@ import type { Keys } from '../actors/keys.ts'
 import { measure, type PartitionState, type Snapshot } from '../actors/measure.ts'
 import type { Actor, ActorState } from '../actors/messages.ts'
 import type { Store } from '../actors/redis.ts'
-import { kafkaLagOf } from './backlog.ts'
+import { kafkaLagOf, lagOf } from './backlog.ts'
 import { type CostReport, readCost } from './cost.ts'
 import { type KeptDecision, readDecisions } from './decisions.ts'
 import { type DelayQuantiles, delayQuantiles } from './latency.ts'
 import { type LoopAccount, readLoop } from './loop.ts'
 import type { DecisionInputs, Reason } from './reasons.ts'
+import { readTallies, type Tallies } from './tallies.ts'
 
 export type JobState = 'running' | 'degraded' | 'paused' | 'stopped'
 
@@ -95,6 +96,17 @@ export interface ActorReport {
   eventDelays: number[]
 }
 
+/** One partition of the topic. */
+export interface PartitionReport {
+  partition: number
+  /** Records in Kafka that are not fetched; null where the news of it is old. */
+  lag: number | null
+  /** Offsets that are fetched and not finished. */
+  unfinished: number
+  /** Highest event time of what is finished, in epoch ms; null before the first record. */
+  maxEventTime: number | null
+}
+
 export interface DecisionReport {
   id: string
   at: string
@@ -112,6 +124,9 @@ export interface StatusReader {
   executors(): Promise<{ executors: ActorReport[] }>
   /** The bridge, supervisors and web processes too. */
   actors(): Promise<{ actors: ActorReport[] }>
+  partitions(): Promise<PartitionReport[]>
+  /** Sums over all executors that there ever were. */
+  tallies(): Promise<Tallies>
   /** Newest first. */
   decisions(limit: number): Promise<{ decisions: DecisionReport[] }>
   cost(): Promise<CostReport>
@@ -159,6 +174,11 @@ export function createStatusReader(
     async actors() {
       return { actors: (await taken()).actors.map(actorReport).sort(livingFirst) }
     },
+    async partitions() {
+      const { partitions, at } = await taken()
+      return partitions.map((one) => partitionReport(one, at))
+    },
+    tallies: cached(clock, cacheMs, () => readTallies(store, keys)),
     async decisions(limit) {
       return { decisions: (await readDecisions(store, keys, limit)).map(decisionReport) }
     },
@@ -296,6 +316,11 @@ function actorReport(actor: Snapshot['actors'][number]): ActorReport {
     delays: actor.delays,
     eventDelays: actor.eventDelays,
   }
+}
+
+function partitionReport(one: PartitionState, at: number): PartitionReport {
+  const { partition, next, frontier, maxEventTime } = one
+  return { partition, lag: lagOf(one, at), unfinished: Math.max(0, next - frontier), maxEventTime }
 }
 
 const isLiving = ({ state }: ActorReport) => !['stopped', 'dead', 'failed'].includes(state)

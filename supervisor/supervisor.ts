@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
-import { messageOf } from '../actors/errors.ts'
+import { causesOf } from '../actors/errors.ts'
 import { systemHost } from '../actors/host.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
@@ -374,7 +374,7 @@ export class Supervisor {
     } catch (error) {
       if (!isOutage(error) && !this.#troubles.has(what)) {
         this.#troubles.add(what)
-        this.#options.log.error(`could not ${what}`, { error: messageOf(error) })
+        this.#options.log.error(`could not ${what}`, { error: causesOf(error) })
       }
       return false
     }

@@ -11,6 +11,7 @@ import { messageOf, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags } from '../actors/flags.ts'
 import { ensureChromium } from '../services/chromium.ts'
 import { createProgress, type Progress } from '../services/progress.ts'
+import { ensurePromtool } from '../services/promtool.ts'
 import { type Services, startServices } from '../services/services.ts'
 import { type Counts, countsOf, failuresOf } from './support/counts.ts'
 
@@ -30,7 +31,7 @@ const staticChecks = [
 ]
 
 /** What a developer has set must reach neither the tests nor, through them, their servers. */
-const SETTINGS = /^(KAFKA_|REDIS_|EXECUTORS_|MILLRACE_|HOST$|PORT$|START_FROM$|LOG_LEVEL$)/
+const SETTINGS = /^(KAFKA_|REDIS_|EXECUTORS_|MILLRACE_|LOG_|OTEL_|HOST$|PORT$|START_FROM$)/
 
 const HELP = `
 usage: bun run check [SUITE...]
@@ -87,6 +88,7 @@ async function runWith(
   log.line(`services: Kafka ${services.kafkaBrokers}, ${services.redisUrl}`)
   try {
     if (chosen.has('browser')) await ensureChromium(log)
+    if (chosen.has('deploy') || chosen.has('web')) await ensurePromtool(log)
     const results: Result[] = []
     for (const [name, files] of chosen) results.push(await runSuite(name, files, services))
     return results

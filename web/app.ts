@@ -223,17 +223,20 @@ function addPage(app: Hono): void {
 /** Redis's absence is a number of its own here, not a failed scrape. */
 async function metricsSource(reader: StatusReader) {
   try {
-    const [status, { executors }, cost, loop, leader] = await Promise.all([
+    const [status, { actors }, partitions, tallies, cost, loop, leader] = await Promise.all([
       reader.status(),
-      reader.executors(),
+      reader.actors(),
+      reader.partitions(),
+      reader.tallies(),
       reader.cost(),
       reader.loop(),
       reader.leader(),
     ])
-    return { status, executors, cost, loop, leader }
+    return { status, actors, partitions, tallies, cost, loop, leader }
   } catch (error) {
     if (!isOutage(error)) throw error
-    return { status: null, executors: [], cost: null, loop: null, leader: null }
+    const nothing = { status: null, tallies: null, cost: null, loop: null, leader: null }
+    return { ...nothing, actors: [], partitions: [] }
   }
 }
 

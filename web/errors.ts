@@ -5,7 +5,7 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { messageOf } from '../actors/errors.ts'
+import { causesOf, messageOf } from '../actors/errors.ts'
 import type { Log } from '../actors/log.ts'
 import { isOutage } from '../actors/redis.ts'
 
@@ -32,7 +32,7 @@ export function errorAnswer(error: unknown, c: Context, log: Log): Response {
   if (error instanceof HTTPException && error.status < 500) {
     return errorJson(c, error.status, 'bad_request', messageOf(error))
   }
-  log.error('request failed', { path: c.req.path, error: messageOf(error) })
+  log.error('request failed', { path: c.req.path, error: causesOf(error) })
   return errorJson(c, 500, 'internal', 'something went wrong here; the log says what')
 }
 

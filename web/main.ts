@@ -30,7 +30,7 @@ Serves the dashboard, the API and the metrics of a job (jobs/students.ts by defa
   --id NAME          the process's name among the actors (made up by default)
   --help             this text
 
-Environment: REDIS_URL, KAFKA_BROKERS, HOST, PORT, MILLRACE_TOKEN, LOG_LEVEL`,
+Environment: REDIS_URL, KAFKA_BROKERS, HOST, PORT, MILLRACE_TOKEN, LOG_LEVEL, LOG_FORMAT`,
   options: {
     port: { type: 'string' },
     host: { type: 'string' },

@@ -1,17 +1,24 @@
 /**
  * GET /metrics: the status in Prometheus's text format. Each scrape builds its own registry from one
  * status, so a series is there exactly when its number is known; what is unknown is left out, not 0.
+ * deploy/prometheus has alerts on these names, deploy/grafana a dashboard.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
+import { rejectReasons } from '../actors/executor/fold.ts'
+import { actorKinds, actorStates } from '../actors/messages.ts'
+import manifest from '../package.json' with { type: 'json' }
 import type { CostReport } from '../supervisor/cost.ts'
-import { boundsSeconds, type Histogram } from '../supervisor/histogram.ts'
 import type { LoopAccount } from '../supervisor/loop.ts'
-import type { ActorReport, StatusReport } from '../supervisor/status.ts'
+import type { ActorReport, PartitionReport, StatusReport } from '../supervisor/status.ts'
+import type { Tallies } from '../supervisor/tallies.ts'
+import { histogramText, ofDelays, ofLoop } from './histograms.ts'
 
 export interface MetricsSource {
-  /** All null while Redis is away. */
+  /** All null, or empty, while Redis is away. */
   status: StatusReport | null
-  executors: readonly ActorReport[]
+  actors: readonly ActorReport[]
+  partitions: readonly PartitionReport[]
+  tallies: Tallies | null
   cost: CostReport | null
   /** Null where no supervisor has told yet too. */
   loop: LoopAccount | null
@@ -21,34 +28,46 @@ export interface MetricsSource {
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE
 
 export async function metricsText(source: MetricsSource): Promise<string> {
-  const registry = new Registry()
-  const add = seriesIn(registry)
-  add.gauge('redis_up', 'Whether Redis answers.', source.status ? 1 : 0)
-  const { status, cost, loop } = source
+  const add = seriesIn(new Registry())
+  const { status, actors, partitions, tallies, cost, loop } = source
+  const build = { version: manifest.version, bun: Bun.version }
+  add.gauges('build_info', 'The version that serves this; always 1.', [[build, 1]])
+  add.gauge('redis_up', 'Whether Redis answers.', status ? 1 : 0)
   if (status) {
     add.gauge('leader_up', 'Whether a supervisor leads.', source.leader ? 1 : 0)
+    addJob(add, status)
     addBacklog(add, status)
+    addPartitions(add, partitions)
     addTotals(add, status)
-    addFleet(add, status, source.executors)
+    addFleet(add, status)
+    addActors(add, actors)
     addTimes(add, status)
   }
-  if (cost) {
-    add.counter(
-      'executor_seconds_total',
-      'Time in which executors ran, summed.',
-      cost.executorSeconds,
-    )
-    add.counter(
-      'static_executor_seconds_total',
-      'What a fleet that is always at its maximum would have run.',
-      cost.staticExecutorSeconds,
-    )
+  if (tallies) {
+    const died = 'Executors that ended without taking their leave: killed, crashed or hung.'
+    add.counter('executor_deaths_total', died, tallies.deaths)
   }
+  if (cost) addCost(add, cost)
   if (loop) addLoop(add, loop)
-  return (await registry.metrics()) + (loop ? loopHistograms(loop) : '')
+  const histograms = (tallies ? delayHistograms(tallies) : '') + (loop ? loopHistograms(loop) : '')
+  return (await add.registry.metrics()) + histograms
 }
 
 type Series = ReturnType<typeof seriesIn>
+type Labels = Record<string, string | number>
+
+function addJob(add: Series, { job, topic, state }: StatusReport): void {
+  // Not `job`: that label is the scrape's.
+  add.gauges('job_info', 'The job and the topic it reads; always 1.', [[{ name: job, topic }, 1]])
+  add.gauges(
+    'state',
+    'The state of the job: 1 for the one it is in.',
+    (['running', 'degraded', 'paused', 'stopped'] as const).map((each) => [
+      { state: each },
+      state === each ? 1 : 0,
+    ]),
+  )
+}
 
 function addBacklog(add: Series, { backlog }: StatusReport): void {
   add.gauge('backlog_records', 'Records in the stream, not committed.', backlog.records)
@@ -57,7 +76,31 @@ function addBacklog(add: Series, { backlog }: StatusReport): void {
   add.gauge('kafka_lag_records', 'Records in Kafka that are not fetched.', backlog.kafkaLag)
 }
 
-function addTotals(add: Series, { totals }: StatusReport): void {
+function addPartitions(add: Series, partitions: readonly PartitionReport[]): void {
+  const rows = (value: (one: PartitionReport) => number | null) =>
+    partitions.map((one): [Labels, number | null] => [{ partition: one.partition }, value(one)])
+  const lag = 'Records in Kafka that are not fetched, by partition.'
+  add.gauges(
+    'partition_lag_records',
+    lag,
+    rows((one) => one.lag),
+  )
+  const open = 'Offsets that are fetched and not in the finished prefix, by partition.'
+  add.gauges(
+    'partition_unfinished_records',
+    open,
+    rows((one) => one.unfinished),
+  )
+  const newest =
+    'Highest event time of the finished prefix, by partition; the least is the watermark.'
+  add.gauges(
+    'partition_event_timestamp_seconds',
+    newest,
+    rows((one) => seconds(one.maxEventTime)),
+  )
+}
+
+function addTotals(add: Series, { totals, rejects }: StatusReport): void {
   add.counter('records_appended_total', 'Records that came into the stream.', totals.appended)
   const committed = new Counter({
     name: 'millrace_records_committed_total',
@@ -68,6 +111,14 @@ function addTotals(add: Series, { totals }: StatusReport): void {
   for (const outcome of ['counted', 'filtered', 'late', 'rejected'] as const) {
     committed.inc({ outcome }, totals[outcome])
   }
+  const refused = new Counter({
+    name: 'millrace_rejects_total',
+    help: 'Records that do not count because they are late or rejected, by reason.',
+    labelNames: ['reason'],
+    registers: [add.registry],
+  })
+  // Also those of which there were none yet: rates need a 0 to begin at.
+  for (const reason of Object.values(rejectReasons)) refused.inc({ reason }, rejects[reason] ?? 0)
   add.counter(
     'records_lost_total',
     'Records that Kafka deleted before they were read, given up with --accept-loss.',
@@ -80,24 +131,41 @@ function addTotals(add: Series, { totals }: StatusReport): void {
   )
 }
 
-function addFleet(add: Series, status: StatusReport, executors: readonly ActorReport[]): void {
-  add.gauge('executors', 'Executors that live.', status.executors.count)
-  add.gauge('executors_min', 'The least that may run.', status.executors.min)
-  add.gauge('executors_max', 'The most that may run.', status.executors.max)
-  const living = executors.filter(({ busy }) => busy !== null)
-  const busy = living.reduce((sum, executor) => sum + (executor.busy ?? 0), 0)
+function addFleet(add: Series, { executors }: StatusReport): void {
+  add.gauge('executors', 'Executors that live.', executors.count)
+  add.gauge('executors_min', 'The least that may run.', executors.min)
+  add.gauge('executors_max', 'The most that may run.', executors.max)
+  const target = 'How old a result may be, which the fleet is scaled for.'
+  add.gauge('result_delay_target_seconds', target, seconds(executors.maxResultDelayMs))
+}
+
+function addActors(add: Series, actors: readonly ActorReport[]): void {
+  const known = 'Actors by kind and state; the stopped and the dead are listed for 10 minutes.'
+  const pairs = actorKinds.flatMap((kind) => actorStates.map((state) => ({ kind, state })))
+  const count = (kind: string, state: string) =>
+    actors.filter((actor) => actor.kind === kind && actor.state === state).length
+  add.gauges(
+    'actors',
+    known,
+    pairs.map((pair) => [pair, count(pair.kind, pair.state)]),
+  )
+  const living = actors.filter(({ state }) => ['starting', 'running', 'draining'].includes(state))
+  const executors = living.filter(({ kind }) => kind === 'executor')
+  const busy = executors.reduce((sum, executor) => sum + (executor.busy ?? 0), 0)
   add.gauge('executors_busy', 'Executors, each weighed by its busy share.', busy)
-  const rss = living.reduce((sum, executor) => sum + executor.rssBytes, 0)
+  const rss = executors.reduce((sum, executor) => sum + executor.rssBytes, 0)
   add.gauge('executors_resident_memory_bytes', 'Resident memory of the executors, summed.', rss)
-  const state = new Gauge({
-    name: 'millrace_state',
-    help: 'The state of the job: 1 for the one it is in.',
-    labelNames: ['state'],
-    registers: [add.registry],
-  })
-  for (const each of ['running', 'degraded', 'paused', 'stopped'] as const) {
-    state.set({ state: each }, status.state === each ? 1 : 0)
-  }
+  add.gauges(
+    'executor_busy_ratio',
+    'Share of the last seconds with records in hand, 0 to 1.',
+    executors.map(({ id, busy }) => [{ executor: id }, busy]),
+  )
+  add.gauges(
+    'actor_resident_memory_bytes',
+    'Resident memory of each process: bridge, executors, supervisor, web.',
+    // 0 is what is said of one that has not spoken yet.
+    living.map(({ kind, id, rssBytes }) => [{ kind, actor: id }, rssBytes || null]),
+  )
 }
 
 function addTimes(add: Series, status: StatusReport): void {
@@ -106,6 +174,15 @@ function addTimes(add: Series, status: StatusReport): void {
   const { p50, p99 } = status.latencyMs
   add.gauge('latency_p50_seconds', 'Half of the records took less, Kafka to commit.', seconds(p50))
   add.gauge('latency_p99_seconds', '99 % of the records took less.', seconds(p99))
+}
+
+function addCost(add: Series, cost: CostReport): void {
+  const used = 'Time in which executors ran, summed.'
+  add.counter('executor_seconds_total', used, cost.executorSeconds)
+  const fixed = 'What a fleet that is always at its maximum would have run.'
+  add.counter('static_executor_seconds_total', fixed, cost.staticExecutorSeconds)
+  const price = 'Price of an executor for an hour, in the currency of whoever set it.'
+  add.gauge('executor_hour_price', price, cost.pricePerExecutorHour)
 }
 
 /** Counters begin again with each supervisor, as Prometheus expects of a process. */
@@ -117,37 +194,31 @@ function addLoop(add: Series, { looks, failed, at }: LoopAccount): void {
   add.gauge('supervisor_told_timestamp_seconds', told, seconds(at))
 }
 
+function delayHistograms({ delays, eventDelays }: Tallies): string {
+  const result =
+    "Records by the time from Kafka's timestamp to their commit, of all executors that there ever were; the sum is off by up to 9 %."
+  const event =
+    'A sample of the records by the time from their event time to their commit, likewise.'
+  return [
+    histogramText('millrace_result_delay_seconds', result, { '': ofDelays(delays) }),
+    histogramText('millrace_event_delay_seconds', event, { '': ofDelays(eventDelays) }),
+  ].join('')
+}
+
 function loopHistograms({ lateness, look, age, out, in: inwards }: LoopAccount): string {
   const late = 'How much later than planned looks began.'
   const old = 'How old the measurement was when it was decided upon.'
   const effect = 'From a decision until as many executors were running, or no more were left.'
+  const prefix = 'millrace_supervisor'
   return [
-    histogramText('supervisor_look_lateness_seconds', late, { '': lateness }),
-    histogramText('supervisor_look_seconds', 'How long looks took.', { '': look }),
-    histogramText('supervisor_measurement_age_seconds', old, { '': age }),
-    histogramText('supervisor_decision_effect_seconds', effect, {
-      'direction="out"': out,
-      'direction="in"': inwards,
+    histogramText(`${prefix}_look_lateness_seconds`, late, { '': ofLoop(lateness) }),
+    histogramText(`${prefix}_look_seconds`, 'How long looks took.', { '': ofLoop(look) }),
+    histogramText(`${prefix}_measurement_age_seconds`, old, { '': ofLoop(age) }),
+    histogramText(`${prefix}_decision_effect_seconds`, effect, {
+      'direction="out"': ofLoop(out),
+      'direction="in"': ofLoop(inwards),
     }),
   ].join('')
-}
-
-/** By hand, as prom-client's can't be given what was counted elsewhere. */
-function histogramText(name: string, help: string, series: Record<string, Histogram>): string {
-  const full = `millrace_${name}`
-  const lines = [`# HELP ${full} ${help}`, `# TYPE ${full} histogram`]
-  for (const [label, { count, sum, buckets }] of Object.entries(series)) {
-    const comma = label === '' ? '' : ','
-    const braces = label === '' ? '' : `{${label}}`
-    let below = 0
-    boundsSeconds.forEach((bound, k) => {
-      below += buckets[k]!
-      lines.push(`${full}_bucket{${label}${comma}le="${bound}"} ${below}`)
-    })
-    lines.push(`${full}_bucket{${label}${comma}le="+Inf"} ${count}`)
-    lines.push(`${full}_sum${braces} ${sum}`, `${full}_count${braces} ${count}`)
-  }
-  return `${lines.join('\n')}\n`
 }
 
 const seconds = (ms: number | null) => (ms === null ? null : ms / 1_000)
@@ -158,6 +229,14 @@ function seriesIn(registry: Registry) {
     registry,
     gauge(name: string, help: string, value: number | null) {
       if (value !== null) new Gauge({ name: `millrace_${name}`, help, registers }).set(value)
+    },
+    /** One family with labels; absent where nothing of it is known. */
+    gauges(name: string, help: string, rows: readonly [Labels, number | null][]) {
+      const known = rows.flatMap(([labels, value]) => (value === null ? [] : [{ labels, value }]))
+      if (known.length === 0) return
+      const labelNames = Object.keys(known[0]!.labels)
+      const gauge = new Gauge({ name: `millrace_${name}`, help, labelNames, registers })
+      for (const { labels, value } of known) gauge.set(labels, value)
     },
     counter(name: string, help: string, value: number) {
       new Counter({ name: `millrace_${name}`, help, registers }).inc(value)

@@ -28,6 +28,7 @@ import { passLoss } from './loss.ts'
 import { beginOrRefuse } from './origin.ts'
 import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
 import { answered, Stale } from './session.ts'
+import type { Trace } from '../trace/trace.ts'
 import type { Share } from './share.ts'
 
 export interface BridgeOptions {
@@ -45,6 +46,7 @@ export interface BridgeOptions {
   fresh: boolean
   /** Who started us has seen the job's ledger, so that it must not be missing. */
   begun?: boolean
+  trace?: Trace | null
   clock: Clock
   log: Log
   life: Lifecycle
@@ -65,6 +67,8 @@ interface Plan {
   next: number
   high: number
   entries: PackedEntry[]
+  /** When it was fetched, where that is traced. */
+  since: number
 }
 
 const topicCheckMs = 5_000
@@ -274,7 +278,8 @@ export class Bridge {
     positions.next.set(partition, next)
     positions.high.set(partition, Math.max(high, next))
     const limits = { bytes: bounds.entryBytes, records: this.#cost.recordsPerEntry }
-    return { partition, from, next, high, entries: pack(from, batches, limits) }
+    const since = this.#options.trace?.now() ?? 0
+    return { partition, from, next, high, entries: pack(from, batches, limits), since }
   }
 
   /** Mostly a leader that moved; what stays so, such as a damaged log, must not go on unseen. */
@@ -300,6 +305,7 @@ export class Bridge {
       const last = part.at(-1)!
       part[part.length - 1] = { ...last, to }
       await this.#append(partition, from, to, high, part)
+      this.#options.trace?.appended(partition, part, plan.since)
       appended.set(partition, to)
       from = to
     }

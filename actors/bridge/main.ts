@@ -10,6 +10,7 @@ import { keysOf } from '../keys.ts'
 import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
 import { openStore } from '../redis.ts'
+import { openTrace } from '../trace/trace.ts'
 import { runBridge } from './run.ts'
 
 const command = {
@@ -28,7 +29,7 @@ also on other machines, share the topic's partitions.
   --id NAME                the bridge's name, unique to this start (made up by default)
   --help                   this text
 
-Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_LEVEL`,
+Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_LEVEL, LOG_FORMAT`,
   options: {
     from: { type: 'string' },
     'accept-loss': { type: 'boolean' },
@@ -46,6 +47,7 @@ await runMain('bridge', async () => {
   const keys = keysOf(job.name)
   const log = createLog('bridge', config.LOG_LEVEL)
   const client = () => kafkaClient(config, 'millrace-bridge', { silenceMs: bounds.kafkaSilenceMs })
+  const trace = await openTrace({ kind: 'bridge', id: values.id, job, clock: systemClock, log })
   await runBridge({
     job,
     keys,
@@ -57,9 +59,11 @@ await runMain('bridge', async () => {
     acceptLoss: values['accept-loss'] ?? false,
     fresh: values.fresh ?? false,
     begun: values.begun ?? false,
+    trace,
     clock: systemClock,
     host: systemHost,
     log,
   })
+  await trace?.close()
   return 0
 })

@@ -21,6 +21,7 @@ import { Batch, commitArguments, type FoldContext } from './batch.ts'
 import type { Hand } from './hand.ts'
 import { type Entry, Inbox } from './inbox.ts'
 import { RecordCursor } from './records.ts'
+import type { Trace } from '../trace/trace.ts'
 import type { Stats } from './stats.ts'
 
 export interface ExecutorOptions {
@@ -35,6 +36,7 @@ export interface ExecutorOptions {
   stats: Stats
   /** Where a supervisor looks for what was in hand at our death. */
   hand?: Hand | null
+  trace?: Trace | null
 }
 
 interface Held {
@@ -185,12 +187,15 @@ export class Executor {
   }
 
   async #workLoop(): Promise<void> {
+    const { trace } = this.#options
     let batch = this.#newBatch()
     for (;;) {
       if (this.#failure) throw this.#failure.error
       const held = this.#queue[0]
       if (held && !this.#overdue) {
+        const since = trace?.now() ?? 0
         const slice = await batch.take(held.entry, held.cursor, () => this.#overdue)
+        trace?.folded(slice, since)
         this.#options.stats.moved()
         if (slice.done) this.#finish(held)
       }
@@ -237,7 +242,8 @@ export class Executor {
   }
 
   async #commit(first: Batch): Promise<void> {
-    const { writer, keys, life, job, clock } = this.#options
+    const { writer, keys, life, job, clock, trace } = this.#options
+    const since = trace?.now() ?? 0
     const again = (batch: Batch) =>
       batch.again({ closedTo: this.#closedTo, full: this.#full }, this.#gone)
     const stale = first.slices.some(({ entry }) => this.#gone.has(entry))
@@ -250,6 +256,7 @@ export class Executor {
       switch (outcome) {
         case 'ok':
           this.#settle(batch)
+          trace?.committed(batch.slices, since)
           return
         case 'lost':
           this.#drop(batch, new Set(details))

@@ -10,6 +10,7 @@ import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
 import { openStore } from '../redis.ts'
 import { Hand } from './hand.ts'
+import { openTrace } from '../trace/trace.ts'
 import { runExecutor } from './run.ts'
 import { untilBegun } from './warm.ts'
 
@@ -24,7 +25,7 @@ A supervisor starts executors by itself; this adds one by hand, also from anothe
   --warm      connects, and takes nothing before a supervisor lets it begin
   --help      this text
 
-Environment: REDIS_URL, LOG_LEVEL`,
+Environment: REDIS_URL, LOG_LEVEL, LOG_FORMAT`,
   options: { id: { type: 'string' }, warm: { type: 'boolean' } },
   positionals: ['jobs/file.ts'],
 } as const
@@ -38,6 +39,7 @@ await runMain('executor', async () => {
   const log = createLog(values.id ?? 'executor', config.LOG_LEVEL)
   const writer = openStore(config, log)
   const reader = openStore(config, log, { blockMs: bounds.readBlockMs })
+  const trace = await openTrace({ kind: 'executor', id, job, clock: systemClock, log })
   const asked = new AbortController()
   if (values.warm) {
     systemHost.onAsked((reason) => asked.abort(reason))
@@ -58,6 +60,8 @@ await runMain('executor', async () => {
     // A supervisor's executors have one; it reads it when they die.
     hand: config.MILLRACE_HAND ? new Hand(config.MILLRACE_HAND) : null,
     asked: asked.signal,
+    trace,
   })
+  await trace?.close()
   return 0
 })

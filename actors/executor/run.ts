@@ -9,6 +9,7 @@ import type { Keys } from '../keys.ts'
 import { Lifecycle, startWhenReady } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../redis.ts'
+import type { Trace } from '../trace/trace.ts'
 import { Executor } from './executor.ts'
 import type { Hand } from './hand.ts'
 import { Stats } from './stats.ts'
@@ -25,12 +26,25 @@ export interface ExecutorParts {
   log: Log
   /** Where a supervisor looks for what was in hand at our death. */
   hand?: Hand | null
+  trace?: Trace | null
   /** Aborted when it was asked to end while it was warm: the lifecycle can't have heard of it. */
   asked?: AbortSignal
 }
 
 export async function runExecutor(parts: ExecutorParts): Promise<void> {
-  const { job, keys, id, writer, reader, clock, host, log, hand = null, asked } = parts
+  const {
+    job,
+    keys,
+    id,
+    writer,
+    reader,
+    clock,
+    host,
+    log,
+    hand = null,
+    trace = null,
+    asked,
+  } = parts
   const stats = new Stats(host)
   const life = new Lifecycle({
     kind: 'executor',
@@ -46,7 +60,7 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
   if (asked?.aborted) drain()
   asked?.addEventListener('abort', drain)
   await startWhenReady(life, [writer, reader], clock)
-  await new Executor({ job, keys, reader, writer, clock, log, life, stats, hand }).run()
+  await new Executor({ job, keys, reader, writer, clock, log, life, stats, hand, trace }).run()
   await life.leave()
   log.debug('left', { records: stats.records })
 }

@@ -65,6 +65,17 @@ register('bury', function(keys, args)
   return 1
 end, { 'allow-oom' })
 
+-- forget: an actor that ended long ago leaves the register; what it had counted is kept in `gone`,
+-- so that sums over all that there ever were never go back. args: id, then field, amount, …
+register('forget', function(keys, args)
+  local base = keys[1]
+  if redis.call('HDEL', key(base, 'actors'), args[1]) == 0 then return 0 end
+  for i = 2, #args, 2 do
+    redis.call('HINCRBY', key(base, 'gone'), args[i], args[i + 1])
+  end
+  return 1
+end, { 'allow-oom' })
+
 -- lead: takes or renews a lease. args: name of the lease, id, ms   reply: who holds it now
 register('lead', function(keys, args)
   local lease = key(keys[1], args[1])

@@ -35,6 +35,7 @@ describe('the environment', () => {
     ['MILLRACE_TOKEN', ['short']],
     ['MILLRACE_PRICE_PER_EXECUTOR_HOUR', ['free', '-1', '.5', '1,5', '1e9']],
     ['LOG_LEVEL', ['trace', 'INFO']],
+    ['LOG_FORMAT', ['JSON', 'human', 'pretty']],
   ]
   const cases = wrong.flatMap(([name, values]) =>
     values.filter((value) => value !== '').map((value) => [name, value] as const),
