@@ -66,7 +66,7 @@ function flow(id, perSecond) {
   const runs = perSecond !== null && perSecond > 0
   element.classList.toggle('flows', runs)
   if (!runs) return
-  const seconds = 2.4 / 2 ** Math.min(4, Math.log10(Math.max(1, perSecond)))
+  const seconds = 1.2 / 2 ** Math.min(4, Math.log10(Math.max(1, perSecond)))
   // In coarse steps, as each change begins the animation again.
   element.style.setProperty('--pace', `${(Math.ceil(seconds * 5) / 5).toFixed(1)}s`)
 }
