@@ -68,18 +68,18 @@ const charts = [
     unit: 'to the commit, logarithmic',
     log: true,
     lines: [
-      { column: 'p50', name: 'result, median', color: '--executors', show: format.duration },
-      { column: 'p99', name: 'result, p99', color: '--backlog', show: format.duration },
+      { column: 'p50', name: 'median', color: '--executors', show: format.duration },
+      { column: 'p99', name: 'p99', color: '--backlog', show: format.duration },
       {
         column: 'eventP50',
-        name: 'event, median',
+        name: 'event median',
         color: '--lag',
         dash: [5, 4],
         show: format.duration,
       },
       {
         column: 'eventP99',
-        name: 'event, p99',
+        name: 'event p99',
         color: '--bad',
         dash: [2, 4],
         show: format.duration,
@@ -171,7 +171,7 @@ function options(chart, element, { decisionsOf, tip, now }) {
   return {
     width: element.clientWidth || 300,
     height: element.clientHeight || 150,
-    padding: [6, 10, 0, 0],
+    padding: [6, 26, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: 'time' }, y: false, points: { size: 6 }, drag: { x: false, y: false } },
     scales: {

@@ -17,6 +17,7 @@ export function createDecisions({ list, none }) {
       put(item.querySelector('.ago'), format.ago(now - Date.parse(decision.at)))
     }
     none.hidden = held.size > 0
+    list.hidden = held.size === 0
   }
   return {
     clear: () => held.clear(),
