@@ -120,7 +120,7 @@ describe('is refused', () => {
       [403, { ...own, 'Sec-Fetch-Site': 'cross-site' }],
       [415, { ...own, 'Content-Type': 'text/plain' }],
     ] as const) {
-      const init = post({}, headers as Record<string, string>)
+      const init = post({}, headers)
       expect((await web.json('/api/executors/e1/drain', init)).status).toBe(status)
     }
     expect(await mailOf('e1')).toEqual([])

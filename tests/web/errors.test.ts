@@ -17,10 +17,8 @@ beforeEach(async () => {
 })
 afterEach(() => web.end())
 
-const reads = [
-  ...['job', 'history', 'status', 'executors', 'windows', 'windows/totals', 'decisions', 'cost'],
-  ...['loop', 'rejects', 'events'],
-]
+const answers = 'job history status executors windows windows/totals decisions cost loop rejects'
+const reads = [...answers.split(' '), 'events']
 const controls = ['executors', 'executors/e1/drain', 'pause', 'resume']
 
 async function refusal(response: Response): Promise<[status: number, code: string]> {

@@ -3,6 +3,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { keysOf } from '../../actors/keys.ts'
@@ -70,6 +71,20 @@ describe('messages', () => {
   })
 })
 
+/** A control call by hand, whose body never comes. */
+function say(port: number, header: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    let answer = ''
+    socket.on('data', (chunk) => (answer += chunk.toString()))
+    socket.on('close', () => resolve(answer))
+    socket.on('error', reject)
+    const json = ['Content-Type: application/json', 'Authorization: Bearer canary-secret-token']
+    const head = ['POST /api/pause HTTP/1.1', 'Host: localhost', 'Connection: close', ...json]
+    socket.write(`${[...head, header].join('\r\n')}\r\n\r\n{`)
+  })
+}
+
 describe('a process', () => {
   let redis: Server
   let dir: string
@@ -93,6 +108,10 @@ describe('a process', () => {
     const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
     await until('it to serve', async () => (await ask('/healthz')).status === 200)
     expect((await ask('/api/status')).status).toBe(503)
+    // Far more than the server itself would take by default.
+    const announced = await say(port, 'Content-Length: 300000000')
+    expect(announced).toStartWith('HTTP/1.1 413 ')
+    expect(announced).toContain('"code":"body_too_large"')
     await redis.start()
     await until('Redis to be seen', async () => (await ask('/api/status')).status === 200)
 
