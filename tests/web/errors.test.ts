@@ -96,7 +96,7 @@ describe('what is not there', () => {
     '/api/status/',
     '/API/status',
     '/app.js/',
-    '/index.html',
+    '/page/index.html',
   ])('%s', async (path) => {
     for (const method of ['GET', 'POST', 'OPTIONS', 'DELETE']) {
       expect(await refusal(await web.ask(path, { method }))).toEqual([404, 'not_found'])

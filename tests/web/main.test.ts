@@ -16,6 +16,7 @@ import { startRedis } from '../../services/services.ts'
 import { createStatusReader } from '../../supervisor/status.ts'
 import { systemClock } from '../../actors/clock.ts'
 import { until } from '../../faults/until.ts'
+import { dependencies, devDependencies } from '../../package.json'
 import { silentLog } from './seed.ts'
 
 const root = join(import.meta.dir, '../..')
@@ -135,4 +136,12 @@ describe('a process', () => {
       (await new Response(child.stderr).text()) + (await new Response(child.stdout).text())
     expect(logs).not.toContain('canary-secret-token')
   }, 60_000)
+})
+
+test('what we depend on is pinned to one version, and hono is new enough', () => {
+  const all = { ...dependencies, ...devDependencies }
+  for (const [name, version] of Object.entries(all)) {
+    expect([name, /^\d+\.\d+\.\d+$/.test(version)]).toEqual([name, true])
+  }
+  expect(Bun.semver.satisfies(dependencies.hono, '>=4.12.25')).toBe(true)
 })
