@@ -39,6 +39,7 @@ export class Lifecycle {
   readonly draining: AbortSignal
   #state: ActorState = 'starting'
   #reason: string | null = null
+  #asked = false
   /** Redis's clock minus our monotonic one, at the last heartbeat. */
   #redisAhead = -Infinity
   readonly #drain = new AbortController()
@@ -73,9 +74,12 @@ export class Lifecycle {
     this.#reason = reason
   }
 
-  /** Asks the actor to end in order; a second call is harmless. */
-  drain(reason: string): void {
-    if (this.#state === 'starting' || this.#state === 'running') this.to('draining', reason)
+  /** Asks the actor to end in order, by a message where `asked`; a second call is harmless. */
+  drain(reason: string, { asked = false } = {}): void {
+    if (this.#state === 'starting' || this.#state === 'running') {
+      this.to('draining', reason)
+      this.#asked = asked
+    }
     this.#drain.abort(reason)
   }
 
@@ -115,6 +119,7 @@ export class Lifecycle {
       at: now,
       stoppedAt: this.#state === 'stopped' ? now : null,
       reason: this.#reason,
+      ...(this.#asked && { asked: true }),
       rssBytes: this.#host.rssBytes(),
       ...noWork,
       ...account?.(),

@@ -34,6 +34,8 @@ export const actorSchema = v.object({
   stoppedAt: v.nullable(time),
   /** Why it is in that state, for people. */
   reason: v.nullable(v.string()),
+  /** A message asked it to end: a supervisor, or somebody through the API; no signal, no failure. */
+  asked: v.optional(v.boolean()),
   rssBytes: v.number(),
   /** Executors: totals since start. `busyMs` is the time in which records were in hand. */
   records: v.optional(v.number(), 0),

@@ -6,6 +6,7 @@
 import * as v from 'valibot'
 import { bounds } from '../actors/config.ts'
 import type { Keys } from '../actors/keys.ts'
+import { newestEntries, type Span } from '../actors/newest.ts'
 import type { Store } from '../actors/redis.ts'
 import type { Effect } from './effects.ts'
 import { type Decision, reasons } from './reasons.ts'
@@ -41,23 +42,34 @@ export async function recordEffect(store: Store, keys: Keys, { id, ms }: Effect)
   await append(store, keys.effects, ['decision', id, 'ms', String(ms)])
 }
 
-/** The newest decisions first; what another version wrote and we can't read is left out. */
+/** The newest decisions of a span first; what another version wrote and we can't read is left out. */
 export async function readDecisions(
   store: Store,
   keys: Keys,
   limit: number,
+  span: Span = {},
 ): Promise<KeptDecision[]> {
-  // Each decision has one effect at the most, told in their order: these are all that matter.
-  const [entries, effects] = await Promise.all([
-    store.redis.xrevrange(keys.decisions, '+', '-', 'COUNT', limit),
-    store.redis.xrevrange(keys.effects, '+', '-', 'COUNT', limit),
+  const [kept, effects] = await Promise.all([
+    keptDecisions(store, keys, limit, span),
+    effectsOf(store, keys, span.before === undefined ? limit : bounds.decisionsKept),
   ])
-  const msOf = new Map(effects.map(([, [, id, , ms]]) => [id, Number(ms)]))
-  return entries.flatMap(([id, fields]) => {
+  return kept.map((decision) => ({ ...decision, effectMs: effects.get(decision.id) ?? null }))
+}
+
+async function keptDecisions(store: Store, keys: Keys, limit: number, span: Span) {
+  const kept: Omit<KeptDecision, 'effectMs'>[] = []
+  for await (const [id, fields] of newestEntries(store, keys.decisions, span, limit)) {
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), decisionSchema), fields[1])
-    if (!parsed.success) return []
-    return [{ ...parsed.output, id, effectMs: msOf.get(id) ?? null }]
-  })
+    if (parsed.success) kept.push({ ...parsed.output, id })
+    if (kept.length === limit) break
+  }
+  return kept
+}
+
+/** Decision → ms. Each has one effect at the most, told in their order: the newest go together. */
+async function effectsOf(store: Store, keys: Keys, count: number): Promise<Map<string, number>> {
+  const effects = await store.redis.xrevrange(keys.effects, '+', '-', 'COUNT', count)
+  return new Map(effects.map(([, [, id, , ms]]) => [id!, Number(ms)]))
 }
 
 async function append(store: Store, key: string, fields: string[]): Promise<string> {

@@ -76,6 +76,12 @@ export class Register {
     return this.#known.get(id)?.state ?? null
   }
 
+  /** Why it is about to go, where a message asked it to, whoever sent that; null where none did. */
+  drainReason(id: string): string | null {
+    const actor = this.#known.get(id)
+    return actor?.asked && actor.state === 'draining' ? (actor.reason ?? 'asked to go') : null
+  }
+
   /** How old the last heartbeat of one of our own machine is, in ms; 0 where none is known. */
   beatAge(id: string): number {
     const at = this.#known.get(id)?.at

@@ -12,6 +12,7 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import { measure, type PartitionState, type Snapshot } from '../actors/measure.ts'
 import type { Actor, ActorState } from '../actors/messages.ts'
+import type { Span } from '../actors/newest.ts'
 import type { Store } from '../actors/redis.ts'
 import { kafkaLagOf, lagOf } from './backlog.ts'
 import { type CostReport, readCost } from './cost.ts'
@@ -127,8 +128,8 @@ export interface StatusReader {
   partitions(): Promise<PartitionReport[]>
   /** Sums over all executors that there ever were. */
   tallies(): Promise<Tallies>
-  /** Newest first. */
-  decisions(limit: number): Promise<{ decisions: DecisionReport[] }>
+  /** Newest first; those of a span where one is given. */
+  decisions(limit: number, span?: Span): Promise<{ decisions: DecisionReport[] }>
   cost(): Promise<CostReport>
   /** The supervisor's loop, as the leader last told it; null where none did. */
   loop(): Promise<LoopAccount | null>
@@ -179,8 +180,8 @@ export function createStatusReader(
       return partitions.map((one) => partitionReport(one, at))
     },
     tallies: cached(clock, cacheMs, () => readTallies(store, keys)),
-    async decisions(limit) {
-      return { decisions: (await readDecisions(store, keys, limit)).map(decisionReport) }
+    async decisions(limit, span) {
+      return { decisions: (await readDecisions(store, keys, limit, span)).map(decisionReport) }
     },
     cost: cached(clock, cacheMs, () => readCost(store, keys)),
     loop: cached(clock, cacheMs, () => readLoop(store, keys)),

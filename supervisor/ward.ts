@@ -207,7 +207,8 @@ export class Ward {
       const { stage, stageAt } = member
       if (stage === stages.asked && now - stageAt > graceMs) this.#press(member, stages.terminated)
       if (stage === stages.terminated && now - stageAt > graceMs) this.#press(member, stages.killed)
-      if (stage === stages.live) this.#killIfStuck(member)
+      if (stage === stages.live) this.#heedDrain(member)
+      if (member.stage === stages.live) this.#killIfStuck(member)
       if (member.stage !== stages.killed) this.#killIfLarge(member)
       await this.#noteHandIfLate(member)
     }
@@ -239,6 +240,14 @@ export class Ward {
       const { log, kind } = this.#options
       log.warn(`${kind} killed`, { id: member.child.id, reason: member.ending })
     }
+  }
+
+  /** One that somebody else asked to go is not here any more for the target, and goes as for us. */
+  #heedDrain(member: Member): void {
+    const reason = this.#options.register.drainReason(member.child.id)
+    if (reason === null) return
+    member.ending = reason
+    this.#press(member, stages.asked)
   }
 
   #killIfStuck(member: Member): void {
@@ -313,7 +322,8 @@ export class Ward {
       log.info(`${kind} left`, { id: child.id, reason: last?.reason ?? member.ending })
       // Nobody asked it to: one that leaves again and again must not be started without a pause.
       const uptimeMs = clock.now() - child.startedAt
-      if (!member.ending) this.#countCrash({ uptimeMs, reason: 'left unasked', refused: false })
+      if (!member.ending && !last?.asked)
+        this.#countCrash({ uptimeMs, reason: 'left unasked', refused: false })
     }
     await this.#bury()
     wake()

@@ -6,10 +6,8 @@
  * Every answer is JSON (but the page, /metrics and the event stream), every failure has one form
  * (errors.ts), every request passes guard.ts.
  */
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
-import { describeRoute, openAPIRouteHandler, resolver, validator } from 'hono-openapi'
+import { type Context, Hono } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
-import type * as v from 'valibot'
 import type { Clock } from '../actors/clock.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
@@ -17,19 +15,24 @@ import type { Log } from '../actors/log.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
 import type { StatusReader } from '../supervisor/status.ts'
 import { loadAssets } from './assets.ts'
-import { setLimits, setPaused } from './control.ts'
+import { drainExecutor, setLimits, setPaused } from './control.ts'
 import { errorAnswer, errorJson, HttpError } from './errors.ts'
 import { Feed, LISTENERS_MOST } from './feed.ts'
 import { type FollowedWindows, followWindows } from './followed.ts'
-import { controlGuards, hostGuard, securityHeaders } from './guard.ts'
+import { etagOf, unchanged } from './fresh.ts'
+import { addressOf, controlGuards, hostGuard, securityHeaders } from './guard.ts'
 import { missingOf, sentenceOf } from './health.ts'
 import { historyReader } from './history.ts'
 import { jobReport } from './job.ts'
 import { loopReport } from './loop.ts'
 import { METRICS_TYPE, metricsText } from './metrics.ts'
+import { describe, describeText, documentOf, noBody } from './openapi.ts'
+import { pageOf } from './pages.ts'
+import * as queries from './queries.ts'
 import { newestRejects } from './rejects.ts'
 import * as schemas from './schemas.ts'
-import { windowsPage } from './windows.ts'
+import { checked, wellEncoded, withoutBody, withoutQuery } from './validate.ts'
+import { windowsPage, windowsVersion } from './windows.ts'
 
 export interface WebParts {
   reader: StatusReader
@@ -60,12 +63,14 @@ export function createApp(parts: WebParts): WebApp {
   app.onError((error, c) => errorAnswer(error, c, parts.log))
   app.notFound((c) => errorJson(c, 404, 'not_found', `there is nothing at ${c.req.path}`))
   app.use(securityHeaders)
+  app.use(wellEncoded)
   app.use(methodNotAllowed({ app, onMethodNotAllowed: wrongMethod }))
   app.use(hostGuard(parts.hosts ?? []))
   addHealth(app, parts)
   addJob(app, parts)
-  addReads(app, parts)
+  addState(app, parts)
   addWindows(app, parts, windows)
+  addRejects(app, parts)
   addEvents(app, feed)
   addControl(app, parts)
   addDocuments(app, parts)
@@ -74,12 +79,19 @@ export function createApp(parts: WebParts): WebApp {
 }
 
 function addHealth(app: Hono, { reader, kafkaAnswers }: WebParts): void {
-  app.get('/healthz', describe('The process lives', { 200: schemas.healthSchema }), (c) =>
-    c.json({ status: 'ok' as const }),
-  )
-  const ready = describe('Kafka, Redis and a leading supervisor answer', {
-    200: schemas.readySchema,
-    503: schemas.notReadySchema,
+  const health = describe({
+    id: 'getHealth',
+    tag: 'Health',
+    summary: 'The process lives',
+    answers: { 200: schemas.healthSchema },
+  })
+  app.get('/healthz', health, (c) => c.json({ status: 'ok' as const }))
+
+  const ready = describe({
+    id: 'getReadiness',
+    tag: 'Health',
+    summary: 'Kafka, Redis and a leading supervisor answer; 503 says what is missing',
+    answers: { 200: schemas.readySchema, 503: schemas.notReadySchema },
   })
   app.get('/readyz', ready, async (c) => {
     const missing = await missingOf(reader, kafkaAnswers)
@@ -89,134 +101,214 @@ function addHealth(app: Hono, { reader, kafkaAnswers }: WebParts): void {
   })
 }
 
-function addReads(app: Hono, { reader, store, keys }: WebParts): void {
-  const status = describe('What the job does now', { 200: schemas.statusSchema })
-  app.get('/api/status', status, async (c) => c.json(await reader.status()))
-
-  const executors = describe('Executors, the dead for a while too', {
-    200: schemas.executorsSchema,
-  })
-  app.get('/api/executors', executors, async (c) => c.json(await reader.executors()))
-
-  const decisions = describe('Scaling decisions, newest first', { 200: schemas.decisionsSchema })
-  app.get('/api/decisions', decisions, checked('query', schemas.decisionsQuery), async (c) =>
-    c.json(await reader.decisions(c.req.valid('query').limit)),
-  )
-
-  const cost = describe('Executor time against a static fleet', { 200: schemas.costSchema })
-  app.get('/api/cost', cost, async (c) => c.json(await reader.cost()))
-
-  const loop = describe("The supervisor's loop: how late, how long, and its newest decision", {
-    200: schemas.loopSchema,
-  })
-  app.get('/api/loop', loop, async (c) => c.json(loopReport(await reader.loop())))
-
-  const rejects = describe('Records that were not counted, newest first', {
-    200: schemas.rejectsSchema,
-  })
-  app.get('/api/rejects', rejects, checked('query', schemas.rejectsQuery), async (c) => {
-    const { limit, reason } = c.req.valid('query')
-    return c.json({ rejects: await newestRejects(store, keys, limit, reason) })
-  })
-}
-
 function addJob(app: Hono, { store, keys, job, clock, token }: WebParts): void {
-  const about = describe('The job: its fields, windows, and how it may be controlled', {
-    200: schemas.jobSchema,
+  const about = describe({
+    id: 'getJob',
+    tag: 'State',
+    summary: 'The job: its fields, windows, and how it may be controlled',
+    answers: { 200: schemas.jobSchema },
   })
-  app.get('/api/job', about, (c) => c.json(jobReport(job, token !== null)))
+  app.get('/api/job', about, withoutQuery, (c) => c.json(jobReport(job, token !== null)))
 
   const history = historyReader(store, keys, clock)
-  const points = describe('What was measured over time: backlog, executors, rates, delays', {
-    200: schemas.historySchema,
+  const points = describe({
+    id: 'getHistory',
+    tag: 'State',
+    summary: 'What was measured over time: backlog, executors, rates, delays',
+    answers: { 200: schemas.historySchema },
   })
-  app.get('/api/history', points, checked('query', schemas.historyQuery), async (c) => {
+  app.get('/api/history', points, checked('query', queries.historyQuery), async (c) => {
     const { span, limit } = c.req.valid('query')
     return c.json(await history({ spanMs: span, limit }))
   })
 }
 
-function addWindows(app: Hono, { store, keys, job }: WebParts, followed: FollowedWindows): void {
-  const rows = describe('Rows of open and closed windows, newest first', {
-    200: schemas.windowsSchema,
+function addState(app: Hono, { reader }: WebParts): void {
+  const status = describe({
+    id: 'getStatus',
+    tag: 'State',
+    summary: 'What the job does now',
+    answers: { 200: schemas.statusSchema },
   })
-  const windowsQuery = schemas.windowsQueryOf(job.groups.map(({ name }) => name))
-  app.get('/api/windows', rows, checked('query', windowsQuery), async (c) =>
-    c.json(await windowsPage(store, keys, job, c.req.valid('query'))),
-  )
+  app.get('/api/status', status, withoutQuery, async (c) => c.json(await reader.status()))
 
-  const totals = describe('The newest windows, each as one row over all of its groups', {
-    200: schemas.windowTotalsSchema,
+  const executors = describe({
+    id: 'listExecutors',
+    tag: 'State',
+    summary: 'Executors, the dead for a while too',
+    answers: { 200: schemas.executorsSchema },
   })
-  app.get('/api/windows/totals', totals, checked('query', schemas.totalsQuery), async (c) => {
+  app.get('/api/executors', executors, withoutQuery, async (c) => c.json(await reader.executors()))
+
+  const decisions = describe({
+    id: 'listDecisions',
+    tag: 'State',
+    summary: 'Scaling decisions, newest first',
+    description:
+      'With `since` only newer ones. What a decision took to take effect is known later.',
+    answers: { 200: schemas.decisionsSchema },
+  })
+  app.get('/api/decisions', decisions, checked('query', queries.decisionsQuery), async (c) => {
+    const { limit, since, cursor } = c.req.valid('query')
+    const found = await reader.decisions(limit + 1, { since, before: cursor })
+    const { rows, ...next } = pageOf(found.decisions, limit)
+    return c.json({ decisions: rows, ...next })
+  })
+
+  const cost = describe({
+    id: 'getCost',
+    tag: 'State',
+    summary: 'Executor time against a static fleet',
+    answers: { 200: schemas.costSchema },
+  })
+  app.get('/api/cost', cost, withoutQuery, async (c) => c.json(await reader.cost()))
+
+  const loop = describe({
+    id: 'getLoop',
+    tag: 'State',
+    summary: "The supervisor's loop: how late, how long, and its newest decision",
+    answers: { 200: schemas.loopSchema },
+  })
+  app.get('/api/loop', loop, withoutQuery, async (c) => c.json(loopReport(await reader.loop())))
+}
+
+function addWindows(
+  app: Hono,
+  { store, keys, job, clock }: WebParts,
+  followed: FollowedWindows,
+): void {
+  const rows = describe({
+    id: 'listWindows',
+    tag: 'Records',
+    summary: 'Rows of open and closed windows, newest first',
+    description:
+      'A field that groups the rows bounds them to one value of it. A group field that is named like' +
+      ' another field here needs `key.` in front.',
+    answers: { 200: schemas.windowsSchema },
+    conditional: true,
+  })
+  const windowsQuery = queries.windowsQueryOf(job.groups.map(({ name }) => name))
+  // The same panes read by another process may be another job's code.
+  const process = `${clock.now()} ${clock.random()}`
+  app.get('/api/windows', rows, checked('query', windowsQuery), async (c) => {
+    // The version first: what changes meanwhile is told again, never left out.
+    const version = await windowsVersion(store, keys)
+    const etag = etagOf(JSON.stringify([process, version, c.req.url]))
+    return unchanged(c, etag) ?? c.json(await windowsPage(store, keys, job, c.req.valid('query')))
+  })
+
+  const totals = describe({
+    id: 'listWindowTotals',
+    tag: 'Records',
+    summary: 'The newest windows, each as one row over all of its groups',
+    answers: { 200: schemas.windowTotalsSchema },
+  })
+  app.get('/api/windows/totals', totals, checked('query', queries.totalsQuery), async (c) => {
     const windows = await followed.totals(c.req.valid('query').limit)
     return c.json({ windows })
   })
 }
 
-function addEvents(app: Hono, feed: Feed): void {
-  const events = describeRoute({
-    summary: 'Server-sent events: status, executors, cost, decision, window, outage, heartbeat',
-    responses: {
-      200: { description: 'Each event has one line of JSON', content: { 'text/event-stream': {} } },
-      503: failure('As many listen as may'),
-    },
+function addRejects(app: Hono, { store, keys }: WebParts): void {
+  const rejects = describe({
+    id: 'listRejects',
+    tag: 'Records',
+    summary: 'Records that were not counted, newest first',
+    answers: { 200: schemas.rejectsSchema },
   })
-  app.get('/api/events', events, (c) => {
+  app.get('/api/rejects', rejects, checked('query', queries.rejectsQuery), async (c) => {
+    const { limit, reason, since, cursor } = c.req.valid('query')
+    const wanted = { limit: limit + 1, reason, since, before: cursor }
+    const { rows, ...next } = pageOf(await newestRejects(store, keys, wanted), limit)
+    return c.json({ rejects: rows, ...next })
+  })
+}
+
+function addEvents(app: Hono, feed: Feed): void {
+  const events = describeText(
+    {
+      id: 'listenToEvents',
+      tag: 'State',
+      summary: 'Server-sent events: status, executors, cost, decision, window, outage, heartbeat',
+      fails: ['TooManyListeners'],
+    },
+    { type: 'text/event-stream', description: 'Each event has one line of JSON' },
+  )
+  // Proxies that gather answers would hold events back.
+  const headers = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' }
+  app.get('/api/events', events, withoutQuery, (c) => {
+    // Who asks for the headers alone would never read, and would take a place.
+    if (c.req.method === 'HEAD') return c.body(null, 200, headers)
     const stream = feed.listen(c.req.raw.signal)
     if (!stream) {
       throw new HttpError(503, 'too_many_listeners', `${LISTENERS_MOST} listen already`)
     }
-    // Proxies that gather answers would hold events back.
-    const headers = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' }
     return c.body(stream, 200, headers)
   })
 }
 
-function addControl(app: Hono, { store, keys, token }: WebParts): void {
-  const guards = controlGuards(token)
-  const limits = describe('Sets the least and the most executors', {
-    200: schemas.controlSchema,
+function addControl(app: Hono, parts: WebParts): void {
+  const calls = ['/api/executors', '/api/executors/:id/drain', '/api/pause', '/api/resume']
+  app.on('POST', calls, ...controlGuards(parts.token))
+  const caller = (c: Context) => addressOf(c) ?? 'unknown'
+
+  const limits = describe({
+    id: 'setLimits',
+    tag: 'Control',
+    summary: 'Sets the least and the most executors, and how old a result may be',
+    answers: { 200: schemas.controlSchema },
   })
-  app.on('POST', ['/api/executors', '/api/pause', '/api/resume'], ...guards)
-  app.post('/api/executors', limits, checked('json', schemas.limitsSchema), async (c) =>
-    c.json(await setLimits(store, keys, c.req.valid('json'))),
+  app.post(
+    '/api/executors',
+    limits,
+    withoutQuery,
+    checked('json', queries.limitsSchema),
+    async (c) => c.json(await setLimits(parts, c.req.valid('json'), caller(c))),
   )
-  const paused = (summary: string) => describe(summary, { 200: schemas.pauseSchema })
-  app.post('/api/pause', paused('Pauses the job'), async (c) =>
-    c.json(await setPaused(store, keys, true)),
+  const drain = describe({
+    id: 'drainExecutor',
+    tag: 'Control',
+    summary: 'Asks one executor to finish what it has in hand and leave',
+    description:
+      'Nothing is lost and nothing done twice. Another one begins in its place where as many are' +
+      ' still needed; to have fewer, set the limits.',
+    answers: { 200: schemas.drainSchema },
+    fails: ['NotFound', 'Conflict'],
+  })
+  const named = checked('param', queries.executorParam)
+  app.post('/api/executors/:id/drain', drain, noBody, withoutQuery, withoutBody, named, async (c) =>
+    c.json(await drainExecutor(parts, c.req.valid('param').id, caller(c))),
   )
-  app.post('/api/resume', paused('Resumes the job'), async (c) =>
-    c.json(await setPaused(store, keys, false)),
-  )
+  for (const [id, paused, summary] of [
+    ['pause', true, 'Pauses the job: its executors leave, and records wait'],
+    ['resume', false, 'Resumes the job'],
+  ] as const) {
+    const route = describe({ id, tag: 'Control', summary, answers: { 200: schemas.pauseSchema } })
+    app.post(`/api/${id}`, route, noBody, withoutQuery, withoutBody, async (c) =>
+      c.json(await setPaused(parts, paused, caller(c))),
+    )
+  }
 }
 
 function addDocuments(app: Hono, { reader }: WebParts): void {
-  const metrics = describeRoute({
-    summary: "The status in Prometheus's text format",
-    responses: { 200: { description: 'Metrics', content: { 'text/plain': {} } } },
-  })
+  const metrics = describeText(
+    { id: 'getMetrics', tag: 'Health', summary: "The status in Prometheus's text format" },
+    { type: 'text/plain', description: 'Metrics' },
+  )
   app.get('/metrics', metrics, async (c) => {
     const text = await metricsText(await metricsSource(reader))
     return c.body(text, 200, { 'Content-Type': METRICS_TYPE })
   })
-  const info = { title: 'Millrace', version: '1', description: 'State and control of one job.' }
-  app.get(
-    '/openapi.json',
-    openAPIRouteHandler(app, {
-      documentation: { info },
-      defaultValidationErrorResponse: false,
-    }),
-  )
+  let document: Promise<string> | null = null
+  app.get('/openapi.json', async (c) => {
+    const text = await (document ??= documentOf(app))
+    return unchanged(c, etagOf(text)) ?? c.body(text, 200, { 'Content-Type': 'application/json' })
+  })
 }
 
 function addPage(app: Hono): void {
   for (const { path, type, body, etag } of loadAssets()) {
-    app.get(path, (c) => {
-      const headers = { 'Content-Type': type, ETag: etag, 'Cache-Control': 'no-cache' }
-      if (c.req.header('If-None-Match') === etag) return c.body(null, 304, headers)
-      return c.body(body, 200, headers)
-    })
+    app.get(path, (c) => unchanged(c, etag) ?? c.body(body, 200, { 'Content-Type': type }))
   }
 }
 
@@ -237,46 +329,6 @@ async function metricsSource(reader: StatusReader) {
     if (!isOutage(error)) throw error
     const nothing = { status: null, tallies: null, cost: null, loop: null, leader: null }
     return { ...nothing, actors: [], partitions: [] }
-  }
-}
-
-/** A validator whose refusal has our form. */
-function checked<Target extends 'query' | 'json', Schema extends v.GenericSchema>(
-  target: Target,
-  schema: Schema,
-) {
-  return validator(
-    target,
-    schema,
-    (result) => {
-      if (!result.success) {
-        const message = result.error[0]?.message ?? 'the question can not be used'
-        throw new HttpError(400, 'bad_request', message)
-      }
-    },
-    { options: { typeMode: 'input', errorMode: 'ignore' } },
-  )
-}
-
-function describe(
-  summary: string,
-  answers: Partial<Record<200 | 503, v.GenericSchema>>,
-): MiddlewareHandler {
-  const described = Object.entries(answers).map(([status, schema]) => [
-    status,
-    { description: summary, content: { 'application/json': { schema: resolver(schema) } } },
-  ])
-  const failures = {
-    400: failure('The question can not be used'),
-    503: failure('Redis does not answer'),
-  }
-  return describeRoute({ summary, responses: { ...failures, ...Object.fromEntries(described) } })
-}
-
-function failure(description: string) {
-  return {
-    description,
-    content: { 'application/json': { schema: resolver(schemas.errorSchema) } },
   }
 }
 

@@ -3,6 +3,7 @@
  * start; nothing else of the disk can be asked for.
  */
 import { readdirSync, readFileSync } from 'node:fs'
+import { etagOf } from './fresh.ts'
 
 export interface Asset {
   path: string
@@ -41,5 +42,5 @@ function typeOf(name: string): keyof typeof types {
 
 function asset(path: string, file: string, type: keyof typeof types): Asset {
   const body = new Uint8Array(readFileSync(file))
-  return { path, type: types[type], body, etag: `"${Bun.hash(body).toString(16)}"` }
+  return { path, type: types[type], body, etag: etagOf(body) }
 }

@@ -2,12 +2,12 @@
  * The windows that the event stream follows, and a cheap look at whether any of them changed: panes are
  * read again only where they did, closed windows once.
  */
-import { PaneCache, paneVersions } from '../actors/windows/read.ts'
+import { PaneCache } from '../actors/windows/read.ts'
 import type { WebParts } from './app.ts'
 import type { WindowsSource } from './feed.ts'
 import type { WindowTotalReport } from './schemas.ts'
 import { RecentTotals, totalReport } from './totals.ts'
-import { newestRows, windowReport } from './windows.ts'
+import { newestRows, windowReport, windowsVersion } from './windows.ts'
 
 /** The newest windows, and the newest rows of each state. */
 const most = { windows: 120, open: 400, closed: 200 }
@@ -25,13 +25,7 @@ export function followWindows({
   const recent = new RecentTotals(store, keys, job, panes)
   return {
     /** Changes with each commit and each window that closes. */
-    async version() {
-      const [versions, newest] = await Promise.all([
-        paneVersions(store, keys),
-        store.redis.xrevrange(keys.closed, '+', '-', 'COUNT', 1),
-      ])
-      return JSON.stringify([Array.from(versions), newest[0]?.[0] ?? ''])
-    },
+    version: () => windowsVersion(store, keys),
     async rows() {
       const open = await newestRows(store, keys, job, 'open', { limit: most.open }, panes)
       const closed = await newestRows(store, keys, job, 'closed', { limit: most.closed })

@@ -75,7 +75,7 @@ export function controlGuards(token: string | null): MiddlewareHandler[] {
 const sameOrigin: MiddlewareHandler = async (c, next) => {
   const origin = c.req.header('Origin')
   const site = c.req.header('Sec-Fetch-Site')
-  const ours = origin === undefined || originHost(origin) === c.req.header('Host')?.toLowerCase()
+  const ours = origin === undefined || urlHost(origin) === c.req.header('Host')?.toLowerCase()
   if (!ours || (site !== undefined && site !== 'same-origin' && site !== 'none')) {
     throw new HttpError(403, 'other_origin', 'control calls come from our own page or a program')
   }
@@ -112,7 +112,7 @@ const loopbackOnly: MiddlewareHandler = async (c, next) => {
 }
 
 /** The caller's address; null where the server can't tell, which allows nothing. */
-function addressOf(c: Context): string | null {
+export function addressOf(c: Context): string | null {
   try {
     return getConnInfo(c).remote.address ?? null
   } catch {
@@ -129,14 +129,12 @@ const digest = (text: string) => new Bun.CryptoHasher('sha256').update(text).dig
 
 /** The Host without its port, in lower case; null where it is none. */
 function hostOf(c: Context): string | null {
-  const host = c.req.header('Host') ?? new URL(c.req.url).host
+  const host = c.req.header('Host') ?? urlHost(c.req.url) ?? ''
   return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.exec(host)?.[1]?.toLowerCase() ?? null
 }
 
-/** host:port of an origin; null for 'null' and for what is none. */
-function originHost(origin: string): string | null {
-  return URL.canParse(origin) ? new URL(origin).host || null : null
-}
+/** host:port of an address or an origin; null for 'null' and for what is none. */
+const urlHost = (url: string): string | null => URL.parse(url)?.host || null
 
 const isAddress = (name: string): boolean =>
   /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || name.startsWith('[')

@@ -97,7 +97,15 @@ async function untilAsked(life: Lifecycle, redisReady: () => Promise<void>): Pro
 /** @throws UsageError or RefusalError in one line where the address can't be had */
 function serve({ app }: WebApp, hostname: string, port: number) {
   try {
-    return Bun.serve({ hostname, port, idleTimeout: idleTimeoutSeconds, fetch: app.fetch })
+    return Bun.serve({
+      hostname,
+      port,
+      idleTimeout: idleTimeoutSeconds,
+      // Ours is far less (guard.ts), and is told in the form of all errors. What nobody reads waits at
+      // its sender.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      fetch: app.fetch,
+    })
   } catch (error) {
     const code = (error as { code?: string }).code
     if (code === 'EADDRINUSE') {

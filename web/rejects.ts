@@ -2,33 +2,29 @@
  * GET /api/rejects: records that were not counted, and why, newest first.
  */
 import type { Keys } from '../actors/keys.ts'
+import { newestEntries, type Span } from '../actors/newest.ts'
 import type { Store } from '../actors/redis.ts'
 import type { RejectReport } from './schemas.ts'
 
-/** Rejects of one page: 1 KB of value each, so a page holds Redis for well under a millisecond. */
-const PAGE = 500
+export interface RejectsQuery extends Span {
+  limit: number
+  reason?: string | undefined
+}
 
-/** The newest rejects, of one reason where it is given. */
+/** The newest rejects of a span, of one reason where it is given. */
 export async function newestRejects(
   store: Store,
   keys: Keys,
-  limit: number,
-  reason?: string,
+  { limit, reason, ...span }: RejectsQuery,
 ): Promise<RejectReport[]> {
   const rejects: RejectReport[] = []
-  let top = '+'
-  for (;;) {
-    const page = await store.redis.xrevrange(keys.rejects, top, '-', 'COUNT', PAGE)
-    for (const [id, fields] of page) {
-      const reject = rejectReport(id, fields)
-      if (reason !== undefined && reject.reason !== reason) continue
-      rejects.push(reject)
-      if (rejects.length === limit) return rejects
-    }
-    const oldest = page.at(-1)
-    if (!oldest || page.length < PAGE) return rejects
-    top = `(${oldest[0]}`
+  for await (const [id, fields] of newestEntries(store, keys.rejects, span)) {
+    const reject = rejectReport(id, fields)
+    if (reason !== undefined && reject.reason !== reason) continue
+    rejects.push(reject)
+    if (rejects.length === limit) break
   }
+  return rejects
 }
 
 function rejectReport(id: string, fields: string[]): RejectReport {
@@ -37,6 +33,7 @@ function rejectReport(id: string, fields: string[]): RejectReport {
     return index === -1 ? '' : fields[index + 1]!
   }
   return {
+    id,
     at: new Date(Number(id.split('-')[0])).toISOString(),
     topic: field('topic'),
     partition: Number(field('p')),

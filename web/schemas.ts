@@ -1,14 +1,13 @@
 /**
- * The HTTP interface as valibot schemas: queries and bodies are checked by them, answers are typed by
- * them, and GET /openapi.json is made from them. A number that is not known is null.
+ * Answers of the HTTP interface as valibot schemas, by which they are typed and from which GET
+ * /openapi.json is made (questions: queries.ts). A number that is not known is null.
  */
 import * as v from 'valibot'
-import { resultDelayRange } from '../actors/config.ts'
-import { parseDuration } from '../actors/duration.ts'
 import { actorKinds, actorStates } from '../actors/messages.ts'
 
 const time = v.pipe(v.string(), v.isoTimestamp())
 const count = v.pipe(v.number(), v.integer())
+const next = v.optional(v.pipe(v.string(), v.description('There is more: give it as `cursor`')))
 const unknownOr = <const Schema extends v.GenericSchema>(schema: Schema) => v.nullable(schema)
 
 export const decisionSchema = v.object({
@@ -112,7 +111,7 @@ export const windowSchema = v.object({
 })
 export const windowsSchema = v.object({
   windows: v.array(windowSchema),
-  next: v.optional(v.pipe(v.string(), v.description('There is more: give it as `cursor`'))),
+  next,
 })
 export type WindowReport = v.InferOutput<typeof windowSchema>
 
@@ -178,7 +177,7 @@ export const jobSchema = v.object({
 })
 export type JobReport = v.InferOutput<typeof jobSchema>
 
-export const decisionsSchema = v.object({ decisions: v.array(decisionSchema) })
+export const decisionsSchema = v.object({ decisions: v.array(decisionSchema), next })
 
 export const costSchema = v.object({
   since: unknownOr(time),
@@ -237,6 +236,7 @@ export const loopSchema = v.object({
 export type LoopReport = v.InferOutput<typeof loopSchema>
 
 export const rejectSchema = v.object({
+  id: v.pipe(v.string(), v.description('Unique, and in order')),
   at: time,
   topic: v.string(),
   partition: count,
@@ -245,7 +245,7 @@ export const rejectSchema = v.object({
   message: v.string(),
   value: v.pipe(v.string(), v.description("The record's first bytes as UTF-8")),
 })
-export const rejectsSchema = v.object({ rejects: v.array(rejectSchema) })
+export const rejectsSchema = v.object({ rejects: v.array(rejectSchema), next })
 export type RejectReport = v.InferOutput<typeof rejectSchema>
 
 export const healthSchema = v.object({ status: v.literal('ok') })
@@ -272,150 +272,10 @@ export const controlSchema = v.object({
 })
 export const pauseSchema = v.object({ paused: v.boolean() })
 
-/** Executors that anybody may ask for; the same bound as EXECUTORS_MAX has. */
-export const EXECUTORS_MOST = 64
-
-const executorCount = (name: string) => {
-  const message = `${name} must be a whole number from 0 to ${EXECUTORS_MOST}`
-  return v.pipe(
-    v.number(message),
-    v.integer(message),
-    v.minValue(0, message),
-    v.maxValue(EXECUTORS_MOST, message),
-  )
-}
-
-const { fromMs, toMs } = resultDelayRange
-const delayMessage = `maxResultDelayMs must be a whole number from ${fromMs} to ${toMs}`
-
-/** Body of POST /api/executors; what relates min and max is checked behind it. */
-export const limitsSchema = v.strictObject(
-  {
-    min: executorCount('min'),
-    max: executorCount('max'),
-    maxResultDelayMs: v.optional(
-      v.pipe(
-        v.number(delayMessage),
-        v.integer(delayMessage),
-        v.minValue(fromMs, delayMessage),
-        v.maxValue(toMs, delayMessage),
-      ),
-    ),
-  },
-  (issue) =>
-    issue.received === 'Object' || issue.expected === 'never'
-      ? 'body must be {"min": …, "max": …, "maxResultDelayMs": … (optional)} and nothing else'
-      : 'body must be {"min": …, "max": …}',
-)
-
-export const ROWS_MOST = 1_000
-
-/** A limit in a query; absent `fallback`. */
-export const limitOf = (fallback: number, most = ROWS_MOST) => {
-  const message = `limit must be a whole number from 1 to ${most}`
-  return v.optional(
-    v.pipe(
-      v.string(message),
-      v.regex(/^\d{1,9}$/, message),
-      v.toNumber(),
-      v.minValue(1, message),
-      v.maxValue(most, message),
-    ),
-    String(fallback),
-  )
-}
-
-const iso = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/
-
-/** A time in a query: ISO 8601 with its zone, a date in UTC, or epoch milliseconds. */
-const timeOf = (name: string) => {
-  const message = `${name} must be ISO 8601 such as 2026-01-31T12:00:00Z, or epoch milliseconds`
-  return v.optional(
-    v.pipe(
-      v.string(message),
-      v.check((text) => Number.isFinite(epochMs(text)), message),
-      v.transform(epochMs),
-    ),
-  )
-}
-
-function epochMs(text: string): number {
-  if (/^-?\d{1,15}$/.test(text)) return Number(text)
-  return iso.test(text) ? Date.parse(text) : Number.NaN
-}
-
-/** Fields of the windows' query that are ours; a group field of the same name needs `key.` in front. */
-const ownFields = {
-  state: v.optional(v.picklist(['open', 'closed'], 'state must be open or closed')),
-  from: timeOf('from'),
-  to: timeOf('to'),
-  limit: limitOf(100),
-  cursor: v.optional(v.pipe(v.string('cursor must be given once'), v.maxLength(12_000))),
-}
-
-/** Query of GET /api/windows: ours and the job's group fields, each plain or as `key.<field>`. */
-export function windowsQueryOf(groups: readonly string[]) {
-  const fields = groups.flatMap((name) => [
-    [`key.${name}`, v.optional(v.string(`${name} must be given once`))] as const,
-    [name, v.optional(v.string(`${name} must be given once`))] as const,
-  ])
-  return v.strictObject(
-    { ...Object.fromEntries(fields), ...ownFields },
-    (issue) =>
-      `unknown field ${issue.received}; allowed: ${[...Object.keys(ownFields), ...groups].join(', ')}`,
-  )
-}
-
-/** Which of the query's fields are the job's, by the name of the group field. */
-export function groupFilterOf(
-  groups: readonly string[],
-  query: Record<string, unknown>,
-): Record<string, string> {
-  const wanted = groups.flatMap((name) => {
-    const value = query[`key.${name}`] ?? (Object.hasOwn(ownFields, name) ? undefined : query[name])
-    return typeof value === 'string' ? [[name, value] as const] : []
-  })
-  return Object.fromEntries(wanted)
-}
-
-const minuteMs = 60_000
-export const historySpan = { leastMs: minuteMs, mostMs: 24 * 60 * minuteMs }
-const spanMessage = 'span must be a length of time from 1 minute to 1 day, such as 15min or 6h'
-
-/** Windows that GET /api/windows/totals tells of at the most. */
-export const TOTALS_MOST = 240
-
-export const totalsQuery = v.strictObject(
-  { limit: limitOf(120, TOTALS_MOST) },
-  (issue) => `unknown field ${issue.received}; allowed: limit`,
-)
-
-/** Query of GET /api/history. */
-export const historyQuery = v.strictObject(
-  {
-    span: v.optional(
-      v.pipe(
-        v.string(spanMessage),
-        v.transform((text) => parseDuration(text) ?? 0),
-        v.minValue(historySpan.leastMs, spanMessage),
-        v.maxValue(historySpan.mostMs, spanMessage),
-      ),
-      '15min',
-    ),
-    limit: limitOf(300),
-  },
-  (issue) => `unknown field ${issue.received}; allowed: span, limit`,
-)
-
-export const decisionsQuery = v.strictObject(
-  { limit: limitOf(50) },
-  (issue) => `unknown field ${issue.received}; allowed: limit`,
-)
-
-export const rejectsQuery = v.strictObject(
-  {
-    limit: limitOf(100),
-    reason: v.optional(v.pipe(v.string('reason must be given once'), v.maxLength(100))),
-  },
-  (issue) => `unknown field ${issue.received}; allowed: limit, reason`,
-)
+export const drainSchema = v.object({
+  id: v.string(),
+  draining: v.pipe(
+    v.literal(true),
+    v.description('It was told to; it finishes what it has in hand and then says `stopped`'),
+  ),
+})

@@ -10,7 +10,8 @@ import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import { closedTotals, readOpenTotals, type WindowTotal } from '../actors/windows/read.ts'
 import type { PaneCache } from '../actors/windows/open.ts'
-import { TOTALS_MOST, type WindowTotalReport } from './schemas.ts'
+import { TOTALS_MOST } from './queries.ts'
+import type { WindowTotalReport } from './schemas.ts'
 
 /** Groups that one look may read: the first look at many groups comes to its end a part at a time. */
 const groupsMost = 50_000

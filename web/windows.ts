@@ -9,6 +9,7 @@ import type { Store } from '../actors/redis.ts'
 import {
   cursorOf,
   type PaneCache,
+  paneVersions,
   readClosedWindows,
   readOpenWindows,
   type WindowCursor,
@@ -16,7 +17,8 @@ import {
   type WindowRow,
 } from '../actors/windows/read.ts'
 import { HttpError } from './errors.ts'
-import { groupFilterOf, type WindowReport, type windowsQueryOf } from './schemas.ts'
+import { groupFilterOf, type windowsQueryOf } from './queries.ts'
+import type { WindowReport } from './schemas.ts'
 
 type Query = v.InferOutput<ReturnType<typeof windowsQueryOf>>
 
@@ -65,6 +67,16 @@ export async function newestRows(
   const closed = state === 'open' || isFull ? [] : await readClosedWindows(store, keys, job, query)
   const closedStarts = new Set(closed.map((row) => row.start))
   return [...open.filter((row) => !closedStarts.has(row.start)), ...closed].slice(0, query.limit)
+}
+
+/** Changes whenever a row of open or closed windows may have: a few bytes, read in a few calls. */
+export async function windowsVersion(store: Store, keys: Keys): Promise<string> {
+  const [panes, closedTo, newest] = await Promise.all([
+    paneVersions(store, keys),
+    store.redis.hget(keys.clock, 'closedTo'),
+    store.redis.xrevrange(keys.closed, '+', '-', 'COUNT', 1),
+  ])
+  return JSON.stringify([Array.from(panes), closedTo, newest[0]?.[0] ?? null])
 }
 
 export function windowReport({ start, end, state, key, values }: WindowRow): WindowReport {

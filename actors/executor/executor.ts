@@ -99,6 +99,8 @@ export class Executor {
     await Promise.all([this.#draining ? undefined : this.#claim(), this.#readOn()])
     this.#readEnded = true
     this.#arrival.fire()
+    // Told at once, so that nobody asks again and another one can begin in its place.
+    await this.#options.life.beatQuietly()
   }
 
   async #claim(): Promise<void> {
@@ -145,7 +147,7 @@ export class Executor {
     let claim = entries.length === 0 && messages.length === 0
     // First of all: fetching payloads can fail, and messages come only once.
     for (const message of messages) {
-      if (message.kind === 'drain') this.#options.life.drain(message.reason)
+      if (message.kind === 'drain') this.#options.life.drain(message.reason, { asked: true })
       if (message.kind === 'claim') claim = true
     }
     this.#accept(await this.#inbox.filled(entries))

@@ -3,6 +3,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { keysOf } from '../../actors/keys.ts'
@@ -15,6 +16,7 @@ import { startRedis } from '../../services/services.ts'
 import { createStatusReader } from '../../supervisor/status.ts'
 import { systemClock } from '../../actors/clock.ts'
 import { until } from '../../faults/until.ts'
+import { dependencies, devDependencies } from '../../package.json'
 import { silentLog } from './seed.ts'
 
 const root = join(import.meta.dir, '../..')
@@ -70,6 +72,20 @@ describe('messages', () => {
   })
 })
 
+/** A control call by hand, whose body never comes. */
+function say(port: number, header: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1')
+    let answer = ''
+    socket.on('data', (chunk) => (answer += chunk.toString()))
+    socket.on('close', () => resolve(answer))
+    socket.on('error', reject)
+    const json = ['Content-Type: application/json', 'Authorization: Bearer canary-secret-token']
+    const head = ['POST /api/pause HTTP/1.1', 'Host: localhost', 'Connection: close', ...json]
+    socket.write(`${[...head, header].join('\r\n')}\r\n\r\n{`)
+  })
+}
+
 describe('a process', () => {
   let redis: Server
   let dir: string
@@ -93,6 +109,10 @@ describe('a process', () => {
     const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
     await until('it to serve', async () => (await ask('/healthz')).status === 200)
     expect((await ask('/api/status')).status).toBe(503)
+    // Far more than the server itself would take by default.
+    const announced = await say(port, 'Content-Length: 300000000')
+    expect(announced).toStartWith('HTTP/1.1 413 ')
+    expect(announced).toContain('"code":"body_too_large"')
     await redis.start()
     await until('Redis to be seen', async () => (await ask('/api/status')).status === 200)
 
@@ -116,4 +136,12 @@ describe('a process', () => {
       (await new Response(child.stderr).text()) + (await new Response(child.stdout).text())
     expect(logs).not.toContain('canary-secret-token')
   }, 60_000)
+})
+
+test('what we depend on is pinned to one version, and hono is new enough', () => {
+  const all = { ...dependencies, ...devDependencies }
+  for (const [name, version] of Object.entries(all)) {
+    expect([name, /^\d+\.\d+\.\d+$/.test(version)]).toEqual([name, true])
+  }
+  expect(Bun.semver.satisfies(dependencies.hono, '>=4.12.25')).toBe(true)
 })
