@@ -97,11 +97,13 @@ describe.skipIf(!program)('control by the page', () => {
   test(
     'an executor is drained from its row',
     async () => {
+      const mailbox = web.seeded.keys.mailbox('executor-7')
+      // One that runs has a mailbox.
+      await web.seeded.store.redis.xadd(mailbox, '*', 'm', JSON.stringify({ kind: 'wake' }))
       await press('Close')
       await press('Drain executor-7')
       await shows('#confirmText', /^Drain executor-7\?/)
       await press('Do it')
-      const mailbox = web.seeded.keys.mailbox('executor-7')
       const asked = await until('the message', async () => {
         const messages = await web.seeded.store.redis.xrange(mailbox, '-', '+')
         return messages.find(([, fields]) => fields[1]?.includes('"drain"'))
