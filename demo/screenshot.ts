@@ -57,8 +57,14 @@ await runMain('screenshot', async () => {
     await playLoad(children, seconds)
     browser = await chromium.launch({ executablePath: program, args: chromiumFlags })
     await takeAll(browser, url, dir)
-    if (values.readme)
-      await take(browser, url, { width: widths.wide, theme: 'light', path: readmePicture })
+    if (values.readme) {
+      await take(browser, url, {
+        width: widths.wide,
+        theme: 'light',
+        path: readmePicture,
+        height: 1_500,
+      })
+    }
   } finally {
     await browser?.close()
     await children.stop()
@@ -115,17 +121,23 @@ interface Picture {
   width: number
   theme: (typeof themes)[number]
   path: string
+  /** The whole page where it is absent. */
+  height?: number
 }
 
-async function take(browser: Browser, url: string, { width, theme, path }: Picture): Promise<void> {
+async function take(
+  browser: Browser,
+  url: string,
+  { width, theme, path, height }: Picture,
+): Promise<void> {
   const page = await browser.newPage({
-    viewport: { width, height: 900 },
+    viewport: { width, height: height ?? 900 },
     colorScheme: theme,
     deviceScaleFactor: width < 500 ? 2 : 1,
   })
   await page.goto(url)
   await shown(page)
-  await page.screenshot({ path, fullPage: true })
+  await page.screenshot({ path, fullPage: height === undefined })
   await page.close()
 }
 

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Browser } from 'playwright-core'
 import { until } from '../../faults/until.ts'
+import { freePort } from '../../services/ports.ts'
 import { withPipeline } from '../integration/pipeline.ts'
 import { launch, Problems, program, shownBy } from './browser.ts'
 
@@ -50,13 +51,25 @@ describe.skipIf(!program)("a pipeline's page", () => {
       // More than a page could have seen since its reload, a point a second.
       await until('the history', async () => (await points()) >= 5)
 
+      // A second web process beside it serves the same, and nobody else notices.
+      const [server] = await pipeline.alive('web')
+      const port = await freePort()
+      const second = pipeline.spawn(['web/main.ts', pipeline.jobFile, '--port', String(port)])
+      const other = await browser.newPage()
+      const url2 = `http://127.0.0.1:${port}`
+      await until('the second page', () => fetch(`${url2}/healthz`).then(({ ok }) => ok))
+      await other.goto(url2)
+      await shownBy(other).shows('#counted', String(RECORDS))
+      await other.close()
+      second.kill('SIGKILL')
+      await second.exited
+
       // What a killed server costs the page is its connection, for a moment.
       const before = problems.found.length
-      const [server] = await pipeline.alive('web')
       process.kill(server!.pid, 'SIGKILL')
       await until('another web process', async () => {
-        const [another] = await pipeline.alive('web')
-        return another && another.pid !== server!.pid
+        const all = await pipeline.alive('web')
+        return all.some(({ pid }) => pid !== server!.pid && pid !== second.pid)
       })
       const more = pipeline.spawn([...producer, '--count', '5', '--rate', '100'])
       expect(await more.exited).toBe(0)
