@@ -24,6 +24,12 @@ export function fieldReader(name: string): (record: unknown) => unknown {
   return reader
 }
 
+/** A function's text, as Bun has it after TypeScript's types and comments are gone; of ours, the field's name. */
+export function sourceOf(reader: (record: never) => unknown): string {
+  const name = readers.get(reader)
+  return name === undefined ? Function.prototype.toString.call(reader) : JSON.stringify(name)
+}
+
 /** The fields of its one argument that a function can reach; null where that is not clear. */
 export function fieldsReached(reader: (record: never) => unknown): ReadonlySet<string> | null {
   const name = readers.get(reader)

@@ -174,11 +174,13 @@ function windowOf(window: JobDeclaration<v.GenericSchema>['window'] | undefined)
   return { windowSizeMs, windowSlideMs }
 }
 
+export const JOB_NAME_RULE = '1 to 64 lower-case letters, digits, - or _'
+
+export const isJobName = (name: string): boolean => /^[a-z0-9][a-z0-9_-]{0,63}$/.test(name)
+
 function nameOf(name: unknown): string {
-  if (typeof name === 'string' && /^[a-z0-9][a-z0-9_-]{0,63}$/.test(name)) return name
-  throw new JobError(
-    `name must be 1 to 64 lower-case letters, digits, - or _, not ${JSON.stringify(name)}`,
-  )
+  if (typeof name === 'string' && isJobName(name)) return name
+  throw new JobError(`name must be ${JOB_NAME_RULE}, not ${JSON.stringify(name)}`)
 }
 
 function topicOf(topic: unknown): string {

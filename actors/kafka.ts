@@ -47,7 +47,10 @@ interface Cluster {
   findControllerBroker(): Promise<Broker>
   findGroupCoordinator(group: { groupId: string }): Promise<Broker>
   fetchTopicsOffset(
-    topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
+    topics: ({ topic: string; partitions: { partition: number }[] } & (
+      | { fromBeginning: boolean }
+      | { fromTimestamp: number }
+    ))[],
   ): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>
 }
 
@@ -98,6 +101,21 @@ export class RawKafka {
     return new Map(
       answer?.partitions.map(({ partition, offset }) => [partition, Number(offset)]) ?? [],
     )
+  }
+
+  /** The first offset from a time on (epoch ms), of those partitions that have one. */
+  async offsetsFrom(time: number, partitions: number[]): Promise<Map<number, number>> {
+    const [answer] = await this.#cluster.fetchTopicsOffset([
+      {
+        topic: this.#topic,
+        partitions: partitions.map((partition) => ({ partition })),
+        fromTimestamp: time,
+      },
+    ])
+    const found = answer?.partitions.map(
+      ({ partition, offset }) => [partition, Number(offset)] as const,
+    )
+    return new Map(found?.filter(([, offset]) => offset >= 0))
   }
 
   /** Partitions by the node that leads them. */
@@ -201,6 +219,7 @@ export type TopicReader = Pick<
   | 'close'
   | 'topic'
   | 'offsets'
+  | 'offsetsFrom'
   | 'leaders'
   | 'fetch'
   | 'release'

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { messageOf, UsageError } from './errors.ts'
-import { type Job, JobError } from './job.ts'
+import { isJobName, type Job, JOB_NAME_RULE, JobError } from './job.ts'
 
 export const SHIPPED_JOB = 'jobs/students.ts'
 
@@ -27,20 +27,20 @@ export async function loadJob(path: string): Promise<Job> {
   if (typeof module.default?.ops !== 'string') {
     throw new UsageError(`job file ${path} must have: export default defineJob({ … })`)
   }
-  return module.default
+  return asVersion(module.default, process.env.MILLRACE_AS)
 }
 
-/** What the panes' meaning depends on: two jobs of one name must agree on it to share panes. */
-export function jobShape(job: Job): string {
-  const aggregates = job.aggregates.map(
-    ({ name, aggregate }) => `${name}:${aggregate.kind}:${aggregate.decimals}`,
+/**
+ * The job under another name, beside the one that runs under its own: a version of it. In the environment,
+ * so that each process of a pipeline goes by it.
+ * @throws UsageError where it is no name
+ */
+function asVersion(job: Job, name: string | undefined): Job {
+  if (!name) return job
+  if (isJobName(name)) return { ...job, name }
+  throw new UsageError(
+    `--as and MILLRACE_AS must be a job's name (${JOB_NAME_RULE}), not ${JSON.stringify(name)}`,
   )
-  return JSON.stringify([
-    job.windowSizeMs,
-    job.windowSlideMs,
-    job.groups.map(({ name }) => name),
-    aggregates,
-  ])
 }
 
 /** Bun reports syntax errors as an aggregate with positions. */

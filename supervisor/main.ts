@@ -12,6 +12,8 @@ import { createLog, logFormat } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { openStore } from '../actors/redis.ts'
 import type { Finding } from '../doctor/finding.ts'
+import { acceptShape, agreedShape } from '../actors/agree.ts'
+import { FROM_FORMS, type From, fromFlag, fromText } from '../actors/bridge/from.ts'
 import { bunCommand, spawner } from './child.ts'
 import { Console } from './console.ts'
 import type { InitialLimits, Setting } from './control.ts'
@@ -34,8 +36,11 @@ the web page. A second one stands by and takes over.
   --max N                  executors at the most (EXECUTORS_MAX, 4)
   --warm N                 executor processes that wait beside them, loaded and connected, so that
                            one that is needed begins at once (EXECUTORS_WARM, 0)
-  --from earliest|latest   where to begin a topic that the job has not read before
-                           (START_FROM, latest)
+  --from WHERE             where to begin a topic that the job has not read before (START_FROM, latest):
+                           ${FROM_FORMS}
+  --as NAME                run the job as a version of that name, beside the one under its own
+                           (MILLRACE_AS): bun run compare tells whether their windows agree
+  --accept-change          functions of groups and aggregates were rewritten and mean the same as before
   --accept-loss            go on past records that Kafka deleted before they were read
   --fresh                  begin anew where Redis has lost what the job had read; with --from
                            earliest from the first record that Kafka still has
@@ -56,7 +61,9 @@ MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL, LOG_FORMAT`,
     max: { type: 'string' },
     warm: { type: 'string' },
     from: { type: 'string' },
+    as: { type: 'string' },
     'accept-loss': { type: 'boolean' },
+    'accept-change': { type: 'boolean' },
     fresh: { type: 'boolean' },
     policy: { type: 'string' },
     'max-result-delay': { type: 'string' },
@@ -69,7 +76,7 @@ MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL, LOG_FORMAT`,
 interface Settings {
   limits: InitialLimits
   warm: number
-  from: 'earliest' | 'latest'
+  from: From
   port: number
   web: boolean
   quiet: boolean
@@ -86,6 +93,8 @@ await runMain('supervisor', async () => {
   const config = readConfig()
   const settings = settingsOf(values, config)
   const file = positionals[0] ?? SHIPPED_JOB
+  // By the environment, which all children have.
+  if (values.as !== undefined) process.env.MILLRACE_AS = values.as
   const job = await loadJob(file)
   if (settings.web) checkBinding(config.HOST, config.MILLRACE_TOKEN)
   const keys = keysOf(job.name)
@@ -108,7 +117,12 @@ await runMain('supervisor', async () => {
   })
   // A signal meanwhile simply ends the process.
   for (const name of signals) process.on(name, leave)
-  await begin({ store, life, clock, check: () => servers.check() }).catch((error) => {
+  const check = async () => {
+    await servers.check()
+    if (values['accept-change']) await acceptShape(store, keys, job)
+    if (!settings.fresh) await agreedShape(store, keys, job)
+  }
+  await begin({ store, life, clock, check }).catch((error) => {
     throw servers.explain(error)
   })
   for (const name of signals) process.off(name, leave)
@@ -193,7 +207,7 @@ function settingsOf(
   return {
     limits,
     warm: wholeNumberFlag('warm', values.warm, warmRange) ?? config.EXECUTORS_WARM,
-    from: choiceFlag('from', values.from, ['earliest', 'latest']) ?? config.START_FROM,
+    from: fromFlag(values.from, config.START_FROM),
     port: wholeNumberFlag('port', values.port, { from: 0, to: 65_535 }) ?? config.PORT,
     web: !values['no-web'],
     quiet: values.quiet ?? false,
@@ -226,7 +240,7 @@ function commandOf(
       const loss = settings.acceptLoss ? ['--accept-loss'] : []
       const fresh = settings.fresh ? ['--fresh'] : []
       const begun = settings.begun ? ['--begun'] : []
-      const flags = ['--from', settings.from, ...loss, ...fresh, ...begun]
+      const flags = ['--from', fromText(settings.from), ...loss, ...fresh, ...begun]
       return script('actors/bridge/main.ts', flags)
     }
     case 'web':

@@ -19,10 +19,11 @@ import type { TopicInfo, TopicReader } from '../kafka.ts'
 import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Lifecycle } from '../lifecycle.ts'
-import { jobShape } from '../load.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
+import { agreedShape } from '../agree.ts'
 import { Cost } from './cost.ts'
+import { type From, startOf } from './from.ts'
 import { entriesVanished, Frontiers, ledgerGone, overtaken } from './frontiers.ts'
 import { passLoss } from './loss.ts'
 import { beginOrRefuse } from './origin.ts'
@@ -38,7 +39,7 @@ export interface BridgeOptions {
   /** A client of its own for each session: what is left of a broken connection goes with it. */
   connect: () => TopicReader
   /** Where to begin a partition that the ledger does not know, and Kafka's address for messages. */
-  from: 'latest' | 'earliest'
+  from: From
   address: string
   /** Go on past records that Kafka deleted before they were read, instead of stopping. */
   acceptLoss: boolean
@@ -195,14 +196,16 @@ export class Bridge {
     const latest = await kafka.offsets('latest', topic.partitions)
     // A partition that was added to a topic we read already is new from its beginning.
     const known = await store.redis.hexists(keys.ledger, 'topicId')
+    const shape = await agreedShape(store, keys, job)
     if (!known && this.#begun) throw new RefusalError(ledgerGone(job))
     // One bridge begins a job, and that one has all of it.
     if (!known && this.#share) throw new Stale(`job ${job.name} has no ledger; looking again`)
     if (!known) await beginOrRefuse(this.#options, kafka, latest)
-    const start = known || this.#topicIsNew || from === 'earliest' ? earliest : latest
+    const begin = known || this.#topicIsNew ? 'earliest' : from
+    const start = await startOf(begin, kafka, { earliest, latest })
     const reply = (await store.call('open', keys.base, [
       topic.id,
-      jobShape(job),
+      shape,
       // Only its reader says where a partition ends.
       ...topic.partitions.flatMap((p) => [
         p,
@@ -211,7 +214,8 @@ export class Bridge {
       ]),
     ])) as string[]
     if (reply[0] === 'topic') throw new RefusalError(anotherTopic(job))
-    if (reply[0] === 'shape') throw new RefusalError(anotherShape(job))
+    // Another version opened it just now: what it says is looked at again.
+    if (reply[0] === 'shape') throw new Stale(`job ${job.name} was opened by another version`)
     if (reply[0] === 'vanished') throw new RefusalError(entriesVanished(job, Number(reply[1])))
     this.#begun = true
     const next = new Map<number, number>()
@@ -410,6 +414,3 @@ export class Bridge {
 
 const anotherTopic = (job: Job) =>
   `topic ${job.topic} was deleted and made again since job ${job.name} began to read it; run the job under another name to begin anew`
-
-const anotherShape = (job: Job) =>
-  `job ${job.name} was run with other windows, groups or aggregates before; run it under another name`

@@ -2,7 +2,7 @@
 import { systemClock } from '../clock.ts'
 import { bounds, readConfig } from '../config.ts'
 import { runMain } from '../errors.ts'
-import { choiceFlag, parseFlags } from '../flags.ts'
+import { parseFlags } from '../flags.ts'
 import { systemHost } from '../host.ts'
 import { RawKafka } from '../kafka.ts'
 import { kafkaAddress, kafkaClient } from '../kafka-client.ts'
@@ -11,18 +11,18 @@ import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
 import { openStore } from '../redis.ts'
 import { openTrace } from '../trace/trace.ts'
+import { FROM_FORMS, fromFlag } from './from.ts'
 import { runBridge } from './run.ts'
 
 const command = {
   help: `
-Usage: bun run bridge [jobs/file.ts] [--from earliest|latest] [--accept-loss] [--fresh]
-                      [--begun] [--id NAME]
+Usage: bun run bridge [jobs/file.ts] [--from WHERE] [--accept-loss] [--fresh] [--begun] [--id NAME]
 
 Moves the job's topic from Kafka into its Redis Stream until it is asked to end. Several bridges,
 also on other machines, share the topic's partitions.
 
-  --from earliest|latest   where to begin a topic that the job has not read before
-                           (START_FROM, by default latest)
+  --from WHERE             where to begin a topic that the job has not read before (START_FROM, by
+                           default latest): ${FROM_FORMS}
   --accept-loss            go on past records that Kafka deleted before they were read
   --fresh                  begin anew where Redis has lost what the job had read
   --begun                  the job has a ledger: do not begin where it is missing
@@ -42,7 +42,7 @@ Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_
 await runMain('bridge', async () => {
   const { values, positionals } = parseFlags({ ...command, positionals: ['jobs/file.ts'] })
   const config = readConfig()
-  const from = choiceFlag('from', values.from, ['earliest', 'latest']) ?? config.START_FROM
+  const from = fromFlag(values.from, config.START_FROM)
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
   const keys = keysOf(job.name)
   const log = createLog('bridge', config.LOG_LEVEL)

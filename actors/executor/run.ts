@@ -2,13 +2,14 @@
  * An executor's whole life, from its first heartbeat to its leave; what it needs is passed in, so
  * that a simulation runs the same.
  */
+import { agreedShape } from '../agree.ts'
 import type { Clock } from '../clock.ts'
 import type { Host } from '../host.ts'
 import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
 import { Lifecycle, startWhenReady } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
-import type { Store } from '../redis.ts'
+import { isOutage, type Store } from '../redis.ts'
 import type { Trace } from '../trace/trace.ts'
 import { Executor } from './executor.ts'
 import type { Hand } from './hand.ts'
@@ -60,6 +61,10 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
   if (asked?.aborted) drain()
   asked?.addEventListener('abort', drain)
   await startWhenReady(life, [writer, reader], clock)
+  // A version of the job with other panes must not even fold. Without an answer, commits find it out.
+  await agreedShape(writer, keys, job).catch((error: unknown) => {
+    if (!isOutage(error)) throw error
+  })
   await new Executor({ job, keys, reader, writer, clock, log, life, stats, hand, trace }).run()
   await life.leave()
   log.debug('left', { records: stats.records })

@@ -114,6 +114,11 @@ export class SimKafka implements TopicReader {
     return this.#ask(() => new Map(partitions.map((p) => [p, of(p)])))
   }
 
+  /** Nobody asks for a time in a simulation. */
+  offsetsFrom(): Promise<Map<number, number>> {
+    return this.#ask(() => new Map())
+  }
+
   leaders(partitions: number[]): Map<string, number[]> {
     const nodes = new Map<string, number[]>()
     for (const p of partitions) {

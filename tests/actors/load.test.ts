@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { UsageError } from '../../actors/errors.ts'
-import { jobShape, loadJob, SHIPPED_JOB } from '../../actors/load.ts'
+import { loadJob, SHIPPED_JOB } from '../../actors/load.ts'
 import { rejection } from '../support/rejection.ts'
 
 const root = resolve(import.meta.dir, '../..')
@@ -92,22 +92,6 @@ describe('a job file', () => {
     if (typeof said === 'string') expect(rest).toBe(said)
     else expect(rest).toMatch(said)
     expect(error.message).not.toContain('\n')
-  })
-
-  test('has a shape that names what its panes mean', async () => {
-    const shape = async (name: string, change: string) =>
-      jobShape(await loadJob(file(name, job(change))))
-    const plain = await shape('shape.ts', '')
-    expect(await shape('shape-same.ts', `topic: 'others', watermarkDelay: '5 s'`)).toBe(plain)
-    const changes = [
-      `window: { size: '10 s', slide: '10 s' }`,
-      `groupBy: { who: () => 'me' }`,
-      `aggregates: { m: count() }`,
-      `aggregates: { n: sum('at', { decimals: 2 }) }`,
-    ]
-    for (const [i, change] of changes.entries()) {
-      expect(await shape(`shape-${i}.ts`, change)).not.toBe(plain)
-    }
   })
 })
 

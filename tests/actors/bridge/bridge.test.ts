@@ -44,6 +44,7 @@ function topic(given: Partial<TopicReader> = {}): TopicReader {
     connect: () => Promise.resolve({ id: 'topic-id', partitions: PARTITIONS }),
     close: () => Promise.resolve(),
     topic: () => Promise.resolve({ id: 'topic-id', partitions: PARTITIONS }),
+    offsetsFrom: () => Promise.resolve(new Map()),
     offsets: at(0),
     leaders: () => new Map([['1', PARTITIONS]]),
     fetch: async (_, from) => {

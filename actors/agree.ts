@@ -1,0 +1,33 @@
+/**
+ * Whether a job may share the panes that Redis holds under its name (shape.ts says what they mean).
+ * Asked by whoever opens the ledger or is about to commit; rejects on an outage.
+ */
+import { RefusalError } from './errors.ts'
+import type { Job } from './job.ts'
+import type { Keys } from './keys.ts'
+import type { Store } from './redis.ts'
+import { anotherShape, differencesOf, shapeText } from './shape.ts'
+
+/**
+ * The shape that the ledger has, with which the job's agrees; the job's own where there is none yet.
+ * @throws RefusalError that says what differs
+ */
+export async function agreedShape(store: Store, keys: Keys, job: Job): Promise<string> {
+  const kept = await store.redis.hget(keys.ledger, 'shape')
+  if (kept === null) return shapeText(job)
+  const differences = differencesOf(kept, job)
+  if (differences.length > 0) throw new RefusalError(anotherShape(job.name, differences))
+  return kept
+}
+
+/**
+ * The operator's word that other functions mean the same: from now on the ledger has the job's shape.
+ * @throws RefusalError where more than functions' texts differ
+ */
+export async function acceptShape(store: Store, keys: Keys, job: Job): Promise<void> {
+  const kept = await store.redis.hget(keys.ledger, 'shape')
+  if (kept === null) return
+  const rest = differencesOf(kept, job).filter(({ isCode }) => !isCode)
+  if (rest.length > 0) throw new RefusalError(anotherShape(job.name, rest))
+  await store.redis.hset(keys.ledger, 'shape', shapeText(job))
+}

@@ -1,0 +1,42 @@
+/** The jobs that a Redis holds, versions of jobs among them; and taking one out of it. */
+import { type Keys, keysOf } from '../actors/keys.ts'
+import { measure, type Snapshot } from '../actors/measure.ts'
+import type { Store } from '../actors/redis.ts'
+
+const SCAN_COUNT = 500
+/** Keys that one call removes: none of them takes Redis long, as UNLINK frees beside it. */
+const REMOVE_TOGETHER = 100
+
+export interface Held {
+  name: string
+  snapshot: Snapshot
+}
+
+/** By name. */
+export async function heldJobs(store: Store): Promise<Held[]> {
+  const ledgers = await scan(store, 'millrace:{*/0}:ledger')
+  const names = ledgers.flatMap((key) => /^millrace:\{([^/]+)\/0\}:ledger$/.exec(key)?.[1] ?? [])
+  return Promise.all(
+    names.sort().map(async (name) => ({ name, snapshot: await measure(store, keysOf(name)) })),
+  )
+}
+
+/** Everything of a job; how many keys that were. Nothing of it may be at work. */
+export async function dropJob(store: Store, { base }: Keys): Promise<number> {
+  const found = await scan(store, `${base.replace(/[[\]?*\\]/g, String.raw`\$&`)}:*`)
+  for (let i = 0; i < found.length; i += REMOVE_TOGETHER) {
+    await store.redis.unlink(found.slice(i, i + REMOVE_TOGETHER))
+  }
+  return found.length
+}
+
+async function scan(store: Store, match: string): Promise<string[]> {
+  const found = new Set<string>()
+  let cursor = '0'
+  do {
+    const [next, keys] = await store.redis.scan(cursor, 'MATCH', match, 'COUNT', SCAN_COUNT)
+    for (const key of keys) found.add(key)
+    cursor = next
+  } while (cursor !== '0')
+  return [...found]
+}
