@@ -82,7 +82,7 @@ function workOf(action: string | undefined, args: string[], values: Values) {
       compare(store, { file, name: named(name), other, windows, json: values.json })
   }
   if (action === 'drop' && args.length === 1) {
-    const name = named(args[0]!)
+    const name = named(args[0])
     if (!values.yes)
       throw new UsageError(`drop removes all of ${name} and can't be undone: add --yes`)
     return (store: Store) => drop(store, name)
