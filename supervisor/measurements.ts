@@ -127,14 +127,19 @@ export class Recorder {
     this.#skipped = null
     this.#writtenAt = this.#clock.elapsed()
     this.#last = sample
-    for (const one of due) await this.#write(one)
+    for (const one of due) await keepSample(this.#store, this.#keys, one, this.#kept)
   }
+}
 
-  async #write(sample: Sample): Promise<void> {
-    const packed = JSON.stringify(names.map((name) => sample[name]))
-    const { measurements } = this.#keys
-    await this.#store.redis.xadd(measurements, 'MAXLEN', '~', this.#kept, '*', FIELD, packed)
-  }
+/** Appends a sample; of more than `kept` the oldest go. */
+export async function keepSample(
+  store: Store,
+  keys: Keys,
+  sample: Sample,
+  kept: number = bounds.measurementsKept,
+): Promise<void> {
+  const packed = JSON.stringify(names.map((name) => sample[name]))
+  await store.redis.xadd(keys.measurements, 'MAXLEN', '~', kept, '*', FIELD, packed)
 }
 
 /**

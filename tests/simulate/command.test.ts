@@ -3,6 +3,7 @@ import { afterAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { keepSample } from '../../supervisor/measurements.ts'
 import { recordDecision } from '../../supervisor/decisions.ts'
 import type { Result } from '../../simulate/contest.ts'
 import { scenarios } from '../../simulate/scenarios.ts'
@@ -119,7 +120,7 @@ async function record(name: string) {
   for (let second = 0; second <= 90; second++) {
     if (second > 60 && second < 80) continue
     const done = 10 * Math.min(second, 60)
-    const fields = {
+    await keepSample(place.store, place.keys, {
       at: 1_800_000_000_000 + second * 1_000,
       arrived: done,
       committed: done,
@@ -131,9 +132,12 @@ async function record(name: string) {
       min: 0,
       max: 3,
       policy: 'backlog',
-    }
-    const flat = Object.entries(fields).flatMap(([field, value]) => [field, String(value)])
-    await place.store.redis.xadd(place.keys.measurements, '*', ...flat)
+      watermark: null,
+      resultP50: null,
+      resultP99: null,
+      eventP50: null,
+      eventP99: null,
+    })
   }
   await recordDecision(place.store, place.keys, {
     at: 1_800_000_085_000,
