@@ -11,6 +11,8 @@ import { createTip } from '/tip.js'
 /** How near the cursor a decision is told of, px. */
 const NEAR_PX = 9
 
+const DRAW_MS = 1_000
+
 const compact = new Intl.NumberFormat('en-US', { notation: 'compact' })
 const times = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' })
 const seconds = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
@@ -98,6 +100,8 @@ export function createCharts(parent, { decisionsOf, now }) {
   let plots = []
   let columns = null
   let executorsMax = 4
+  let drawing = null
+  let drawnAt = -Infinity
 
   const places = charts.map((chart) => figure(parent, chart))
   const build = () => {
@@ -132,10 +136,16 @@ export function createCharts(parent, { decisionsOf, now }) {
   }).observe(parent)
 
   return {
+    /** Drawn in a frame of its own, at most once a second: between two there is no new point. */
     show(given, max) {
       columns = given
       executorsMax = max ?? executorsMax
-      draw()
+      const wait = Math.max(0, drawnAt + DRAW_MS - performance.now())
+      drawing ??= setTimeout(() => {
+        drawing = null
+        drawnAt = performance.now()
+        requestAnimationFrame(draw)
+      }, wait)
     },
   }
 }
