@@ -8,24 +8,31 @@
 import * as v from 'valibot'
 import { type Duration, parseDuration, unitMs } from './duration.ts'
 import { fieldReader } from './fields.ts'
-import { type Aggregate, cellOps } from './windows/aggregates.ts'
+import { type Aggregate, type AggregatesOf, aggregatesOf, cellOps } from './windows/aggregates.ts'
 
 export { avg, count, max, min, sum } from './windows/aggregates.ts'
-export type { Aggregate } from './windows/aggregates.ts'
+export type { Aggregate, AggregatesOf } from './windows/aggregates.ts'
 
 export type { Duration } from './duration.ts'
 
 /** What one group may be named by. */
 export type GroupValue = string | number | boolean | null
 
-// Loose objects have an index signature beside their fields; only the fields can be named.
-type Fields<Row> = { [K in keyof Row as string extends K ? never : K]: Row[K] }
-type KeyOf<Row, All = Fields<Row>> = Extract<
-  { [K in keyof All]-?: All[K] extends GroupValue | undefined ? K : never }[keyof All],
+/**
+ * A record as the job's functions see it. Loose objects have an index signature beside their fields,
+ * by which any name would do; only the fields that the schema names can be named, so that a misspelt
+ * one is an error of the compiler's.
+ */
+export type RowOf<Schema extends v.GenericSchema> = Fields<v.InferOutput<Schema>>
+type Fields<Row> = Row extends readonly unknown[] | GroupValue
+  ? Row
+  : { [K in keyof Row as string extends K ? never : K]: Row[K] }
+type KeyOf<Row> = Extract<
+  { [K in keyof Row]-?: Row[K] extends GroupValue | undefined ? K : never }[keyof Row],
   string
 >
 
-export interface JobDeclaration<Schema extends v.GenericSchema, Row = v.InferOutput<Schema>> {
+export interface JobDeclaration<Schema extends v.GenericSchema, Row = RowOf<Schema>> {
   /** Lower-case letters, digits, `-` and `_`; names the job's keys in Redis and its group in Kafka. */
   name: string
   /** The Kafka topic. */
@@ -42,8 +49,14 @@ export interface JobDeclaration<Schema extends v.GenericSchema, Row = v.InferOut
   window: { size: Duration; slide?: Duration }
   /** Names of fields, or names of one's own with a function each (for nested fields). */
   groupBy: readonly KeyOf<Row>[] | Record<string, (record: Row) => GroupValue>
-  /** What is computed for each group of each window. */
-  aggregates: Record<string, Aggregate<Row>>
+  /**
+   * What is computed for each group of each window. As a function it is given the aggregates for this
+   * job's records, so that their functions know a record's type without its being written out:
+   * `({ count, sum }) => ({ orders: count(), total: sum((order) => order.price.total) })`.
+   */
+  aggregates:
+    | Record<string, Aggregate<Row>>
+    | ((of: AggregatesOf<Row>) => Record<string, Aggregate<Row>>)
   /** An event time further ahead of the clock than this is rejected. Default 5 minutes. */
   maxFutureSkew?: Duration
   /**
@@ -123,7 +136,7 @@ export function defineJob<const Schema extends v.GenericSchema>(
   if (unknown)
     throw new JobError(`unknown field ${JSON.stringify(unknown)}; a job has ${fields.join(', ')}`)
   const { windowSizeMs, windowSlideMs } = windowOf(declaration.window)
-  const aggregates = aggregatesOf(given.aggregates)
+  const aggregates = namedAggregates(given.aggregates)
   return {
     name: nameOf(declaration.name),
     topic: topicOf(declaration.topic),
@@ -223,7 +236,8 @@ function groupsOf(groupBy: unknown): Job['groups'] {
   }))
 }
 
-function aggregatesOf(aggregates: unknown): Job['aggregates'] {
+function namedAggregates(given: unknown): Job['aggregates'] {
+  const aggregates: unknown = typeof given === 'function' ? given(aggregatesOf) : given
   const entries = Object.entries((aggregates ?? {}) as Record<string, Aggregate<unknown>>)
   if (entries.length === 0) throw new JobError('aggregates must name at least one aggregate')
   for (const [name, aggregate] of entries) {

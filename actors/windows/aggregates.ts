@@ -60,6 +60,24 @@ export function max(of: string | Of<never>): Aggregate<never> {
   return { kind: 'max', of: accessor(of), decimals: 0 }
 }
 
+/** The aggregates for records of a known type. */
+export interface AggregatesOf<Row> {
+  count(): Aggregate<Row>
+  sum(of: NumberOf<Row>, options?: Decimals): Aggregate<Row>
+  avg(of: NumberOf<Row>, options?: Decimals): Aggregate<Row>
+  min(of: NumberOf<Row>): Aggregate<Row>
+  max(of: NumberOf<Row>): Aggregate<Row>
+}
+/** A record's number: the name of a field, or a function. */
+export type NumberOf<Row> =
+  | Extract<
+      { [K in keyof Row]-?: Row[K] extends number | null | undefined ? K : never }[keyof Row],
+      string
+    >
+  | Of<Row>
+
+export const aggregatesOf = { count, sum, avg, min, max } as AggregatesOf<never>
+
 const LIMB = 2 ** 52
 const LIMB_BIG = 2n ** 52n
 

@@ -16,6 +16,15 @@ const good = {
 const declare = (change: Record<string, unknown>) => defineJob({ ...good, ...change })
 
 describe('a job', () => {
+  test('may be given its aggregates by a function', () => {
+    const given = defineJob({
+      ...good,
+      aggregates: ({ count, sum }) => ({ n: count(), double: sum((row) => 2 * row.x) }),
+    })
+    expect(given.ops).toBe('nhl')
+    expect(given.aggregates[1]!.aggregate.of!({ x: 4 })).toBe(8)
+  })
+
   test('is completed with the defaults', () => {
     expect(defineJob(good)).toMatchObject({
       watermarkDelayMs: 60_000,

@@ -196,7 +196,7 @@ describe('a record is rejected, with its reason, when it', () => {
       schema: v.looseObject({ at: v.number() }),
       eventTime: (record) => record.at,
       window: { size: '10 s' },
-      groupBy: { g: (record) => record.missing as string },
+      groupBy: { g: (record) => (record as { missing?: string }).missing as string },
       aggregates: { n: count() },
     })
     const folded = fold([{ at: 1 }], { job: nothing })

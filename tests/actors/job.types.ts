@@ -1,0 +1,118 @@
+/**
+ * What the compiler must refuse in a job, and what it must take. Checked by `bun run types`: an error
+ * that does not come is itself one there. Nothing here runs.
+ */
+import { avg, count, defineJob, max, min, sum } from 'millrace'
+import * as v from 'valibot'
+
+const schema = v.object({
+  at: v.number(),
+  who: v.string(),
+  x: v.number(),
+  perhaps: v.optional(v.number()),
+  price: v.object({ total: v.number() }),
+})
+const loose = v.looseObject({ at: v.number(), who: v.string(), x: v.nullable(v.number()) })
+const union = v.variant('kind', [
+  v.looseObject({ kind: v.literal('a'), at: v.number(), x: v.number() }),
+  v.looseObject({ kind: v.literal('b'), at: v.number() }),
+])
+
+const base = { name: 'types', topic: 'types', window: { size: '1 s' } } as const
+
+export const taken = [
+  defineJob({
+    ...base,
+    schema,
+    eventTime: (row) => row.at,
+    filter: ({ x }) => x > 0,
+    groupBy: ['who'],
+    aggregates: {
+      n: count(),
+      named: sum('x'),
+      optional: max('perhaps'),
+      nested: avg((row: { price: { total: number } }) => row.price.total),
+    },
+  }),
+  defineJob({
+    ...base,
+    schema,
+    eventTime: (row) => row.at,
+    groupBy: { who: (row) => row.who, dear: ({ price }) => price.total > 100 },
+    aggregates: ({ count, sum, min }) => ({
+      n: count(),
+      named: sum('x'),
+      nested: min((row) => row.price.total),
+    }),
+  }),
+  defineJob({
+    ...base,
+    schema: loose,
+    eventTime: (row) => row.at,
+    groupBy: ['who'],
+    work: (row) => ({ ...row, x: (row.x ?? 0) + 1 }),
+    aggregates: { least: min('x') },
+  }),
+  defineJob({
+    ...base,
+    schema: union,
+    eventTime: (row) => row.at,
+    groupBy: ['kind'],
+    aggregates: ({ sum }) => ({ x: sum((row) => (row.kind === 'a' ? row.x : null)) }),
+  }),
+]
+
+export const refused = [
+  defineJob({
+    ...base,
+    schema,
+    // @ts-expect-error -- no such field
+    eventTime: (row) => row.att,
+    groupBy: [],
+    aggregates: { n: count() },
+  }),
+  defineJob({
+    ...base,
+    schema: loose,
+    // @ts-expect-error -- nor in a loose object
+    eventTime: (row) => row.att,
+    // @ts-expect-error
+    filter: (row) => row.xx === 1,
+    // @ts-expect-error
+    groupBy: ['whom'],
+    // @ts-expect-error
+    aggregates: { n: sum('xx') },
+  }),
+  defineJob({
+    ...base,
+    schema,
+    eventTime: (row) => row.at,
+    // @ts-expect-error -- a group has no object for a name
+    groupBy: ['price'],
+    // @ts-expect-error -- no number
+    aggregates: { n: sum('who') },
+  }),
+  defineJob({
+    ...base,
+    schema,
+    eventTime: (row) => row.at,
+    // @ts-expect-error
+    groupBy: { who: (row) => row.whom },
+    aggregates: {
+      // @ts-expect-error -- the argument's type is not the record's
+      n: avg((row: { price: { sum: number } }) => row.price.sum),
+    },
+  }),
+  defineJob({
+    ...base,
+    schema,
+    eventTime: (row) => row.at,
+    groupBy: [],
+    aggregates: ({ sum, max }) => ({
+      // @ts-expect-error
+      nested: sum((row) => row.price.sum),
+      // @ts-expect-error
+      named: max('who'),
+    }),
+  }),
+]
