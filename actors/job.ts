@@ -8,10 +8,24 @@
 import * as v from 'valibot'
 import { type Duration, parseDuration, unitMs } from './duration.ts'
 import { fieldReader } from './fields.ts'
-import { type Aggregate, type AggregatesOf, aggregatesOf, cellOps } from './windows/aggregates.ts'
+import { cellOps } from './windows/aggregates.ts'
+import { type Aggregate, type AggregatesOf, aggregatesOf } from './windows/kinds.ts'
+import { sketchOf } from './windows/sketches.ts'
 
-export { avg, count, max, min, sum } from './windows/aggregates.ts'
-export type { Aggregate, AggregatesOf } from './windows/aggregates.ts'
+export {
+  aggregate,
+  avg,
+  count,
+  distinct,
+  first,
+  last,
+  max,
+  min,
+  quantiles,
+  sum,
+  topK,
+} from './windows/kinds.ts'
+export type { Aggregate, AggregatesOf, AggregateValue } from './windows/kinds.ts'
 
 export type { Duration } from './duration.ts'
 
@@ -93,6 +107,8 @@ export interface Job {
   groups: readonly { name: string; of: (record: unknown) => unknown }[]
   aggregates: readonly { name: string; aggregate: Aggregate<unknown> }[]
   /** One letter a slot of a group's cells, over all aggregates; see windows/aggregates.ts. */
+  slots: string
+  /** The slots' letters and, where it has sketches, a slash and theirs; see windows/cells.lua. */
   ops: string
   maxFutureSkewMs: number
   work: ((record: unknown, context: WorkContext) => unknown) | null
@@ -137,6 +153,8 @@ export function defineJob<const Schema extends v.GenericSchema>(
     throw new JobError(`unknown field ${JSON.stringify(unknown)}; a job has ${fields.join(', ')}`)
   const { windowSizeMs, windowSlideMs } = windowOf(declaration.window)
   const aggregates = namedAggregates(given.aggregates)
+  const slots = aggregates.map(({ aggregate }) => cellOps(aggregate)).join('')
+  const sketches = aggregates.map(({ aggregate }) => sketchOf(aggregate)?.letter ?? '').join('')
   return {
     name: nameOf(declaration.name),
     topic: topicOf(declaration.topic),
@@ -148,7 +166,8 @@ export function defineJob<const Schema extends v.GenericSchema>(
     windowSlideMs,
     groups: groupsOf(given.groupBy),
     aggregates,
-    ops: aggregates.map(({ aggregate }) => cellOps(aggregate)).join(''),
+    slots,
+    ops: sketches === '' ? slots : `${slots}/${sketches}`,
     maxFutureSkewMs: durationMs('maxFutureSkew', declaration.maxFutureSkew ?? '5 minutes', 0),
     work: functionOf('work', given.work, true),
     workTimeoutMs: workTimeoutOf(declaration.workTimeout ?? '30 s'),
@@ -242,16 +261,19 @@ function namedAggregates(given: unknown): Job['aggregates'] {
   if (entries.length === 0) throw new JobError('aggregates must name at least one aggregate')
   for (const [name, aggregate] of entries) {
     if (!isAggregate(aggregate)) {
-      throw new JobError(`aggregates.${name} must be count(), sum(), avg(), min() or max()`)
+      const known = Object.keys(aggregatesOf).map((kind) => `${kind}()`)
+      throw new JobError(`aggregates.${name} must be one of ${known.join(', ')}`)
     }
   }
   return entries.map(([name, aggregate]) => ({ name, aggregate }))
 }
 
+/** Whether it was made by one of those functions, which check their arguments. */
 function isAggregate(aggregate: Aggregate<unknown> | undefined): boolean {
   const { kind, of } = aggregate ?? {}
   if (kind === 'count') return true
-  return ['sum', 'avg', 'min', 'max'].includes(String(kind)) && typeof of === 'function'
+  const known = kind === 'own' || (String(kind) !== 'aggregate' && String(kind) in aggregatesOf)
+  return known && typeof of === 'function'
 }
 
 /** Timers can't wait for more than 24 days. */

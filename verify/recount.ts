@@ -223,9 +223,9 @@ export class Recount {
       this.#checkClosed(candidate, pane + this.#job.windowSizeMs)
       return
     }
-    const group = this.expected.readNumbers(row) ? this.expected.groupOf(row) : null
+    const group = this.expected.readValues(row) ? this.expected.groupOf(row) : null
     if (!group) {
-      this.#reject(record, ruling, 'a number or a group that can not be kept')
+      this.#reject(record, ruling, 'a value or a group that can not be kept')
       return
     }
     if (ruling?.reason === 'groups') {
@@ -233,14 +233,15 @@ export class Recount {
       this.#full.add(pane)
       return
     }
+    const place = [eventTime, record.partition, record.offset, 0] as const
     this.counts.counted++
     this.#checkSettled(record, pane, ruling?.closedTo ?? -Infinity)
     if (ruling?.reason === 'partly') {
       this.counts.partly++
       this.#checkClosed(candidate, pane + this.#job.windowSlideMs)
-      this.expected.add(pane, group, ruling.closedTo ?? -Infinity)
+      this.expected.add(pane, group, place, ruling.closedTo ?? -Infinity)
     } else {
-      this.expected.add(pane, group)
+      this.expected.add(pane, group, place)
     }
   }
 

@@ -10,8 +10,9 @@ import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import type { Job } from '../job.ts'
 import { addToSum, emptyCells } from '../windows/aggregates.ts'
+import { type Place, type Sketch } from '../windows/sketches.ts'
 import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
-import { type Adder, addersOf, fits } from './adders.ts'
+import { type Adder, addersOf, fits, type Sketcher, sketchersOf } from './adders.ts'
 import type { RecordCursor } from './records.ts'
 import { Scanner } from './scanner.ts'
 import { Tally } from './tally.ts'
@@ -50,6 +51,7 @@ export interface Reject {
 interface Group {
   key: string
   cells: Float64Array
+  sketches: Sketch[]
 }
 interface Pane {
   start: number
@@ -88,6 +90,8 @@ export class Fold {
   rejected = 0
   partly = 0
   groups = 0
+  /** What merging the sketches will cost Redis, in groups. */
+  sketched = 0
   /** Event times up to here are none of the future's. */
   #presentTo = -Infinity
   /** Highest event time of the slice. */
@@ -99,6 +103,9 @@ export class Fold {
   readonly #scanner: Scanner | null
   readonly #adders: Adder[]
   readonly #values: (number | null)[]
+  readonly #sketchers: Sketcher[]
+  readonly #sketchable: unknown[]
+  readonly #place: Place = { eventTime: 0, partition: 0, offset: 0, row: 0 }
   #partition = 0
   #pane: Pane | null = null
 
@@ -109,11 +116,13 @@ export class Fold {
   ) {
     this.#job = job
     this.#now = now
-    const { validate, scanner, adders } = planOf(job)
+    const { validate, scanner, adders, sketchers } = planOf(job)
     this.#validate = validate
     this.#scanner = scanner
     this.#adders = adders
     this.#values = this.#adders.map(() => null)
+    this.#sketchers = sketchers
+    this.#sketchable = sketchers.map(() => null)
   }
 
   get records(): number {
@@ -211,6 +220,7 @@ export class Fold {
       const group = this.#groupOf(start, row, source)
       if (!group) return
       this.#addValues(group.cells)
+      if (this.#sketchers.length > 0) this.#addSketches(group.sketches, candidate)
       this.counted++
       this.tally.add(candidate.offset)
       if (closedTo !== null && firstWindowEnd(job, start) <= closedTo) {
@@ -253,7 +263,32 @@ export class Fold {
       }
       this.#values[i] = fixed
     }
+    return this.#sketchers.length === 0 || this.#readSketchable(row, source)
+  }
+
+  /** The same for those that are kept as sketches. */
+  #readSketchable(row: unknown, source: RecordCursor | Candidate): boolean {
+    for (let i = 0; i < this.#sketchers.length; i++) {
+      const { of, takes, name } = this.#sketchers[i]!
+      const value = of(row) ?? null
+      if (value !== null && !takes(value)) {
+        this.#reject(source, 'value', `${name}: ${String(value).slice(0, 100)} does not fit`)
+        return false
+      }
+      this.#sketchable[i] = value
+    }
     return true
+  }
+
+  #addSketches(sketches: Sketch[], { eventTime, offset }: Candidate): void {
+    const place = this.#place
+    place.eventTime = eventTime
+    place.partition = this.#partition
+    place.offset = offset
+    for (let i = 0; i < sketches.length; i++) {
+      const value = this.#sketchable[i]
+      if (value !== null) this.sketched += sketches[i]!.add(value, place) / ENTRIES_OF_A_GROUP
+    }
   }
 
   #addValues(cells: Float64Array): void {
@@ -315,9 +350,11 @@ export class Fold {
       this.#reject(source, 'groups', `the window has ${bounds.groupsMax} groups already`)
       return null
     }
-    const group = { key, cells: emptyCells(this.#job.ops) }
+    const sketches = this.#sketchers.map(({ create }) => create())
+    const group = { key, cells: emptyCells(this.#job.slots), sketches }
     pane.groups.push(group)
     this.groups++
+    for (const { weight } of this.#sketchers) this.sketched += weight
     let level = pane.root
     values.forEach((value, i) => {
       if (i === values.length - 1) {
@@ -356,6 +393,8 @@ export class Fold {
 /** The range of JavaScript's Date; panes beyond it would have no name. */
 const EVENT_TIME_MAX = 8_640_000_000_000_000
 const EMPTY = Buffer.alloc(0)
+/** Entries of sketches that Redis merges in the time that the slots of a group take. */
+const ENTRIES_OF_A_GROUP = 10
 
 function valueOf(source: RecordCursor | Candidate): Buffer {
   if ('value' in source) return source.value
@@ -363,15 +402,22 @@ function valueOf(source: RecordCursor | Candidate): Buffer {
 }
 
 /** What a job's folds have in common, made once. */
-const plans = new WeakMap<Job, { validate: Validate; scanner: Scanner | null; adders: Adder[] }>()
+interface Plan {
+  validate: Validate
+  scanner: Scanner | null
+  adders: Adder[]
+  sketchers: Sketcher[]
+}
+const plans = new WeakMap<Job, Plan>()
 
-function planOf(job: Job) {
+function planOf(job: Job): Plan {
   const known = plans.get(job)
   if (known) return known
   const plan = {
     validate: compileSchema(job.schema),
     scanner: Scanner.of(job),
     adders: addersOf(job),
+    sketchers: sketchersOf(job),
   }
   plans.set(job, plan)
   return plan

@@ -133,7 +133,7 @@ function cellsOf(job: Job, records: SeedRecord[]): Float64Array<ArrayBuffer> {
     for (const { aggregate } of job.aggregates) {
       if (aggregate.kind !== 'sum') cells[slot] = cells[slot++]! + 1
       if (aggregate.kind === 'count') continue
-      const scaled = toFixedPoint(aggregate.of!(fields) ?? 0, aggregate.decimals)!
+      const scaled = toFixedPoint(Number(aggregate.of!(fields) ?? 0), aggregate.decimals)!
       addToSum(cells, slot, scaled)
       slot += 2
     }
