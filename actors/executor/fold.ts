@@ -394,7 +394,7 @@ export class Fold {
 const EVENT_TIME_MAX = 8_640_000_000_000_000
 const EMPTY = Buffer.alloc(0)
 /** Entries of sketches that Redis merges in the time that the slots of a group take. */
-const ENTRIES_OF_A_GROUP = 10
+const ENTRIES_OF_A_GROUP = 5
 
 function valueOf(source: RecordCursor | Candidate): Buffer {
   if ('value' in source) return source.value

@@ -68,7 +68,7 @@ local function dropPane(base, pane)
 end
 
 -- Bytes of sketches that merge in the time that a group takes.
-local SKETCH_BYTES = 100
+local SKETCH_BYTES = 25
 
 -- Rows of one HSCAN step over a pane of the window that is being closed: each group once, merged
 -- over the window's panes. `emitted` keeps groups from coming twice, from two panes or from HSCAN, so

@@ -55,66 +55,70 @@ local function mergeSlots(shape, a, b)
   return struct.pack(shape.format, unpack(into, 1, count))
 end
 
--- The number of the entry at a position of a sorted list; `step` of them share a key.
-local function keyAt(list, at, step)
-  local high, low = string.byte(list, at, at + 1)
-  local number = high * 256 + low
-  return step == 1 and number or math.floor(number / step)
-end
-
--- Position of the first entry from `at` on whose key is not less than `wanted`; behind the list for
+-- Position of the first entry from `at` on whose number is not less than `least`; behind the list for
 -- none. Leaps first, so that it costs little where the lists are alike and where they are not.
-local function seek(list, at, size, step, wanted)
-  if at > #list or keyAt(list, at, step) >= wanted then return at end
-  local left = (#list + 1 - at) / size
-  local low, leap = 0, 1
-  while low + leap < left and keyAt(list, at + (low + leap) * size, step) < wanted do
-    low = low + leap
-    leap = leap * 2
+local function seek(list, at, size, least)
+  local byte = string.byte
+  local b1, b2 = byte(list, at, at + 1)
+  if not b1 or b1 * 256 + b2 >= least then return at end
+  local low, leap = at, size
+  local high = at + size
+  b1, b2 = byte(list, high, high + 1)
+  while b1 and b1 * 256 + b2 < least do
+    low, leap = high, leap * 2
+    high = low + leap
+    b1, b2 = byte(list, high, high + 1)
   end
-  local high = math.min(low + leap, left)
-  while high - low > 1 do
-    local middle = math.floor((low + high) / 2)
-    if keyAt(list, at + middle * size, step) < wanted then low = middle else high = middle end
+  if not b1 then high = #list + 1 end
+  while high - low > size do
+    local middle = low + math.floor((high - low) / size / 2) * size
+    b1, b2 = byte(list, middle, middle + 1)
+    if b1 * 256 + b2 < least then low = middle else high = middle end
   end
-  return at + high * size
+  return high
 end
 
--- Merges the sorted entries of b into those of a, behind their letters. Costs what b has, not what a
--- has, but for the copying. `both` makes one entry of two with the same key; nil leaves a's.
+-- Merges the sorted entries of b into those of a, behind their letters. The first two bytes of an entry
+-- are its number, of which `step` share a key. Costs what b has, not what a has, but for the copying.
+-- `both` makes one entry of two with the same key; nil leaves a's.
 local function mergeSorted(a, b, size, step, both)
-  local parts, from, at, next = {}, 1, 2, 2
-  while next <= #b do
-    local wanted = keyAt(b, next, step)
-    at = seek(a, at, size, step, wanted)
-    if at > #a then break end
-    if keyAt(a, at, step) == wanted then
-      local entry = both(a, at, b, next)
+  local byte, sub = string.byte, string.sub
+  local parts, count, from, at, next, last = {}, 0, 1, 2, 2, #b
+  while next <= last do
+    local b1, b2 = byte(b, next, next + 1)
+    local number = b1 * 256 + b2
+    local least = number - number % step
+    at = seek(a, at, size, least)
+    b1, b2 = byte(a, at, at + 1)
+    if not b1 then break end
+    local held = b1 * 256 + b2
+    if held < least + step then
+      local entry = both(a, at, held, b, next, number)
       if entry then
-        parts[#parts + 1] = string.sub(a, from, at - 1)
-        parts[#parts + 1] = entry
+        parts[count + 1], parts[count + 2] = sub(a, from, at - 1), entry
         from = at + size
+        count = count + 2
       end
       at = at + size
     else
-      parts[#parts + 1] = string.sub(a, from, at - 1)
-      parts[#parts + 1] = string.sub(b, next, next + size - 1)
+      parts[count + 1], parts[count + 2] = sub(a, from, at - 1), sub(b, next, next + size - 1)
       from = at
+      count = count + 2
     end
     next = next + size
   end
-  parts[#parts + 1] = string.sub(a, from)
-  parts[#parts + 1] = string.sub(b, next)
+  if from == 1 and next > last then return a end
+  parts[count + 1], parts[count + 2] = sub(a, from), sub(b, next)
   return table.concat(parts)
 end
 
 -- R: of a register's two ranks the greater.
-local function greaterRank(a, at, b, next)
-  if keyAt(b, next, 1) > keyAt(a, at, 1) then return string.sub(b, next, next + 1) end
+local function greaterRank(_, _, held, b, next, number)
+  if number > held then return string.sub(b, next, next + 1) end
 end
 
 -- S: a bucket's two counts added.
-local function addedCounts(a, at, b, next)
+local function addedCounts(a, at, _, b, next)
   local x, y = struct.unpack('<d', a, at + 2), struct.unpack('<d', b, next + 2)
   return string.sub(a, at, at + 1) .. struct.pack('<d', x + y)
 end

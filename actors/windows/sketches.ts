@@ -49,7 +49,7 @@ const kinds: Partial<Record<Aggregate<never>['kind'], Kind>> = {
   quantiles: { letter: 'S', create: () => new Buckets(), takes: Buckets.takes, weight: 1 },
   first: { letter: 'F', create: () => new End('F'), takes: End.takes, weight: 0.5 },
   last: { letter: 'L', create: () => new End('L'), takes: End.takes, weight: 0.5 },
-  topK: { letter: 'T', create: () => new Counters(), takes: Counters.takes, weight: 8 },
+  topK: { letter: 'T', create: () => new Counters(), takes: Counters.takes, weight: 6 },
 }
 
 /** How an aggregate is sketched; null for one that is kept in slots. */
