@@ -5,7 +5,7 @@
  * A record that came when some of its windows were closed counts in the others only: it is kept in a
  * layer of its pane that names up to where windows were closed then.
  */
-import type { GroupValue, Job } from '../actors/job.ts'
+import type { GroupValue, Job, Meta } from '../actors/job.ts'
 import {
   type Expectation,
   Misfit,
@@ -55,9 +55,9 @@ export class Expected {
   }
 
   /** The row's values are read and kept for `add`; false where one does not fit. */
-  readValues(row: unknown): boolean {
+  readValues(row: unknown, meta: Meta): boolean {
     try {
-      this.#readers.forEach(({ read }, i) => (this.#values[i] = read(row)))
+      this.#readers.forEach(({ read }, i) => (this.#values[i] = read(row, meta)))
       return true
     } catch (error) {
       if (error instanceof Misfit) return false
@@ -66,10 +66,10 @@ export class Expected {
   }
 
   /** The group's values as the pipeline may keep them; null where they can't name a group. */
-  groupOf(row: unknown): { key: string; values: GroupValue[] } | null {
+  groupOf(row: unknown, meta: Meta): { key: string; values: GroupValue[] } | null {
     const values: GroupValue[] = []
     for (const { of } of this.#job.groups) {
-      const value = of(row)
+      const value = of(row, meta)
       if (!isGroupValue(value)) return null
       values.push(value)
     }

@@ -3,7 +3,7 @@
  * the pipeline's. The most frequent are counted exactly here: what the pipeline says of them has to be
  * within its bounds (compare.ts). Pure.
  */
-import type { AggregateValue, Job } from '../actors/job.ts'
+import type { AggregateValue, Job, Meta } from '../actors/job.ts'
 import { ExactSum, meanOf, numberOf, scaler } from './decimal.ts'
 import { distinctOf, quantileOf, registerOf, stepOf } from './sketches.ts'
 
@@ -26,16 +26,16 @@ export interface State {
 export interface Reader {
   name: string
   /** What `add` takes of a row: null for nothing. @throws Misfit where a value does not fit */
-  read: (row: unknown) => unknown
+  read: (row: unknown, meta: Meta) => unknown
   create: () => State
 }
 
 export class Misfit extends Error {}
 
 export function readerOf(name: string, aggregate: Aggregate): Reader {
-  const of = aggregate.of as ((row: unknown) => unknown) | null
-  const reading = (fit: (value: unknown) => unknown) => (row: unknown) => {
-    const value = of!(row) ?? null
+  const of = aggregate.of as ((row: unknown, meta: Meta) => unknown) | null
+  const reading = (fit: (value: unknown) => unknown) => (row: unknown, meta: Meta) => {
+    const value = of!(row, meta) ?? null
     return value === null ? null : checked(fit(value))
   }
   switch (aggregate.kind) {
@@ -140,8 +140,8 @@ function ownReader(name: string, aggregate: Aggregate): Reader {
     const numbers = { kind, decimals: aggregate.decimals }
     return { part, numbers, fit: fitOf(numbers) }
   })
-  const read = (row: unknown) => {
-    const given = (aggregate.of!(row) ?? {}) as Record<string, unknown>
+  const read = (row: unknown, meta: Meta) => {
+    const given = (aggregate.of!(row, meta) ?? {}) as Record<string, unknown>
     return named.map(({ part, fit }) => {
       const number = given[part] ?? null
       return number === null ? null : checked(fit(number))

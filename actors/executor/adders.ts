@@ -2,7 +2,7 @@
  * Aggregates laid out for folding: each number with the slot of a group's cells where it goes and the
  * form in which it goes there, each sketch with what it takes. Pure.
  */
-import type { Job } from '../job.ts'
+import type { Job, Meta } from '../job.ts'
 import { cellOps, toFixedPoint } from '../windows/aggregates.ts'
 import type { Aggregate, Parts } from '../windows/kinds.ts'
 import { type Sketch, sketchOf } from '../windows/sketches.ts'
@@ -10,7 +10,7 @@ import { type Sketch, sketchOf } from '../windows/sketches.ts'
 /** A number as a fold adds it: where it is read, and where its cells begin. */
 export interface Adder {
   kind: 'count' | 'sum' | 'avg' | 'min' | 'max'
-  of: ((row: unknown) => number | null | undefined) | null
+  of: ((row: unknown, meta: Meta) => number | null | undefined) | null
   name: string
   decimals: number
   slot: number
@@ -19,7 +19,7 @@ export interface Adder {
 /** A sketch as a fold adds to it. */
 export interface Sketcher {
   name: string
-  of: (row: unknown) => unknown
+  of: (row: unknown, meta: Meta) => unknown
   takes: (value: unknown) => boolean
   create: () => Sketch
   weight: number
@@ -60,12 +60,14 @@ function adder(name: string, aggregate: Aggregate<unknown>, slot: number): Adder
 /** A number for each part. The first reads the record for all of them: they are read in their order. */
 function partAdders(name: string, aggregate: Aggregate<unknown>, first: number): Adder[] {
   const { decimals, own } = aggregate
-  const read = aggregate.of as (row: unknown) => Parts | null | undefined
+  const read = aggregate.of as (row: unknown, meta: Meta) => Parts | null | undefined
   let parts: Parts | null | undefined
   let slot = first
   return Object.entries(own!.parts).map(([part, kind], i) => {
     const of =
-      i === 0 ? (row: unknown) => (parts = read(row))?.[part] ?? null : () => parts?.[part] ?? null
+      i === 0
+        ? (row: unknown, meta: Meta) => (parts = read(row, meta))?.[part] ?? null
+        : () => parts?.[part] ?? null
     const made: Adder = { kind, of, name: `${name}.${part}`, decimals, slot }
     slot += cellOps({ ...aggregate, kind }).length
     return made

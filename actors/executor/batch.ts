@@ -7,7 +7,8 @@ import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
 import type { Job } from '../job.ts'
 import { encodeState } from '../windows/sketches.ts'
-import { type Candidate, Fold, type Verdict } from './fold.ts'
+import type { Candidate } from './candidate.ts'
+import { Fold, type Verdict } from './fold.ts'
 import type { Hand } from './hand.ts'
 import type { Entry } from './inbox.ts'
 import { RecordCursor } from './records.ts'
@@ -238,8 +239,7 @@ export class Batch {
   async #work(entry: Entry, all: Candidate[]): Promise<void> {
     const { job, clock } = this.#context
     const candidates = all.filter(({ offset }) => !entry.hung?.has(offset))
-    const rows = candidates.map(({ row }) => row)
-    const outcomes = await workOn(job, rows, clock)
+    const outcomes = await workOn(job, candidates, clock)
     const outcomeOf = new Map(candidates.map(({ offset }, i) => [offset, outcomes[i]!]))
     for (const candidate of all) {
       const outcome = outcomeOf.get(candidate.offset)

@@ -5,7 +5,7 @@
  * sketches.ts (the rest). Pure.
  */
 import { fieldReader } from '../fields.ts'
-import type { GroupValue } from '../job.ts'
+import type { GroupValue, Meta } from '../job.ts'
 
 /** What a row says for one aggregate; JSON. */
 export type AggregateValue = GroupValue | { [name: string]: number | null } | TopEntry[]
@@ -46,7 +46,7 @@ export interface Aggregate<in Row> {
 export type Part = 'sum' | 'min' | 'max'
 export type Parts = Record<string, number | null>
 
-type Of<Row, Value> = (record: Row) => Value
+type Of<Row, Value> = (record: Row, meta: Meta) => Value
 type OfNumber<Row> = Of<Row, number | null | undefined>
 type OfText<Row> = Of<Row, GroupValue | undefined>
 type NumberField<Name extends string> = { readonly [K in Name]?: number | null | undefined }

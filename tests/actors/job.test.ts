@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
-import { avg, count, defineJob, durationMs, JobError, sum } from '../../actors/job.ts'
+import { avg, count, defineJob, durationMs, JobError, type Meta, sum } from '../../actors/job.ts'
 
 const good = {
   name: 'job',
@@ -12,6 +12,8 @@ const good = {
   aggregates: { n: count(), total: sum('x'), mean: avg('x') },
 } as const
 
+const NO_META = {} as Meta
+
 /** A declaration that the compiler would refuse, as a user of JavaScript may write it. */
 const declare = (change: Record<string, unknown>) => defineJob({ ...good, ...change })
 
@@ -22,7 +24,7 @@ describe('a job', () => {
       aggregates: ({ count, sum }) => ({ n: count(), double: sum((row) => 2 * row.x) }),
     })
     expect(given.ops).toBe('nhl')
-    expect(given.aggregates[1]!.aggregate.of!({ x: 4 })).toBe(8)
+    expect(given.aggregates[1]!.aggregate.of!({ x: 4 }, NO_META)).toBe(8)
   })
 
   test('is completed with the defaults', () => {
@@ -51,8 +53,10 @@ describe('a job', () => {
     [{ schema: undefined }, 'schema must be a valibot schema'],
     [{ schema: {} }, 'schema must be a valibot schema'],
     [{ schema: v.objectAsync({}) }, 'schema must be synchronous; use work for what waits'],
-    [{ eventTime: 'at' }, 'eventTime must be a function of a record'],
-    [{ eventTime: undefined }, 'eventTime must be a function of a record'],
+    [{ eventTime: 'at' }, "eventTime must be a function of a record, or 'kafka'"],
+    [{ eventTime: undefined }, "eventTime must be a function of a record, or 'kafka'"],
+    [{ flatMap: [] }, 'flatMap must be a function of a record'],
+    [{ flatMap: () => [] }, 'groupBy must be an object of functions where the job has flatMap'],
     [{ filter: true }, 'filter must be a function of a record'],
     [{ work: 1 }, 'work must be a function of a record'],
     [

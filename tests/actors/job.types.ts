@@ -60,6 +60,31 @@ export const taken = [
     groupBy: ['kind'],
     aggregates: ({ sum }) => ({ x: sum((row) => (row.kind === 'a' ? row.x : null)) }),
   }),
+  defineJob({
+    ...base,
+    schema: v.object({
+      order: v.string(),
+      lines: v.array(v.object({ sku: v.string(), n: v.number() })),
+    }),
+    eventTime: 'kafka',
+    filter: (row, { headers }) => headers.kind !== 'test' && row.order !== '',
+    flatMap: ({ order, lines }, { key }) => lines.map((line) => ({ ...line, order, key })),
+    groupBy: { sku: ({ sku }) => sku, key: (line) => line.key },
+    aggregates: ({ sum, distinct, first, last, quantiles, topK, aggregate }) => ({
+      n: sum('n'),
+      orders: distinct('order'),
+      first: first('order'),
+      last: last((line, meta) => `${line.order}/${meta.offset}`),
+      sizes: quantiles('n', [0.5, 0.99]),
+      keys: topK('key', 3),
+      range: aggregate({
+        parts: { least: 'min', most: 'max', n: 'sum' },
+        of: (line) => ({ least: line.n, most: line.n, n: 1 }),
+        value: ({ least, most, n }) =>
+          least === null || most === null ? null : (most - least) / n,
+      }),
+    }),
+  }),
 ]
 
 export const refused = [
@@ -102,6 +127,35 @@ export const refused = [
       // @ts-expect-error -- the argument's type is not the record's
       n: avg((row: { price: { sum: number } }) => row.price.sum),
     },
+  }),
+  defineJob({
+    ...base,
+    schema,
+    // @ts-expect-error -- Kafka says no such thing
+    eventTime: (row, { time }) => time,
+    flatMap: (row) => [{ name: row.who }],
+    // @ts-expect-error -- a field of the record, not of its rows
+    groupBy: { who: (row) => row.who },
+    // @ts-expect-error
+    aggregates: { x: sum('x') },
+  }),
+  defineJob({
+    ...base,
+    schema,
+    eventTime: 'kafka',
+    flatMap: (row) => [{ name: row.who }],
+    groupBy: { name: (row) => row.name },
+    aggregates: ({ distinct, aggregate }) => ({
+      // @ts-expect-error
+      who: distinct('who'),
+      own: aggregate({
+        parts: { n: 'sum' },
+        // @ts-expect-error -- not the part that was named
+        of: () => ({ m: 1 }),
+        // @ts-expect-error
+        value: ({ m }) => m,
+      }),
+    }),
   }),
   defineJob({
     ...base,

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { defineJob, type Job } from '../../../actors/job.ts'
+import { defineJob, type Job, type Meta } from '../../../actors/job.ts'
 import type { Store } from '../../../actors/redis.ts'
 import cellsLua from '../../../actors/windows/cells.lua' with { type: 'text' }
 import type { TopEntry } from '../../../actors/windows/kinds.ts'
@@ -44,6 +44,7 @@ interface Row {
   place: [partition: number, offset: number]
 }
 
+const NO_META = {} as Meta
 const LAYOUT = { slots: 2, letters: [...'FLRST'] }
 const script = `${cellsLua}\nreturn merge(shapeOf(ARGV[1]), ARGV[2], ARGV[3])`
 const model = new RedisModel({ now: () => 0 })
@@ -73,7 +74,7 @@ function stateOf(rows: readonly Row[]): Buffer {
   const sketched = job.aggregates.filter(({ aggregate }) => sketchOf(aggregate))
   const sketches = sketched.map(({ aggregate }) => {
     const sketch = sketchOf(aggregate)!.create()
-    for (const row of rows) sketch.add(aggregate.of!(row as never), place(row))
+    for (const row of rows) sketch.add(aggregate.of!(row, NO_META), place(row))
     return sketch
   })
   return Buffer.from(encodeState(cells, sketches))
@@ -145,7 +146,7 @@ describe('merging', () => {
           const reader = readerOf(name, aggregate)
           const state = reader.create()
           for (const one of cut.flat()) {
-            state.add(reader.read(one), [one.t, ...one.place, 0])
+            state.add(reader.read(one, NO_META), [one.t, ...one.place, 0])
           }
           const found = valueOf(aggregate, () => [], [part.sketches[sketch++]!])
           expect(problemOf(found, state.value(0))).toBeNull()
