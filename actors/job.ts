@@ -300,7 +300,9 @@ function metaIsUsed(
   // Kafka's timestamp is at hand for every record.
   const time = eventTime === kafkaTime ? null : eventTime
   const readers = [
-    ...[time, filter, flatMap],
+    time,
+    filter,
+    flatMap,
     ...groups.map(({ of }) => of),
     ...aggregates.map(({ aggregate }) => aggregate.of),
   ]

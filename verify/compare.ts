@@ -101,7 +101,7 @@ const isTop = (value: FoundValue): value is Top =>
   'counters' in value &&
   value.counters instanceof Map
 
-const textOf = (value: unknown): string =>
+const textOf = (value: FoundValue | Expectation): string =>
   typeof value === 'object' ? JSON.stringify(value) : String(value)
 
 /** How many records a row is made of; null where the job has no aggregate that says so. */

@@ -33,7 +33,7 @@ export interface Reader {
 export class Misfit extends Error {}
 
 export function readerOf(name: string, aggregate: Aggregate): Reader {
-  const of = aggregate.of as ((row: unknown, meta: Meta) => unknown) | null
+  const { of } = aggregate
   const reading = (fit: (value: unknown) => unknown) => (row: unknown, meta: Meta) => {
     const value = of!(row, meta) ?? null
     return value === null ? null : checked(fit(value))

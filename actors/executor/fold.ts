@@ -289,7 +289,7 @@ export class Fold {
       const { of, takes, name } = this.#sketchers[i]!
       const value = of(row, meta) ?? null
       if (value !== null && !takes(value)) {
-        this.#reject(source, 'value', `${name}: ${String(value).slice(0, 100)} does not fit`)
+        this.#reject(source, 'value', `${name}: ${shown(value)} does not fit`)
         return false
       }
       this.#sketchable[i] = value
@@ -382,3 +382,8 @@ const EVENT_TIME_MAX = 8_640_000_000_000_000
 const NOT_ASKED_FOR = {} as Meta
 /** Entries of sketches that Redis merges in the time that the slots of a group take. */
 const ENTRIES_OF_A_GROUP = 5
+
+const shown = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number'
+    ? String(value).slice(0, 100)
+    : `a value of type ${typeof value}`

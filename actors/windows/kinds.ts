@@ -229,7 +229,7 @@ export const aggregatesOf = {
 } as AggregatesOf<never>
 
 function accessor(of: string | Of<never, unknown>): Of<never, unknown> {
-  return typeof of === 'function' ? of : (fieldReader(of) as Of<never, unknown>)
+  return typeof of === 'function' ? of : fieldReader(of)
 }
 
 function decimalsOf(options: Decimals | undefined): number {

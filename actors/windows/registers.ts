@@ -46,7 +46,7 @@ export class Registers implements Sketch {
   }
 
   value(): number {
-    const counts = new Array<number>(RANK_MAX + 1).fill(0)
+    const counts = Array.from({ length: RANK_MAX + 1 }, () => 0)
     for (const rank of this.#ranks.values()) counts[rank]!++
     counts[0] = REGISTERS - this.#ranks.size
     let z = REGISTERS * tau(1 - counts[RANK_MAX]! / REGISTERS)

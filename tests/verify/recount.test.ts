@@ -62,7 +62,7 @@ test('the rows of a record count together or not at all, and know what Kafka say
   const record = (offset: number, items: unknown, key: string | null = null, timestamp = '5') => ({
     partition: 0,
     offset,
-    value: bytes({ items } as object),
+    value: bytes({ items }),
     told: { key: key === null ? null : Buffer.from(key), timestamp },
   })
   await result.take([

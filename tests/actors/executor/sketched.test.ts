@@ -12,7 +12,7 @@ import { encodeBatch } from '../../support/batches.ts'
 const variance = aggregate({
   parts: { n: 'sum', s: 'sum', q: 'sum', least: 'min' },
   of: ({ x }: { x?: number | null | undefined }) =>
-    x == null ? null : { n: 1, s: x, q: x * x, least: x },
+    typeof x !== 'number' ? null : { n: 1, s: x, q: x * x, least: x },
   value: ({ n, s, q, least }) => (n === 0 ? null : { variance: q / n - (s / n) ** 2, least }),
 })
 
@@ -123,7 +123,10 @@ test('a commit is bounded by what its sketches cost to merge', () => {
 
 test('a value of the job that throws does not keep other values from being read', () => {
   const bad = defineJob({
-    ...{ name: 'bad', topic: 't', schema: v.object({ at: v.number() }), groupBy: [] },
+    name: 'bad',
+    topic: 't',
+    schema: v.object({ at: v.number() }),
+    groupBy: [],
     eventTime: (row) => row.at,
     window: { size: '1 s' },
     aggregates: {

@@ -45,7 +45,7 @@ interface Row {
 }
 
 const NO_META = {} as Meta
-const LAYOUT = { slots: 2, letters: [...'FLRST'] }
+const LAYOUT = { slots: 2, letters: 'FLRST'.split('') }
 const script = `${cellsLua}\nreturn merge(shapeOf(ARGV[1]), ARGV[2], ARGV[3])`
 const model = new RedisModel({ now: () => 0 })
 let store: Store
