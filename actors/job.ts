@@ -75,8 +75,14 @@ export interface JobDeclaration<
   name: string
   /** The Kafka topic. */
   topic: string
-  /** A synchronous valibot schema of one record's JSON value. */
+  /** A synchronous valibot schema of one record's JSON value, or of what `decode` makes of it. */
   schema: Schema
+  /**
+   * Reads a record's bytes where they are no JSON (Avro, Protobuf, plain text): gives what the schema then
+   * judges. The bytes are only lent: what is kept must be copied. A record with which it throws is
+   * rejected with the reason `decode`.
+   */
+  decode?: (bytes: Uint8Array, meta: Meta) => unknown
   /** Keeps the records for which it is true; all of them where it is absent. */
   filter?: (record: Row, meta: Meta) => boolean
   /** The event time in epoch milliseconds; `'kafka'` for the timestamp that Kafka keeps. */
@@ -134,6 +140,7 @@ export interface Job {
   name: string
   topic: string
   schema: v.GenericSchema
+  decode: ((bytes: Uint8Array, meta: Meta) => unknown) | null
   filter: ((record: unknown, meta: Meta) => boolean) | null
   eventTime: (record: unknown, meta: Meta) => number
   flatMap: ((record: unknown, meta: Meta) => unknown) | null
@@ -158,6 +165,7 @@ const fields = [
   'name',
   'topic',
   'schema',
+  'decode',
   'filter',
   'flatMap',
   'eventTime',
@@ -195,6 +203,7 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
   const slots = aggregates.map(({ aggregate }) => cellOps(aggregate)).join('')
   const sketches = aggregates.map(({ aggregate }) => sketchOf(aggregate)?.letter ?? '').join('')
   const functions = {
+    decode: functionOf<NonNullable<Job['decode']>>('decode', given.decode, true),
     filter: functionOf<NonNullable<Job['filter']>>('filter', given.filter, true),
     eventTime: eventTimeOf(given.eventTime),
     flatMap: functionOf<NonNullable<Job['flatMap']>>('flatMap', given.flatMap, true),
@@ -291,16 +300,17 @@ function eventTimeOf(value: unknown): Job['eventTime'] {
   throw new JobError("eventTime must be a function of a record, or 'kafka'")
 }
 
-type FunctionName = 'filter' | 'eventTime' | 'flatMap' | 'groups' | 'work'
+type FunctionName = 'decode' | 'filter' | 'eventTime' | 'flatMap' | 'groups' | 'work'
 
 function metaIsUsed(
-  { filter, eventTime, flatMap, groups, work }: Pick<Job, FunctionName>,
+  { decode, filter, eventTime, flatMap, groups, work }: Pick<Job, FunctionName>,
   aggregates: Job['aggregates'],
 ): boolean {
   // Kafka's timestamp is at hand for every record.
   const time = eventTime === kafkaTime ? null : eventTime
   const readers = [
     time,
+    decode,
     filter,
     flatMap,
     ...groups.map(({ of }) => of),

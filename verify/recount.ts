@@ -180,8 +180,9 @@ export class Recount {
   #read(value: Buffer | null, meta: Meta): { row: unknown; eventTime: number } | string {
     if (value === null) return 'no value'
     try {
-      const json: unknown = JSON.parse(strictUtf8.decode(value))
-      const parsed = v.safeParse(this.#job.schema, json)
+      const { decode } = this.#job
+      const given: unknown = decode ? decode(value, meta) : JSON.parse(strictUtf8.decode(value))
+      const parsed = v.safeParse(this.#job.schema, given)
       if (!parsed.success) return 'not in the schema'
       const eventTime = Math.floor(this.#job.eventTime(parsed.output, meta))
       // What Date can name is what windows can be made of.

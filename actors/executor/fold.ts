@@ -113,34 +113,40 @@ export class Fold {
   check(cursor: RecordCursor, apart = false): Candidate | null {
     const { buffer, start, end } = cursor
     if (start < 0) return this.#reject(cursor, 'null', 'the record has no value')
+    const { usesMeta, topic, decode } = this.#job
+    const meta = usesMeta ? new RecordMeta(topic, this.#partition, cursor) : NOT_ASKED_FOR
     const scanned = this.#scanner?.scan(cursor)
-    if (scanned !== undefined) return this.#checkTime(cursor, scanned, apart)
-    const text = buffer.toString('utf8', start, end)
-    if (text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end))) {
-      return this.#reject(cursor, 'utf8', 'the record is not UTF-8')
-    }
-    let json: unknown
+    if (scanned !== undefined) return this.#checkTime(cursor, scanned, meta, apart)
+    let text: string | null = null
+    let given: unknown
     try {
-      json = JSON.parse(text)
+      if (decode) {
+        given = decode(buffer.subarray(start, end), meta)
+      } else {
+        text = buffer.toString('utf8', start, end)
+        if (text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end))) {
+          return this.#reject(cursor, 'utf8', 'the record is not UTF-8')
+        }
+        given = JSON.parse(text)
+      }
     } catch (error) {
-      return this.#reject(cursor, 'json', messageOf(error))
+      return this.#reject(cursor, decode ? 'decode' : 'json', messageOf(error))
     }
     let row: unknown
     try {
-      const validated = this.#validate(json)
+      const validated = this.#validate(given)
       if (!validated.success) return this.#reject(cursor, 'schema', validated.message)
       row = validated.output
     } catch (error) {
       return this.#reject(cursor, 'threw', messageOf(error))
     }
-    this.#scanner?.learn(text)
-    return this.#checkTime(cursor, row, apart)
+    if (text !== null) this.#scanner?.learn(text)
+    return this.#checkTime(cursor, row, meta, apart)
   }
 
-  #checkTime(cursor: RecordCursor, row: unknown, apart: boolean): Candidate | null {
+  #checkTime(cursor: RecordCursor, row: unknown, meta: Meta, apart: boolean): Candidate | null {
     const { buffer, start, end, offset } = cursor
     const job = this.#job
-    const meta = job.usesMeta ? new RecordMeta(job.topic, this.#partition, cursor) : NOT_ASKED_FOR
     let eventTime: number
     try {
       const time = job.eventTime === kafkaTime ? kafkaTime(row, cursor) : job.eventTime(row, meta)

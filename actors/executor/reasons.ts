@@ -3,6 +3,7 @@ export const rejectReasons = {
   null: 'null',
   utf8: 'utf8',
   json: 'json',
+  decode: 'decode',
   schema: 'schema',
   time: 'time',
   future: 'future',

@@ -76,8 +76,8 @@ export class Scanner {
 }
 
 function wantedOf(job: Job): Wanted | null {
-  // `work` and `flatMap` get their record whole.
-  const entries = job.work || job.flatMap ? null : entriesOf(job.schema)
+  // `work` and `flatMap` get their record whole; only JSON can be scanned.
+  const entries = job.work || job.flatMap || job.decode ? null : entriesOf(job.schema)
   if (!entries) return null
   const reached = [
     ...(job.eventTime === kafkaTime ? [] : [job.eventTime]),

@@ -55,6 +55,7 @@ describe('a job', () => {
     [{ schema: v.objectAsync({}) }, 'schema must be synchronous; use work for what waits'],
     [{ eventTime: 'at' }, "eventTime must be a function of a record, or 'kafka'"],
     [{ eventTime: undefined }, "eventTime must be a function of a record, or 'kafka'"],
+    [{ decode: 'avro' }, 'decode must be a function of a record'],
     [{ flatMap: [] }, 'flatMap must be a function of a record'],
     [{ flatMap: () => [] }, 'groupBy must be an object of functions where the job has flatMap'],
     [{ filter: true }, 'filter must be a function of a record'],

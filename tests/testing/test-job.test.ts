@@ -112,6 +112,38 @@ describe('testJob', () => {
     expect(await it.rejects()).toMatchObject([{ reason: 'threw', message: 'no such id' }])
   })
 
+  test("reads other bytes than JSON by the job's own decode", async () => {
+    const lines = defineJob({
+      name: 'lines',
+      topic: 'lines',
+      decode: (bytes, { headers }) => {
+        if (headers.format !== 'line') throw new Error(`no format ${headers.format}`)
+        const [level, ms] = Buffer.from(bytes).toString('latin1').split(' ')
+        return { level, ms: Number(ms) }
+      },
+      schema: v.object({ level: v.string(), ms: v.pipe(v.number(), v.finite()) }),
+      eventTime: 'kafka',
+      window: { size: '1 minute' },
+      groupBy: ['level'],
+      aggregates: ({ sum }) => ({ ms: sum('ms') }),
+    })
+    const it = testJob(lines, { now: NOW })
+    const meta = { headers: { format: 'line' } }
+    await it.feedAll(['info 1.5', Buffer.from([0xe9, 0x20, 0x32]), 'info 2', 'info', null], meta)
+    await it.feed('info 2', { headers: { format: 'xml' } })
+    expect((await it.windows()).map(({ key, values }) => [key.level, values.ms])).toEqual([
+      ['info', 3.5],
+      ['é', 2],
+    ])
+    expect(
+      (await it.rejects()).map(({ offset, reason, message }) => [offset, reason, message]),
+    ).toMatchObject([
+      [3, 'schema', expect.stringContaining('ms')],
+      [4, 'null', expect.anything()],
+      [5, 'decode', 'no format xml'],
+    ])
+  })
+
   test('gives the same of one partition or several, whatever comes first', async () => {
     const results: unknown[] = []
     for (const [partitions, order] of [

@@ -91,6 +91,22 @@ test('the rows of a record count together or not at all, and know what Kafka say
   ])
 })
 
+test('bytes that are no JSON are read by the job', async () => {
+  const plain = defineJob({
+    ...declaration,
+    decode: (bytes) => {
+      if (bytes.length > 3) throw new Error('too long')
+      return { t: 1, g: Buffer.from(bytes).toString(), x: bytes.length }
+    },
+  })
+  const result = await recount(['a', 'bc', 'bc', 'long', null], {}, plain)
+  expect(result.counts).toMatchObject({ counted: 3, rejected: 2 })
+  expect(rowsOf(result, 0)).toMatchObject([
+    { g: 'a', n: 1 },
+    { g: 'bc', n: 2, total: 4 },
+  ])
+})
+
 const rowsOf = (result: Recount, start: number) =>
   [...result.expected.rows(start).values()].map(({ key, values }) => ({ ...key, ...values }))
 
