@@ -43,6 +43,8 @@ export const bounds = {
   groupsMax: 100_000,
   /** UTF-8 bytes of one group key. */
   groupKeyBytesMax: 4_096,
+  /** Rows that `flatMap` may make of one record. */
+  rowsMax: 1_000,
   rejectsKept: 10_000,
   rejectValueBytesMax: 1_024,
   verdictsKept: 100_000,

@@ -4,7 +4,7 @@
  * the code sees the whole record.
  *
  * A function is understood by its text, and only where that leaves no doubt: one plain parameter, or one
- * taken apart into names, that is followed by `.name` wherever it stands. Pure.
+ * taken apart into names, that is followed by `.name` wherever it stands; a second one may follow. Pure.
  */
 
 /** Functions that we made of a field's name. */
@@ -25,29 +25,46 @@ export function fieldReader(name: string): (record: unknown) => unknown {
 }
 
 /** A function's text, as Bun has it after TypeScript's types and comments are gone; of ours, the field's name. */
-export function sourceOf(reader: (record: never) => unknown): string {
+export function sourceOf(reader: (record: never, meta: never) => unknown): string {
   const name = readers.get(reader)
   return name === undefined ? Function.prototype.toString.call(reader) : JSON.stringify(name)
 }
 
-/** The fields of its one argument that a function can reach; null where that is not clear. */
-export function fieldsReached(reader: (record: never) => unknown): ReadonlySet<string> | null {
+/**
+ * Whether a function can reach its second argument, what Kafka says of the record. Also where that is
+ * not clear.
+ */
+export function reachesMeta(reader: (record: never, meta: never) => unknown): boolean {
+  if (readers.has(reader)) return false
+  const source = Function.prototype.toString.call(reader)
+  if (hidden.test(source)) return true
+  const found = signature.exec(source)
+  return !found || found[3] !== undefined
+}
+
+/** The fields of its first argument that a function can reach; null where that is not clear. */
+export function fieldsReached(
+  reader: (record: never, meta: never) => unknown,
+): ReadonlySet<string> | null {
   const name = readers.get(reader)
   if (name !== undefined) return new Set([name])
   const source = Function.prototype.toString.call(reader)
-  // Escapes can hide a name; the others reach an argument without naming it.
-  if (/\\|\barguments\b|\beval\b|^async\b|\[native code\]/.test(source)) return null
-  const [, one, several, body] = signature.exec(source) ?? []
+  if (hidden.test(source)) return null
+  const [, one, several, , body] = signature.exec(source) ?? []
   if (body === undefined) return null
   return one === undefined ? namesIn(several!) : fieldsNamed(one, body)
 }
 
 const identifier = String.raw`[A-Za-z_$][\w$]*`
 
-/** `x => …`, `(x) => …`, `({ a, b }) => …`, `function f(x) { … }` and `f(x) { … }`. */
+/** Escapes can hide a name; the others reach an argument without naming it. */
+const hidden = /\\|\barguments\b|\beval\b|^async\b|\[native code\]/
+
+/** `x => …`, `(x) => …`, `(x, meta) => …`, `({ a, b }) => …`, `function f(x) { … }` and `f(x) { … }`. */
 const signature = new RegExp(
   String.raw`^(?:(?:function\b)?\s*(?:${identifier})?\s*\(|\(|(?=${identifier}\s*=>))\s*` +
-    String.raw`(?:(${identifier})|\{([\w$\s,]*)\})\s*,?\s*(?:\)\s*(?:=>|\{)|=>)([^]*)$`,
+    String.raw`(?:(${identifier})|\{([\w$\s,]*)\})` +
+    String.raw`(?:\s*,\s*(${identifier}|\{[\w$\s,:]*\}))?\s*,?\s*(?:\)\s*(?:=>|\{)|=>)([^]*)$`,
 )
 
 function namesIn(list: string): ReadonlySet<string> {

@@ -7,43 +7,110 @@
  */
 import * as v from 'valibot'
 import { type Duration, parseDuration, unitMs } from './duration.ts'
-import { fieldReader } from './fields.ts'
-import { type Aggregate, cellOps } from './windows/aggregates.ts'
+import { fieldReader, reachesMeta } from './fields.ts'
+import { cellOps } from './windows/aggregates.ts'
+import { type Aggregate, type AggregatesOf, aggregatesOf } from './windows/kinds.ts'
+import { sketchOf } from './windows/sketches.ts'
 
-export { avg, count, max, min, sum } from './windows/aggregates.ts'
-export type { Aggregate } from './windows/aggregates.ts'
+export {
+  aggregate,
+  avg,
+  count,
+  distinct,
+  first,
+  last,
+  max,
+  min,
+  quantiles,
+  sum,
+  topK,
+} from './windows/kinds.ts'
+export type { Aggregate, AggregatesOf, AggregateValue } from './windows/kinds.ts'
 
 export type { Duration } from './duration.ts'
 
 /** What one group may be named by. */
 export type GroupValue = string | number | boolean | null
 
-// Loose objects have an index signature beside their fields; only the fields can be named.
-type Fields<Row> = { [K in keyof Row as string extends K ? never : K]: Row[K] }
-type KeyOf<Row, All = Fields<Row>> = Extract<
-  { [K in keyof All]-?: All[K] extends GroupValue | undefined ? K : never }[keyof All],
+/**
+ * A record as the job's functions see it. Loose objects have an index signature beside their fields,
+ * by which any name would do; only the fields that the schema names can be named, so that a misspelt
+ * one is an error of the compiler's.
+ */
+export type RowOf<Schema extends v.GenericSchema> = Fields<v.InferOutput<Schema>>
+type Fields<Row> = Row extends readonly unknown[] | GroupValue
+  ? Row
+  : { [K in keyof Row as string extends K ? never : K]: Row[K] }
+type KeyOf<Row> = Extract<
+  { [K in keyof Row]-?: Row[K] extends GroupValue | undefined ? K : never }[keyof Row],
   string
 >
 
-export interface JobDeclaration<Schema extends v.GenericSchema, Row = v.InferOutput<Schema>> {
+/** What Kafka says of a record beside its value: the second argument of a job's functions. */
+export interface Meta {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** Epoch ms: when the producer made the record, or the broker got it, as the topic is set; -1 for none. */
+  readonly timestamp: number
+  /** As UTF-8. */
+  readonly key: string | null
+  /** As UTF-8; of several with one name the last. */
+  readonly headers: Readonly<Record<string, string | null>>
+}
+
+/** What `flatMap` makes, or the records; told by it alone. */
+type Rows<Flat, Row> = NoInfer<unknown extends Flat ? Row : Flat>
+
+/**
+ * `Flat` is what the windows are made of: the records, or where the job has `flatMap` the rows that
+ * it makes of them.
+ */
+export interface JobDeclaration<
+  Schema extends v.GenericSchema,
+  Flat = unknown,
+  Row = RowOf<Schema>,
+> {
   /** Lower-case letters, digits, `-` and `_`; names the job's keys in Redis and its group in Kafka. */
   name: string
   /** The Kafka topic. */
   topic: string
-  /** A synchronous valibot schema of one record's JSON value. */
+  /** A synchronous valibot schema of one record's JSON value, or of what `decode` makes of it. */
   schema: Schema
+  /**
+   * Reads a record's bytes where they are no JSON (Avro, Protobuf, plain text): gives what the schema then
+   * judges. The bytes are only lent: what is kept must be copied. A record with which it throws is
+   * rejected with the reason `decode`.
+   */
+  decode?: (bytes: Uint8Array, meta: Meta) => unknown
   /** Keeps the records for which it is true; all of them where it is absent. */
-  filter?: (record: Row) => boolean
-  /** The event time in epoch milliseconds. */
-  eventTime: (record: Row) => number
+  filter?: (record: Row, meta: Meta) => boolean
+  /** The event time in epoch milliseconds; `'kafka'` for the timestamp that Kafka keeps. */
+  eventTime: 'kafka' | ((record: Row, meta: Meta) => number)
   /** How far a record may lie behind the newest one before it in its partition. Default 1 minute. */
   watermarkDelay?: Duration
   /** Size and slide; without a slide the windows tumble. The slide must divide the size. */
   window: { size: Duration; slide?: Duration }
-  /** Names of fields, or names of one's own with a function each (for nested fields). */
-  groupBy: readonly KeyOf<Row>[] | Record<string, (record: Row) => GroupValue>
-  /** What is computed for each group of each window. */
-  aggregates: Record<string, Aggregate<Row>>
+  /**
+   * Makes rows of a record that passed the filter: 0 to 1,000 of them, all with the record's event time.
+   * Groups and aggregates then are of rows. The record itself is counted once whatever it becomes,
+   * filtered where it becomes nothing, and rejected whole where one of its rows can't be kept. Stands
+   * before `groupBy` and `aggregates`, so that they know the rows' type.
+   */
+  flatMap?: (record: Row, meta: Meta) => readonly Flat[]
+  /**
+   * Names of fields, or names of one's own with a function each (for nested fields, and for the rows
+   * that `flatMap` makes).
+   */
+  groupBy: readonly KeyOf<Row>[] | Record<string, (row: Rows<Flat, Row>, meta: Meta) => GroupValue>
+  /**
+   * What is computed for each group of each window. As a function it is given the aggregates for this
+   * job's records, so that their functions know a record's type without its being written out:
+   * `({ count, sum }) => ({ orders: count(), total: sum((order) => order.price.total) })`.
+   */
+  aggregates:
+    | Record<string, Aggregate<Rows<Flat, Row>>>
+    | ((of: AggregatesOf<Rows<Flat, Row>>) => Record<string, Aggregate<Rows<Flat, Row>>>)
   /** An event time further ahead of the clock than this is rejected. Default 5 minutes. */
   maxFutureSkew?: Duration
   /**
@@ -65,6 +132,7 @@ export interface JobDeclaration<Schema extends v.GenericSchema, Row = v.InferOut
 export interface WorkContext {
   /** Aborted when `workTimeout` is over. */
   readonly signal: AbortSignal
+  readonly meta: Meta
 }
 
 /** A checked job, as the pipeline uses it. Records are `unknown` here: only the job knows them. */
@@ -72,15 +140,21 @@ export interface Job {
   name: string
   topic: string
   schema: v.GenericSchema
-  filter: ((record: unknown) => boolean) | null
-  eventTime: (record: unknown) => number
+  decode: ((bytes: Uint8Array, meta: Meta) => unknown) | null
+  filter: ((record: unknown, meta: Meta) => boolean) | null
+  eventTime: (record: unknown, meta: Meta) => number
+  flatMap: ((record: unknown, meta: Meta) => unknown) | null
   watermarkDelayMs: number
   windowSizeMs: number
   windowSlideMs: number
-  groups: readonly { name: string; of: (record: unknown) => unknown }[]
+  groups: readonly { name: string; of: (row: unknown, meta: Meta) => unknown }[]
   aggregates: readonly { name: string; aggregate: Aggregate<unknown> }[]
   /** One letter a slot of a group's cells, over all aggregates; see windows/aggregates.ts. */
+  slots: string
+  /** The slots' letters and, where it has sketches, a slash and theirs; see windows/cells.lua. */
   ops: string
+  /** Whether any of the functions can reach what Kafka says of a record. */
+  usesMeta: boolean
   maxFutureSkewMs: number
   work: ((record: unknown, context: WorkContext) => unknown) | null
   workTimeoutMs: number
@@ -91,7 +165,9 @@ const fields = [
   'name',
   'topic',
   'schema',
+  'decode',
   'filter',
+  'flatMap',
   'eventTime',
   'watermarkDelay',
   'window',
@@ -112,8 +188,8 @@ export class JobError extends Error {
  * Checks a declaration and completes it with the defaults.
  * @throws JobError that names the field
  */
-export function defineJob<const Schema extends v.GenericSchema>(
-  declaration: JobDeclaration<Schema>,
+export function defineJob<const Schema extends v.GenericSchema, Flat>(
+  declaration: JobDeclaration<Schema, Flat>,
 ): Job {
   const given = declaration as unknown as Record<string, unknown>
   if (!given || typeof given !== 'object') {
@@ -123,21 +199,30 @@ export function defineJob<const Schema extends v.GenericSchema>(
   if (unknown)
     throw new JobError(`unknown field ${JSON.stringify(unknown)}; a job has ${fields.join(', ')}`)
   const { windowSizeMs, windowSlideMs } = windowOf(declaration.window)
-  const aggregates = aggregatesOf(given.aggregates)
+  const aggregates = namedAggregates(given.aggregates)
+  const slots = aggregates.map(({ aggregate }) => cellOps(aggregate)).join('')
+  const sketches = aggregates.map(({ aggregate }) => sketchOf(aggregate)?.letter ?? '').join('')
+  const functions = {
+    decode: functionOf<NonNullable<Job['decode']>>('decode', given.decode, true),
+    filter: functionOf<NonNullable<Job['filter']>>('filter', given.filter, true),
+    eventTime: eventTimeOf(given.eventTime),
+    flatMap: functionOf<NonNullable<Job['flatMap']>>('flatMap', given.flatMap, true),
+    groups: groupsOf(given.groupBy, given.flatMap !== undefined),
+    work: functionOf<NonNullable<Job['work']>>('work', given.work, true),
+  }
   return {
+    ...functions,
     name: nameOf(declaration.name),
     topic: topicOf(declaration.topic),
     schema: schemaOf(given.schema),
-    filter: functionOf('filter', given.filter, true),
-    eventTime: functionOf('eventTime', given.eventTime, false),
     watermarkDelayMs: durationMs('watermarkDelay', declaration.watermarkDelay ?? '1 minute', 0),
     windowSizeMs,
     windowSlideMs,
-    groups: groupsOf(given.groupBy),
     aggregates,
-    ops: aggregates.map(({ aggregate }) => cellOps(aggregate)).join(''),
+    usesMeta: metaIsUsed(functions, aggregates),
+    slots,
+    ops: sketches === '' ? slots : `${slots}/${sketches}`,
     maxFutureSkewMs: durationMs('maxFutureSkew', declaration.maxFutureSkew ?? '5 minutes', 0),
-    work: functionOf('work', given.work, true),
     workTimeoutMs: workTimeoutOf(declaration.workTimeout ?? '30 s'),
     concurrency: concurrencyOf(declaration.concurrency),
   }
@@ -207,8 +292,41 @@ function functionOf<Fn>(field: string, value: unknown, optional: boolean): Fn | 
   return value as Fn
 }
 
-function groupsOf(groupBy: unknown): Job['groups'] {
+/** Kafka's own timestamp; no number where there is none. */
+export const kafkaTime = (_: unknown, { timestamp }: Pick<Meta, 'timestamp'>): number =>
+  timestamp < 0 ? Number.NaN : timestamp
+
+function eventTimeOf(value: unknown): Job['eventTime'] {
+  if (value === 'kafka') return kafkaTime
+  if (typeof value === 'function') return value as Job['eventTime']
+  throw new JobError("eventTime must be a function of a record, or 'kafka'")
+}
+
+type FunctionName = 'decode' | 'filter' | 'eventTime' | 'flatMap' | 'groups' | 'work'
+
+function metaIsUsed(
+  { decode, filter, eventTime, flatMap, groups, work }: Pick<Job, FunctionName>,
+  aggregates: Job['aggregates'],
+): boolean {
+  // Kafka's timestamp is at hand for every record.
+  const time = eventTime === kafkaTime ? null : eventTime
+  const readers = [
+    time,
+    decode,
+    filter,
+    flatMap,
+    ...groups.map(({ of }) => of),
+    ...aggregates.map(({ aggregate }) => aggregate.of),
+  ]
+  return work !== null || readers.some((reader) => reader !== null && reachesMeta(reader))
+}
+
+function groupsOf(groupBy: unknown, ofRows: boolean): Job['groups'] {
   if (Array.isArray(groupBy)) {
+    // The compiler could check such names against the record's fields only.
+    if (ofRows && groupBy.length > 0) {
+      throw new JobError('groupBy must be an object of functions where the job has flatMap')
+    }
     const names = groupBy as unknown[]
     const bad = names.some((name) => typeof name !== 'string' || name === '')
     if (bad || new Set(names).size !== names.length) {
@@ -221,25 +339,29 @@ function groupsOf(groupBy: unknown): Job['groups'] {
   }
   return Object.entries(groupBy).map(([name, of]) => ({
     name,
-    of: functionOf<(record: unknown) => unknown>(`groupBy.${name}`, of, false),
+    of: functionOf<(row: unknown) => unknown>(`groupBy.${name}`, of, false),
   }))
 }
 
-function aggregatesOf(aggregates: unknown): Job['aggregates'] {
+function namedAggregates(given: unknown): Job['aggregates'] {
+  const aggregates: unknown = typeof given === 'function' ? given(aggregatesOf) : given
   const entries = Object.entries((aggregates ?? {}) as Record<string, Aggregate<unknown>>)
   if (entries.length === 0) throw new JobError('aggregates must name at least one aggregate')
   for (const [name, aggregate] of entries) {
     if (!isAggregate(aggregate)) {
-      throw new JobError(`aggregates.${name} must be count(), sum(), avg(), min() or max()`)
+      const known = Object.keys(aggregatesOf).map((kind) => `${kind}()`)
+      throw new JobError(`aggregates.${name} must be one of ${known.join(', ')}`)
     }
   }
   return entries.map(([name, aggregate]) => ({ name, aggregate }))
 }
 
+/** Whether it was made by one of those functions, which check their arguments. */
 function isAggregate(aggregate: Aggregate<unknown> | undefined): boolean {
   const { kind, of } = aggregate ?? {}
   if (kind === 'count') return true
-  return ['sum', 'avg', 'min', 'max'].includes(String(kind)) && typeof of === 'function'
+  const known = kind === 'own' || (String(kind) !== 'aggregate' && String(kind) in aggregatesOf)
+  return known && typeof of === 'function'
 }
 
 /** Timers can't wait for more than 24 days. */

@@ -18,8 +18,9 @@ import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import type { Log } from './log.ts'
 import { setNew } from './redis-set.ts'
 import advance from './windows/advance.lua' with { type: 'text' }
+import cells from './windows/cells.lua' with { type: 'text' }
 
-export const code = [shared, append, share, commit, advance, lifecycle].join('\n')
+export const code = [shared, append, share, cells, commit, advance, lifecycle].join('\n')
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 

@@ -2,7 +2,7 @@
 import { systemClock } from '../actors/clock.ts'
 import { type Config, readConfig } from '../actors/config.ts'
 import { messageOf, RefusalError, runMain, UsageError } from '../actors/errors.ts'
-import { rejectReasons } from '../actors/executor/fold.ts'
+import { rejectReasons } from '../actors/executor/reasons.ts'
 import { choiceFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import type { Job } from '../actors/job.ts'
 import { RawKafka } from '../actors/kafka.ts'

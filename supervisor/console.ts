@@ -8,6 +8,7 @@ import type { Clock } from '../actors/clock.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import type { AggregateValue } from '../actors/windows/kinds.ts'
 import { readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
 import type { Decision } from './reasons.ts'
 
@@ -69,7 +70,7 @@ export function tableOf(job: Job, rows: readonly WindowRow[], now: number): stri
     .map((row) => [
       `${clockTime(row.start)}–${clockTime(row.end)}`,
       ...job.groups.map(({ name }) => plain(String(row.key[name]))),
-      ...job.aggregates.map(({ name }) => number(row.values[name] ?? null)),
+      ...job.aggregates.map(({ name }) => valueText(row.values[name] ?? null)),
     ])
   const firstNumber = 1 + job.groups.length
   const widths = header.map((name, column) =>
@@ -90,8 +91,12 @@ const placeOf = ({ start, key }: WindowRow) => `${start} ${JSON.stringify(key)}`
 const valuesOf = ({ values }: WindowRow) => JSON.stringify(values)
 const clockTime = (ms: number) => new Date(ms).toISOString().slice(11, 19)
 
-const number = (value: number | null) =>
-  value === null ? '–' : Number.isInteger(value) ? String(value) : value.toFixed(2)
+function valueText(value: AggregateValue): string {
+  if (value === null) return '–'
+  if (typeof value === 'object') return plain(JSON.stringify(value))
+  if (typeof value !== 'number') return plain(String(value))
+  return Number.isInteger(value) ? String(value) : value.toFixed(2)
+}
 
 /** Group values are the world's: no control characters reach the terminal, and no endless lines. */
 const plain = (text: string) => text.replace(/\p{C}/gu, '�').slice(0, 32)

@@ -10,7 +10,9 @@ import { amiss, conserved, conservedOf, type Finding, findingText, wrong } from 
 import type { ExpectedRow } from './expected.ts'
 import type { Totals } from './pipeline.ts'
 import { type Counts, time } from './recount.ts'
-import type { FoundRow } from './rows.ts'
+import type { FoundRow, FoundValue } from './rows.ts'
+import { type Top, topProblem } from './sketches.ts'
+import type { Expectation, Tally } from './states.ts'
 
 /** How many differences are named; all are counted. */
 const NAMED_MAX = 20
@@ -71,20 +73,41 @@ function compareRow(
   expected: ExpectedRow,
   found: FoundRow['values'],
 ): Finding[] {
-  const differing = job.aggregates.filter(({ name }) => found[name] !== expected.values[name])
-  if (differing.length === 0) return []
-  const told = differing.map(
-    ({ name }) => `${name} is ${found[name] ?? null}, should be ${expected.values[name] ?? null}`,
-  )
+  const told = job.aggregates.flatMap(({ name }) => {
+    const problem = problemOf(found[name] ?? null, expected.values[name] ?? null)
+    return problem === null ? [] : [`${name} ${problem}`]
+  })
+  if (told.length === 0) return []
   const text = `${where}: ${told.join('; ')}`
   const more = (recordsOf(job, found) ?? expected.records) - expected.records
   return [more === 0 ? wrong('C3', text) : amiss('C3', more, text)]
 }
 
+/** What is wrong with a value; null where it is as it should be, or within what its kind promises. */
+export function problemOf(found: FoundValue, expected: Expectation): string | null {
+  if (isCounted(expected)) {
+    return isTop(found) ? topProblem(found, expected.counts) : `is ${textOf(found)}`
+  }
+  if (found === expected || Bun.deepEquals(found, expected)) return null
+  return `is ${textOf(found)}, should be ${textOf(expected)}`
+}
+
+const isCounted = (value: Expectation): value is { counts: Tally } =>
+  typeof value === 'object' && value !== null && 'counts' in value && value.counts instanceof Map
+
+const isTop = (value: FoundValue): value is Top =>
+  typeof value === 'object' &&
+  value !== null &&
+  'counters' in value &&
+  value.counters instanceof Map
+
+const textOf = (value: FoundValue | Expectation): string =>
+  typeof value === 'object' ? JSON.stringify(value) : String(value)
+
 /** How many records a row is made of; null where the job has no aggregate that says so. */
 function recordsOf(job: Job, values: FoundRow['values']): number | null {
   const counting = job.aggregates.find(({ aggregate }) => aggregate.kind === 'count')
-  return counting ? (values[counting.name] ?? null) : null
+  return counting ? ((values[counting.name] as number | undefined) ?? null) : null
 }
 
 /**

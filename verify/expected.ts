@@ -5,23 +5,23 @@
  * A record that came when some of its windows were closed counts in the others only: it is kept in a
  * layer of its pane that names up to where windows were closed then.
  */
-import type { GroupValue, Job } from '../actors/job.ts'
-import { ExactSum, meanOf, numberOf, scaler } from './decimal.ts'
+import type { GroupValue, Job, Meta } from '../actors/job.ts'
+import {
+  type Expectation,
+  Misfit,
+  type Place,
+  type Reader,
+  readerOf,
+  type State,
+} from './states.ts'
 
 export interface ExpectedRow {
   key: Record<string, GroupValue>
-  values: Record<string, number | null>
+  values: Record<string, Expectation>
   /** Records that it is made of. */
   records: number
 }
 
-/** One aggregate's state: how many values, their sum in units, the least and the greatest. */
-interface State {
-  count: number
-  sum: ExactSum
-  least: number
-  greatest: number
-}
 interface Group {
   values: GroupValue[]
   records: number
@@ -34,34 +34,18 @@ type Pane = Map<number, Layer>
 const NOTHING_CLOSED = -Infinity
 const KEY_BYTES_MAX = 4_096
 
-type Aggregates = readonly {
-  name: string
-  kind: Job['aggregates'][number]['aggregate']['kind']
-  of: ((row: unknown) => unknown) | null
-  decimals: number
-  /** The number as it is added up; null where it does not fit. */
-  fit: (value: number) => number | null
-}[]
-
 export class Expected {
   readonly #job: Job
-  readonly #aggregates: Aggregates
-  readonly #numbers: (number | null)[]
+  readonly #readers: readonly Reader[]
+  readonly #values: unknown[]
   readonly #panes = new Map<number, Pane>()
   #lastStart = Number.NaN
   #lastLayer: Layer = new Map()
 
   constructor(job: Job) {
     this.#job = job
-    this.#aggregates = job.aggregates.map(({ name, aggregate }) => ({
-      name,
-      kind: aggregate.kind,
-      of: aggregate.of,
-      decimals: aggregate.decimals,
-      fit:
-        aggregate.kind === 'min' || aggregate.kind === 'max' ? plain : scaler(aggregate.decimals),
-    }))
-    this.#numbers = job.aggregates.map(() => null)
+    this.#readers = job.aggregates.map(({ name, aggregate }) => readerOf(name, aggregate))
+    this.#values = job.aggregates.map(() => null)
   }
 
   /** Start of the pane that an event time falls into. */
@@ -70,27 +54,22 @@ export class Expected {
     return eventTime - (behind < 0 ? behind + this.#job.windowSlideMs : behind)
   }
 
-  /** The record's numbers are read and kept for `add`; false where one does not fit. */
-  readNumbers(row: unknown): boolean {
-    for (let i = 0; i < this.#aggregates.length; i++) {
-      const { of, fit } = this.#aggregates[i]!
-      if (!of) continue
-      const value = of(row)
-      let number: number | null = null
-      if (value !== null && value !== undefined) {
-        number = typeof value === 'number' ? fit(value) : null
-        if (number === null) return false
-      }
-      this.#numbers[i] = number
+  /** The row's values are read and kept for `add`; false where one does not fit. */
+  readValues(row: unknown, meta: Meta): boolean {
+    try {
+      this.#readers.forEach(({ read }, i) => (this.#values[i] = read(row, meta)))
+      return true
+    } catch (error) {
+      if (error instanceof Misfit) return false
+      throw error
     }
-    return true
   }
 
   /** The group's values as the pipeline may keep them; null where they can't name a group. */
-  groupOf(row: unknown): { key: string; values: GroupValue[] } | null {
+  groupOf(row: unknown, meta: Meta): { key: string; values: GroupValue[] } | null {
     const values: GroupValue[] = []
     for (const { of } of this.#job.groups) {
-      const value = of(row)
+      const value = of(row, meta)
       if (!isGroupValue(value)) return null
       values.push(value)
     }
@@ -100,20 +79,23 @@ export class Expected {
     return { key, values }
   }
 
-  /** Counts the record whose numbers were read last. */
-  add(pane: number, group: { key: string; values: GroupValue[] }, closedTo = NOTHING_CLOSED): void {
+  /** Counts the row whose values were read last. */
+  add(
+    pane: number,
+    group: { key: string; values: GroupValue[] },
+    place: Place,
+    closedTo = NOTHING_CLOSED,
+  ): void {
     const layer = this.#layerOf(pane, closedTo)
     let held = layer.get(group.key)
     if (!held) {
-      held = emptyGroup(group.values, this.#aggregates.length)
+      held = this.#emptyGroup(group.values)
       layer.set(group.key, held)
     }
     held.records++
     for (let i = 0; i < held.states.length; i++) {
-      const number = this.#numbers[i]!
-      if (this.#aggregates[i]!.of && number !== null) {
-        addNumber(held.states[i]!, number, this.#aggregates[i]!.kind)
-      }
+      const value = this.#values[i]
+      if (value !== null) held.states[i]!.add(value, place)
     }
   }
 
@@ -151,7 +133,7 @@ export class Expected {
     const merged = new Map<string, Group>()
     for (let pane = start; pane < end; pane += this.#job.windowSlideMs) {
       for (const [closedTo, layer] of this.#panes.get(pane) ?? []) {
-        if (end > closedTo) mergeLayer(merged, layer)
+        if (end > closedTo) this.#mergeLayer(merged, layer)
       }
     }
     return new Map(Array.from(merged, ([key, group]) => [key, this.#row(group)]))
@@ -176,11 +158,23 @@ export class Expected {
     return layer
   }
 
+  #emptyGroup(values: GroupValue[]): Group {
+    return { values, records: 0, states: this.#readers.map(({ create }) => create()) }
+  }
+
+  #mergeLayer(into: Map<string, Group>, layer: Layer): void {
+    for (const [key, group] of layer) {
+      const held = into.get(key) ?? this.#emptyGroup(group.values)
+      into.set(key, held)
+      held.records += group.records
+      held.states.forEach((state, i) => state.merge(group.states[i]!))
+    }
+  }
+
   #row(group: Group): ExpectedRow {
     const key = this.#job.groups.map(({ name }, i) => [name, group.values[i]!] as const)
-    const values = this.#aggregates.map(
-      ({ name, kind, decimals }, i) =>
-        [name, valueOf(kind, decimals, group.records, group.states[i]!)] as const,
+    const values = this.#readers.map(
+      ({ name }, i) => [name, group.states[i]!.value(group.records)] as const,
     )
     return {
       key: Object.fromEntries(key),
@@ -190,71 +184,8 @@ export class Expected {
   }
 }
 
-/** Adding 0 makes -0 and 0 the same. */
-const plain = (value: number): number | null => (Number.isFinite(value) ? value + 0 : null)
-
 function isGroupValue(value: unknown): value is GroupValue {
   if (typeof value === 'string') return value.isWellFormed()
   if (typeof value === 'number') return Number.isFinite(value)
   return typeof value === 'boolean' || value === null
-}
-
-function emptyGroup(values: GroupValue[], aggregates: number): Group {
-  const states = Array.from({ length: aggregates }, emptyState)
-  return { values, records: 0, states }
-}
-
-const emptyState = (): State => ({
-  count: 0,
-  sum: new ExactSum(),
-  least: Infinity,
-  greatest: -Infinity,
-})
-
-function addNumber(state: State, number: number, kind: Aggregates[number]['kind']): void {
-  state.count++
-  if (kind === 'sum' || kind === 'avg') {
-    state.sum.add(number)
-  } else {
-    state.least = Math.min(state.least, number)
-    state.greatest = Math.max(state.greatest, number)
-  }
-}
-
-function mergeLayer(into: Map<string, Group>, layer: Layer): void {
-  for (const [key, group] of layer) {
-    const held = into.get(key) ?? emptyGroup(group.values, group.states.length)
-    into.set(key, held)
-    held.records += group.records
-    held.states.forEach((state, i) => mergeState(state, group.states[i]!))
-  }
-}
-
-function mergeState(into: State, from: State): void {
-  into.count += from.count
-  into.sum.merge(from.sum)
-  into.least = Math.min(into.least, from.least)
-  into.greatest = Math.max(into.greatest, from.greatest)
-}
-
-function valueOf(
-  kind: Aggregates[number]['kind'],
-  decimals: number,
-  records: number,
-  { count, sum, least, greatest }: State,
-): number | null {
-  switch (kind) {
-    case 'count':
-      return records
-    case 'sum':
-      return numberOf(sum.total(), decimals)
-    case 'avg':
-      return count === 0 ? null : numberOf(meanOf(sum.total(), count), decimals)
-    case 'min':
-      return count === 0 ? null : least
-    case 'max':
-      return count === 0 ? null : greatest
-    default:
-      return kind satisfies never
-  }
 }

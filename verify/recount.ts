@@ -6,8 +6,9 @@
  * that can't be right is a contradiction.
  */
 import * as v from 'valibot'
-import type { Job } from '../actors/job.ts'
+import type { GroupValue, Job, Meta } from '../actors/job.ts'
 import { Expected } from './expected.ts'
+import { type Told, ToldMeta } from './meta.ts'
 import { Places } from './places.ts'
 
 /** What the pipeline says that it decided about one record. */
@@ -25,6 +26,7 @@ export interface TopicRecord {
   value: Buffer | null
   /** Its batch can't be read; there is no value then. */
   corrupt?: boolean
+  told?: Told
 }
 
 export interface Counts {
@@ -40,6 +42,8 @@ const GROUPS_MAX = 100_000
 /** Processes' clocks and Redis's may differ by this much. */
 const CLOCK_TOLERANCE_MS = 60_000
 const CONTRADICTIONS_KEPT = 20
+/** Rows that a record may become. */
+const ROWS_MAX = 1_000
 /**
  * Rejected whatever a recount would say: records that killed executors, and records that the job
  * rejected before it was changed, and that were fed through it again under another offset.
@@ -56,6 +60,7 @@ interface Candidate {
   /** Highest event time in its partition before it; -Infinity for none. */
   newestBefore: number
   row: unknown
+  meta: Meta
 }
 
 export class Recount {
@@ -99,7 +104,7 @@ export class Recount {
       .flatMap((record) => this.#check(record) ?? [])
       .filter((candidate) => !this.#hung(candidate))
     const outcomes = await Promise.allSettled(
-      candidates.map(async (candidate) => work(candidate.row, { signal: NEVER })),
+      candidates.map(async ({ row, meta }) => work(row, { signal: NEVER, meta })),
     )
     outcomes.forEach((outcome, i) => {
       if (outcome.status === 'fulfilled') this.#settle(candidates[i]!, outcome.value)
@@ -143,7 +148,8 @@ export class Recount {
       return null
     }
     if (record.corrupt) return this.#reject(record, ruling, 'its batch is corrupt')
-    const read = this.#read(record.value)
+    const meta = new ToldMeta(this.#job.topic, partition, record.offset, record.told)
+    const read = this.#read(record.value, meta)
     if (typeof read === 'string') return this.#reject(record, ruling, read)
     const { row, eventTime } = read
     if (this.#isFuture(record, eventTime, ruling)) {
@@ -152,7 +158,7 @@ export class Recount {
     }
     const newestBefore = this.#newest.get(partition) ?? -Infinity
     if (eventTime > newestBefore) this.#newest.set(partition, eventTime)
-    return { record, ruling, eventTime, newestBefore, row }
+    return { record, ruling, eventTime, newestBefore, row, meta }
   }
 
   /** It is needed once. */
@@ -171,13 +177,14 @@ export class Recount {
   }
 
   /** The parsed record, or what is wrong with it. */
-  #read(value: Buffer | null): { row: unknown; eventTime: number } | string {
+  #read(value: Buffer | null, meta: Meta): { row: unknown; eventTime: number } | string {
     if (value === null) return 'no value'
     try {
-      const json: unknown = JSON.parse(strictUtf8.decode(value))
-      const parsed = v.safeParse(this.#job.schema, json)
+      const { decode } = this.#job
+      const given: unknown = decode ? decode(value, meta) : JSON.parse(strictUtf8.decode(value))
+      const parsed = v.safeParse(this.#job.schema, given)
       if (!parsed.success) return 'not in the schema'
-      const eventTime = Math.floor(this.#job.eventTime(parsed.output))
+      const eventTime = Math.floor(this.#job.eventTime(parsed.output, meta))
       // What Date can name is what windows can be made of.
       if (Number.isNaN(new Date(eventTime).getTime())) return 'no event time'
       return { row: parsed.output, eventTime }
@@ -211,10 +218,9 @@ export class Recount {
   }
 
   #count(candidate: Candidate, row: unknown): void {
-    const { record, ruling, eventTime } = candidate
-    if (this.#job.filter && !this.#job.filter(row)) {
-      if (ruling) this.#contradict(`${name(record)} is filtered, not ${ruling.reason}`)
-      this.counts.filtered++
+    const { record, ruling, eventTime, meta } = candidate
+    if (this.#job.filter && !this.#job.filter(row, meta)) {
+      this.#filter(candidate)
       return
     }
     const pane = this.expected.paneOf(eventTime)
@@ -223,9 +229,14 @@ export class Recount {
       this.#checkClosed(candidate, pane + this.#job.windowSizeMs)
       return
     }
-    const group = this.expected.readNumbers(row) ? this.expected.groupOf(row) : null
-    if (!group) {
-      this.#reject(record, ruling, 'a number or a group that can not be kept')
+    const rows = this.#job.flatMap ? this.#job.flatMap(row, meta) : [row]
+    if (Array.isArray(rows) && rows.length === 0) {
+      this.#filter(candidate)
+      return
+    }
+    const groups = this.#groupsOf(rows, meta)
+    if (!groups) {
+      this.#reject(record, ruling, 'a value or a group that can not be kept, or too many rows')
       return
     }
     if (ruling?.reason === 'groups') {
@@ -235,13 +246,34 @@ export class Recount {
     }
     this.counts.counted++
     this.#checkSettled(record, pane, ruling?.closedTo ?? -Infinity)
-    if (ruling?.reason === 'partly') {
+    const partly = ruling?.reason === 'partly'
+    if (partly) {
       this.counts.partly++
       this.#checkClosed(candidate, pane + this.#job.windowSlideMs)
-      this.expected.add(pane, group, ruling.closedTo ?? -Infinity)
-    } else {
-      this.expected.add(pane, group)
     }
+    const closedTo = partly ? (ruling.closedTo ?? -Infinity) : undefined
+    groups.forEach((group, i) => {
+      const place = [eventTime, record.partition, record.offset, i] as const
+      this.expected.readValues((rows as unknown[])[i], meta)
+      this.expected.add(pane, group, place, closedTo)
+    })
+  }
+
+  #filter({ record, ruling }: Candidate): void {
+    if (ruling) this.#contradict(`${name(record)} is filtered, not ${ruling.reason}`)
+    this.counts.filtered++
+  }
+
+  /** The group of each row; null where one of them can't be kept. */
+  #groupsOf(rows: unknown, meta: Meta): { key: string; values: GroupValue[] }[] | null {
+    if (!Array.isArray(rows) || rows.length > ROWS_MAX) return null
+    const groups: { key: string; values: GroupValue[] }[] = []
+    for (const row of rows as unknown[]) {
+      const group = this.expected.readValues(row, meta) ? this.expected.groupOf(row, meta) : null
+      if (!group) return null
+      groups.push(group)
+    }
+    return groups
   }
 
   /** `end`: of the window that the record missed according to its ruling. */

@@ -6,18 +6,22 @@
  * none. Nothing that is read here is believed to fit: what does not is named.
  */
 import { RefusalError } from '../actors/errors.ts'
-import type { GroupValue, Job } from '../actors/job.ts'
+import type { AggregateValue, GroupValue, Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import type { ClosedEntry } from './closed-windows.ts'
 import { meanOf, numberOf } from './decimal.ts'
+import { distinctOf, quantileOf, type Top } from './sketches.ts'
 
 export interface FoundRow {
   start: number
   end: number
   key: Record<string, GroupValue>
-  values: Record<string, number | null>
+  values: Record<string, FoundValue>
 }
+
+/** Of `topK` all counters: what of them is shown is not the pipeline's to decide but a reader's. */
+export type FoundValue = AggregateValue | Top
 
 /** An entry of the closed stream, with its rows decoded. */
 export interface ClosedPart extends ClosedEntry {
@@ -51,7 +55,7 @@ function closedPart(job: Job, id: string, fields: Buffer[]): ClosedPart {
   const start = Number(named.get('start'))
   const end = Number(named.get('end'))
   const rows = named.get('rows') ?? Buffer.alloc(0)
-  const packed = [...unpacked(rows, widthOf(job))]
+  const packed = [...unpacked(rows, layoutOf(job))]
   return {
     id,
     start,
@@ -59,25 +63,44 @@ function closedPart(job: Job, id: string, fields: Buffer[]): ClosedPart {
     last: String(named.get('last')) === '1',
     rows,
     groups: packed.map(({ group }) => group),
-    decoded: packed.map(({ group, cells }) => ({
-      start,
-      end,
-      ...rowOf(job, group, [numbersOf(cells)]),
-    })),
+    decoded: packed.map(({ group, part }) => ({ start, end, ...rowOf(job, group, [part]) })),
   }
 }
 
-/** `rows`: u32 key length, key, cells, repeated. */
-function* unpacked(rows: Buffer, width: number) {
-  const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength)
+/** A group's state in one pane: its numbers, and its sketches without their letters. */
+interface Part {
+  numbers: number[]
+  sketches: Buffer[]
+}
+
+/** `rows`: u32 key length, key, state, repeated. */
+function* unpacked(rows: Buffer, layout: Layout) {
   let at = 0
   while (at < rows.byteLength) {
-    const keyAt = at + 4
-    const cellsAt = keyAt + view.getUint32(at, true)
-    at = cellsAt + width
-    if (at > rows.byteLength) throw new RefusalError('rows of a closed window are cut off')
-    yield { group: rows.toString('utf8', keyAt, cellsAt), cells: rows.subarray(cellsAt, at) }
+    const stateAt = at + 4 + rows.readUInt32LE(at)
+    const { part, end } = partAt(rows, stateAt, layout)
+    yield { group: rows.toString('utf8', at + 4, stateAt), part }
+    at = end
   }
+}
+
+/** Numbers of 8 bytes, then each sketch behind its length. */
+export function partAt(bytes: Buffer, from: number, { slots, letters }: Layout) {
+  const numbersEnd = from + 8 * slots
+  if (numbersEnd > bytes.byteLength) throw new RefusalError("a group's state is cut off")
+  const numbers = numbersOf(bytes.subarray(from, numbersEnd))
+  const sketches: Buffer[] = []
+  let end = numbersEnd
+  for (const letter of letters) {
+    const first = end + 4
+    end = first + bytes.readUInt32LE(end)
+    if (end > bytes.byteLength) throw new RefusalError("a group's state is cut off")
+    if (bytes.toString('latin1', first, first + 1) !== letter) {
+      throw new RefusalError("a group's state is another job's")
+    }
+    sketches.push(bytes.subarray(first + 1, end))
+  }
+  return { part: { numbers, sketches }, end }
 }
 
 /** Rows of all windows that end after `closedTo`, put together from their panes. */
@@ -88,16 +111,17 @@ export async function openRows(
   closedTo: number | null,
 ): Promise<FoundRow[]> {
   const { windowSizeMs, windowSlideMs } = job
-  /** Window's start → group → the cells of its panes. */
-  const windows = new Map<number, Map<string, number[][]>>()
+  /** Window's start → group → its states in the panes. */
+  const windows = new Map<number, Map<string, Part[]>>()
+  const layout = layoutOf(job)
   for (const pane of (await store.redis.hkeys(keys.panes)).map(Number)) {
-    const groups = await readPane(store, keys.pane(pane))
+    const groups = await readPane(store, keys.pane(pane), layout)
     for (let end = pane + windowSlideMs; end <= pane + windowSizeMs; end += windowSlideMs) {
       if (closedTo !== null && end <= closedTo) continue
-      const window = windows.get(end - windowSizeMs) ?? new Map<string, number[][]>()
+      const window = windows.get(end - windowSizeMs) ?? new Map<string, Part[]>()
       windows.set(end - windowSizeMs, window)
-      for (const [group, cells] of groups) {
-        window.set(group, [...(window.get(group) ?? []), cells])
+      for (const [group, part] of groups) {
+        window.set(group, [...(window.get(group) ?? []), part])
       }
     }
   }
@@ -110,13 +134,14 @@ export async function openRows(
   )
 }
 
-async function readPane(store: Store, key: string): Promise<Map<string, number[]>> {
-  const groups = new Map<string, number[]>()
+async function readPane(store: Store, key: string, layout: Layout): Promise<Map<string, Part>> {
+  const groups = new Map<string, Part>()
   for (let cursor = '0'; ; ) {
     const [next, page] = await store.redis.hscanBuffer(key, cursor, 'COUNT', SCAN_COUNT)
     // A scan may give a group twice.
-    for (let i = 0; i + 1 < page.length; i += 2)
-      groups.set(String(page[i]), numbersOf(page[i + 1]!))
+    for (let i = 0; i + 1 < page.length; i += 2) {
+      groups.set(String(page[i]), partAt(page[i + 1]!, 0, layout).part)
+    }
     cursor = String(next)
     if (cursor === '0') return groups
   }
@@ -128,20 +153,40 @@ function numbersOf(cells: Buffer): number[] {
 }
 
 const slots = { count: 1, sum: 2, avg: 3, min: 1, max: 1 } as const
+const letters = { first: 'F', last: 'L', distinct: 'R', quantiles: 'S', topK: 'T' } as const
+type Aggregate = Job['aggregates'][number]['aggregate']
 
-const widthOf = (job: Job): number =>
-  job.aggregates.reduce((width, { aggregate }) => width + 8 * slots[aggregate.kind], 0)
+/** How many numbers a group has, and the letters of its sketches. */
+interface Layout {
+  slots: number
+  letters: string[]
+}
 
-/** A group's row from the cells of one pane or several. */
-function rowOf(job: Job, group: string, parts: number[][]): Pick<FoundRow, 'key' | 'values'> {
+const layoutOf = (job: Job): Layout => ({
+  slots: job.aggregates.reduce((sum, { aggregate }) => sum + slotsOf(aggregate), 0),
+  letters: job.aggregates.flatMap(({ aggregate: { kind } }) =>
+    kind in letters ? letters[kind as keyof typeof letters] : [],
+  ),
+})
+
+function slotsOf({ kind, own }: Aggregate): number {
+  if (own) return Object.values(own.parts).reduce((sum, part) => sum + slots[part], 0)
+  return kind in slots ? slots[kind as keyof typeof slots] : 0
+}
+
+/** A group's row from its states in one pane or several. */
+function rowOf(job: Job, group: string, parts: Part[]): Pick<FoundRow, 'key' | 'values'> {
   const names = JSON.parse(group) as GroupValue[]
-  const values: [string, number | null][] = []
+  const values: [string, FoundValue][] = []
   let slot = 0
+  let sketch = 0
   for (const { name, aggregate } of job.aggregates) {
     const first = slot
-    slot += slots[aggregate.kind]
-    const column = (at: number) => parts.map((cells) => cells[first + at] ?? Number.NaN)
-    values.push([name, valueOf(aggregate.kind, aggregate.decimals, column)])
+    slot += slotsOf(aggregate)
+    const column = (at: number) => parts.map(({ numbers }) => numbers[first + at] ?? Number.NaN)
+    const sketches = parts.map((part) => part.sketches[sketch]!)
+    if (aggregate.kind in letters) sketch++
+    values.push([name, valueOf(aggregate, column, sketches)])
   }
   return {
     key: Object.fromEntries(job.groups.map(({ name }, i) => [name, names[i] ?? null])),
@@ -149,7 +194,35 @@ function rowOf(job: Job, group: string, parts: number[][]): Pick<FoundRow, 'key'
   }
 }
 
-function valueOf(
+export function valueOf(
+  aggregate: Aggregate,
+  column: (slot: number) => number[],
+  sketches: Buffer[],
+): FoundValue {
+  switch (aggregate.kind) {
+    case 'count':
+    case 'sum':
+    case 'avg':
+    case 'min':
+    case 'max':
+      return numberIn(aggregate.kind, aggregate.decimals, column)
+    case 'own':
+      return ownIn(aggregate, column)
+    case 'distinct':
+      return distinctIn(sketches)
+    case 'quantiles':
+      return quantileOf(stepsIn(sketches), aggregate.wanted!)
+    case 'first':
+    case 'last':
+      return endIn(sketches, aggregate.kind === 'first')
+    case 'topK':
+      return topIn(sketches)
+    default:
+      return aggregate.kind satisfies never
+  }
+}
+
+function numberIn(
   kind: keyof typeof slots,
   decimals: number,
   column: (slot: number) => number[],
@@ -170,6 +243,75 @@ function valueOf(
     default:
       return kind satisfies never
   }
+}
+
+function ownIn({ own, decimals }: Aggregate, column: (slot: number) => number[]): AggregateValue {
+  const { parts, value } = own!
+  const numbers: Record<string, number | null> = {}
+  let first = 0
+  for (const [name, part] of Object.entries(parts)) {
+    const from = first
+    numbers[name] = numberIn(part, decimals, (slot) => column(from + slot))
+    first += slots[part]
+  }
+  try {
+    return value(numbers)
+  } catch {
+    return null
+  }
+}
+
+/** Entries of two bytes: register × 32 + rank. */
+function distinctIn(sketches: Buffer[]): number {
+  const ranks = new Map<number, number>()
+  for (const bytes of sketches) {
+    for (let at = 0; at < bytes.length; at += 2) {
+      const entry = bytes.readUInt16BE(at)
+      const register = Math.floor(entry / 32)
+      ranks.set(register, Math.max(entry % 32, ranks.get(register) ?? 0))
+    }
+  }
+  return distinctOf([...ranks.values()])
+}
+
+/** Entries of ten bytes: 32,768 + step, count. */
+function stepsIn(sketches: Buffer[]): Map<number, number> {
+  const counts = new Map<number, number>()
+  for (const bytes of sketches) {
+    for (let at = 0; at < bytes.length; at += 10) {
+      const step = bytes.readUInt16BE(at) - 32_768
+      counts.set(step, (counts.get(step) ?? 0) + bytes.readDoubleLE(at + 2))
+    }
+  }
+  return counts
+}
+
+/** Four numbers that say where, and the value's JSON; nothing where no record had one. */
+function endIn(sketches: Buffer[], first: boolean): AggregateValue {
+  const [found] = sketches
+    .filter(({ length }) => length > 0)
+    .map((bytes) => ({ place: numbersOf(bytes.subarray(0, 32)), json: bytes.toString('utf8', 32) }))
+    .sort((a, b) => {
+      const differing = a.place.findIndex((number, i) => number !== b.place[i])
+      return (first ? 1 : -1) * ((a.place[differing] ?? 0) - (b.place[differing] ?? 0))
+    })
+  return found ? (JSON.parse(found.json) as AggregateValue) : null
+}
+
+/** Capacity, error; then u32 length, JSON, count, repeated. */
+function topIn(sketches: Buffer[]): Top {
+  const counters = new Map<string, number>()
+  let error = 0
+  for (const bytes of sketches) {
+    error += bytes.readDoubleLE(8)
+    for (let at = 16; at < bytes.length; ) {
+      const end = at + 4 + bytes.readUInt32LE(at)
+      const text = bytes.toString('utf8', at + 4, end)
+      counters.set(text, (counters.get(text) ?? 0) + bytes.readDoubleLE(end))
+      at = end + 8
+    }
+  }
+  return { counters, error }
 }
 
 const total = (numbers: number[]): number => numbers.reduce((sum, number) => sum + number, 0)

@@ -309,7 +309,8 @@ async function handOn(payload: EachBatchPayload, run: Run): Promise<boolean> {
     const offset = Number(message.offset)
     if (!run.takes(partition, offset)) continue
     const corrupt = isCorrupt(message.value)
-    records.push({ partition, offset, value: message.value, ...(corrupt ? { corrupt } : {}) })
+    const { value } = message
+    records.push({ partition, offset, value, told: message, ...(corrupt ? { corrupt } : {}) })
     if (records.length < run.reading.together) continue
     await run.reach(partition, offset + 1, records)
     records = []

@@ -4,7 +4,7 @@
  * deploy/prometheus has alerts on these names, deploy/grafana a dashboard.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
-import { rejectReasons } from '../actors/executor/fold.ts'
+import { rejectReasons } from '../actors/executor/reasons.ts'
 import { actorKinds, actorStates } from '../actors/messages.ts'
 import manifest from '../package.json' with { type: 'json' }
 import type { CostReport } from '../supervisor/cost.ts'

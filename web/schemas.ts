@@ -102,12 +102,30 @@ export const executorSchema = v.object({
 })
 export const executorsSchema = v.object({ executors: v.array(executorSchema) })
 
+const groupValue = unknownOr(v.union([v.string(), v.number(), v.boolean()]))
+
+const aggregateValues = v.record(
+  v.string(),
+  unknownOr(
+    v.union([
+      v.number(),
+      v.string(),
+      v.boolean(),
+      v.pipe(v.record(v.string(), unknownOr(v.number())), v.description('quantiles')),
+      v.pipe(
+        v.array(v.object({ value: groupValue, count: v.number(), error: v.number() })),
+        v.description('topK: each came `count` to `count + error` times'),
+      ),
+    ]),
+  ),
+)
+
 export const windowSchema = v.object({
   start: time,
   end: time,
   state: v.picklist(['open', 'closed']),
-  key: v.record(v.string(), unknownOr(v.union([v.string(), v.number(), v.boolean()]))),
-  values: v.record(v.string(), unknownOr(v.number())),
+  key: v.record(v.string(), groupValue),
+  values: aggregateValues,
 })
 export const windowsSchema = v.object({
   windows: v.array(windowSchema),
@@ -122,10 +140,7 @@ export const windowTotalsSchema = v.object({
       end: time,
       state: v.picklist(['open', 'closed']),
       groups: v.pipe(count, v.description('How many groups the window has')),
-      values: v.pipe(
-        v.record(v.string(), unknownOr(v.number())),
-        v.description('The aggregates over all groups together'),
-      ),
+      values: v.pipe(aggregateValues, v.description('The aggregates over all groups together')),
     }),
   ),
 })

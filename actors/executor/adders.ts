@@ -1,27 +1,84 @@
 /**
- * Aggregates laid out for folding: each with the slot of a group's cells where its own begin, and the
- * form in which a record's number goes there. Pure.
+ * Aggregates laid out for folding: each number with the slot of a group's cells where it goes and the
+ * form in which it goes there, each sketch with what it takes. Pure.
  */
-import type { Job } from '../job.ts'
+import type { Job, Meta } from '../job.ts'
 import { cellOps, toFixedPoint } from '../windows/aggregates.ts'
+import type { Aggregate, Parts } from '../windows/kinds.ts'
+import { type Sketch, sketchOf } from '../windows/sketches.ts'
 
-/** An aggregate as a fold adds to it: what it reads, and where its cells begin. */
+/** A number as a fold adds it: where it is read, and where its cells begin. */
 export interface Adder {
-  kind: Job['aggregates'][number]['aggregate']['kind']
-  of: ((row: unknown) => number | null | undefined) | null
+  kind: 'count' | 'sum' | 'avg' | 'min' | 'max'
+  of: ((row: unknown, meta: Meta) => number | null | undefined) | null
   name: string
   decimals: number
   slot: number
 }
 
+/** A sketch as a fold adds to it. */
+export interface Sketcher {
+  name: string
+  of: (row: unknown, meta: Meta) => unknown
+  takes: (value: unknown) => boolean
+  create: () => Sketch
+  weight: number
+}
+
 export function addersOf(job: Job): Adder[] {
   let slot = 0
-  return job.aggregates.map(({ name, aggregate }) => {
-    const adder = { ...aggregate, name, slot }
+  return job.aggregates.flatMap(({ name, aggregate }) => {
+    const adders = adder(name, aggregate, slot)
     slot += cellOps(aggregate).length
-    return adder
+    return adders
   })
 }
+
+function adder(name: string, aggregate: Aggregate<unknown>, slot: number): Adder[] {
+  switch (aggregate.kind) {
+    case 'count':
+    case 'sum':
+    case 'avg':
+    case 'min':
+    case 'max': {
+      const { kind, decimals } = aggregate
+      return [{ kind, of: aggregate.of as Adder['of'], name, decimals, slot }]
+    }
+    case 'own':
+      return partAdders(name, aggregate, slot)
+    case 'first':
+    case 'last':
+    case 'distinct':
+    case 'quantiles':
+    case 'topK':
+      return []
+    default:
+      return aggregate.kind satisfies never
+  }
+}
+
+/** A number for each part. The first reads the record for all of them: they are read in their order. */
+function partAdders(name: string, aggregate: Aggregate<unknown>, first: number): Adder[] {
+  const { decimals, own } = aggregate
+  const read = aggregate.of as (row: unknown, meta: Meta) => Parts | null | undefined
+  let parts: Parts | null | undefined
+  let slot = first
+  return Object.entries(own!.parts).map(([part, kind], i) => {
+    const of =
+      i === 0
+        ? (row: unknown, meta: Meta) => (parts = read(row, meta))?.[part] ?? null
+        : () => parts?.[part] ?? null
+    const made: Adder = { kind, of, name: `${name}.${part}`, decimals, slot }
+    slot += cellOps({ ...aggregate, kind }).length
+    return made
+  })
+}
+
+export const sketchersOf = (job: Job): Sketcher[] =>
+  job.aggregates.flatMap(({ name, aggregate }) => {
+    const sketch = sketchOf(aggregate)
+    return sketch ? [{ ...sketch, name, of: aggregate.of! }] : []
+  })
 
 /** The number as cells keep it; null where it does not fit. */
 export function fits(adder: Adder, value: number): number | null {

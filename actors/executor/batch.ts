@@ -6,7 +6,9 @@
 import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
 import type { Job } from '../job.ts'
-import { type Candidate, Fold, type Verdict } from './fold.ts'
+import { encodeState } from '../windows/sketches.ts'
+import type { Candidate } from './candidate.ts'
+import { Fold, type Verdict } from './fold.ts'
 import type { Hand } from './hand.ts'
 import type { Entry } from './inbox.ts'
 import { RecordCursor } from './records.ts'
@@ -81,7 +83,7 @@ export class Batch {
 
   get #heavy(): boolean {
     return (
-      this.fold.groups >= bounds.commitGroupsMax ||
+      this.fold.groups + this.fold.sketched >= bounds.commitGroupsMax ||
       this.fold.rejects.length >= bounds.commitRejectsMax
     )
   }
@@ -237,8 +239,7 @@ export class Batch {
   async #work(entry: Entry, all: Candidate[]): Promise<void> {
     const { job, clock } = this.#context
     const candidates = all.filter(({ offset }) => !entry.hung?.has(offset))
-    const rows = candidates.map(({ row }) => row)
-    const outcomes = await workOn(job, rows, clock)
+    const outcomes = await workOn(job, candidates, clock)
     const outcomeOf = new Map(candidates.map(({ offset }, i) => [offset, outcomes[i]!]))
     for (const candidate of all) {
       const outcome = outcomeOf.get(candidate.offset)
@@ -317,7 +318,7 @@ export function commitArguments(batch: Batch, me: string, job: Job): (string | n
   args.push(panes.length)
   for (const { start, groups } of panes) {
     args.push(start, groups.length)
-    for (const { key, cells } of groups) args.push(key, Buffer.from(cells.buffer))
+    for (const { key, cells, sketches } of groups) args.push(key, encodeState(cells, sketches))
   }
   args.push(fold.rejects.length)
   for (const { partition, offset, reason, message, value } of fold.rejects) {

@@ -106,35 +106,37 @@ local function obstacle(base, me, slices, panes, shape)
   end
 end
 
--- Reads what the panes hold; answers with an obstacle where a pane would get too many groups.
-local function readPanes(base, panes, groupsMax, width)
+-- What the panes will hold, not yet written: merging can fail, and writing must not. Answers with an
+-- obstacle where a pane would get too many groups.
+local function mergePanes(base, panes, groupsMax, cells)
   for _, pane in ipairs(panes) do
     pane.key = key(base, 'pane:' .. int(pane.start))
     local room = groupsMax - redis.call('HLEN', pane.key)
     local full = { 'full', int(pane.start) }
     for first = 1, #pane.groups, 500 do
       local last = math.min(first + 499, #pane.groups)
-      local cells = redis.call('HMGET', pane.key, unpack(pane.groups, first, last))
+      local held = redis.call('HMGET', pane.key, unpack(pane.groups, first, last))
       for i = 1, last - first + 1 do
         local group = first + i - 1
-        pane.held[group] = cells[i]
-        if cells[i] and #cells[i] ~= width then return { 'shape' } end
-        if not cells[i] then room = room - 1 end
-        if not cells[i] and room < 0 then full[#full + 1] = pane.groups[group] end
+        if held[i] then
+          if not fits(cells, held[i]) then return { 'shape' } end
+          pane.cells[group] = merge(cells, held[i], pane.cells[group])
+        else
+          room = room - 1
+          if room < 0 then full[#full + 1] = pane.groups[group] end
+        end
       end
     end
     if #full > 2 then return full end
   end
 end
 
-local function writePanes(base, panes, ops)
-  local format = cellFormat(ops)
+local function writePanes(base, panes)
   for _, pane in ipairs(panes) do
     local fields = {}
     for group, name in ipairs(pane.groups) do
-      local held = pane.held[group]
       fields[#fields + 1] = name
-      fields[#fields + 1] = held and merge(ops, format, held, pane.cells[group]) or pane.cells[group]
+      fields[#fields + 1] = pane.cells[group]
       if #fields == 1000 then
         redis.call('HSET', pane.key, unpack(fields))
         fields = {}
@@ -189,7 +191,7 @@ end
 local function readDeltas(take)
   local panes = {}
   for i = 1, tonumber(take()) do
-    local pane = { start = tonumber(take()), groups = {}, cells = {}, held = {} }
+    local pane = { start = tonumber(take()), groups = {}, cells = {} }
     for group = 1, tonumber(take()) do
       pane.groups[group] = take()
       pane.cells[group] = take()
@@ -222,10 +224,10 @@ register('commit', function(keys, args)
   local slices = readSlices(take)
   local panes = readDeltas(take)
   local refused = obstacle(base, me, slices, panes, shape)
-    or readPanes(base, panes, groupsMax, 8 * #ops)
+    or mergePanes(base, panes, groupsMax, shapeOf(ops))
   if refused then return refused end
 
-  writePanes(base, panes, ops)
+  writePanes(base, panes)
   local walk = { steps = STEPS_MAX }
   local hand = string.match(redis.call('HGET', key(base, 'hand'), me) or '', '^[^|]*')
   for _, slice in ipairs(slices) do

@@ -8,55 +8,20 @@
 import { isUtf8 } from 'node:buffer'
 import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
-import type { Job } from '../job.ts'
-import { addToSum, emptyCells } from '../windows/aggregates.ts'
+import { type Job, kafkaTime, type Meta } from '../job.ts'
+import { addToSum } from '../windows/aggregates.ts'
+import type { Place, Sketch } from '../windows/sketches.ts'
 import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
-import { type Adder, addersOf, fits } from './adders.ts'
+import { type Candidate, EMPTY, type Source, valueOf } from './candidate.ts'
+import { type Adder, fits, type Sketcher } from './adders.ts'
+import { RecordMeta } from './meta.ts'
+import { type Group, keyOf, type Pane, Panes } from './panes.ts'
+import { planOf } from './plan.ts'
+import { lateMessage, type Reject, type RejectReason, timely } from './reasons.ts'
 import type { RecordCursor } from './records.ts'
-import { Scanner } from './scanner.ts'
 import { Tally } from './tally.ts'
-import { compileSchema, type Validate } from './validate.ts'
-
-/** Why a record is in the rejects. */
-export const rejectReasons = {
-  null: 'null',
-  utf8: 'utf8',
-  json: 'json',
-  schema: 'schema',
-  time: 'time',
-  future: 'future',
-  late: 'late',
-  value: 'value',
-  group: 'group',
-  groups: 'groups',
-  threw: 'threw',
-  poison: 'poison',
-  hung: 'hung',
-  corrupt: 'corrupt',
-} as const
-export type RejectReason = (typeof rejectReasons)[keyof typeof rejectReasons]
-
-/** Verdicts that another run could give differently: they depend on time, order or fortune. */
-const timely: ReadonlySet<string> = new Set('late partly future groups poison hung'.split(' '))
-
-export interface Reject {
-  partition: number
-  offset: number
-  reason: RejectReason
-  message: string
-  value: Buffer
-}
-
-interface Group {
-  key: string
-  cells: Float64Array
-}
-interface Pane {
-  start: number
-  /** Nested by group value, so that a record finds its group without building a key. */
-  root: Map<unknown, unknown>
-  groups: Group[]
-}
+import type { Scanner } from './scanner.ts'
+import type { Validate } from './validate.ts'
 
 /** What a fold goes by besides its records. */
 export interface Verdict {
@@ -66,17 +31,16 @@ export interface Verdict {
   full: Map<number, Set<string>>
 }
 
-/** A record that passed schema and time checks, on its way to `work`, filter and groups. */
-export interface Candidate {
-  offset: number
-  timestamp: number
-  eventTime: number
-  row: unknown
-  value: Buffer
+/** A row that will count, once all of its record's rows are known to. */
+interface Ready {
+  values: unknown[]
+  key: string
+  numbers: (number | null)[]
+  sketchable: unknown[]
 }
 
 export class Fold {
-  readonly panes = new Map<number, Pane>()
+  readonly panes: Map<number, Pane>
   readonly rejects: Reject[] = []
   /** `partition|reason` → offsets. */
   readonly verdicts = new Map<string, number[]>()
@@ -88,6 +52,8 @@ export class Fold {
   rejected = 0
   partly = 0
   groups = 0
+  /** What merging the sketches will cost Redis, in groups. */
+  sketched = 0
   /** Event times up to here are none of the future's. */
   #presentTo = -Infinity
   /** Highest event time of the slice. */
@@ -98,9 +64,13 @@ export class Fold {
   readonly #validate: Validate
   readonly #scanner: Scanner | null
   readonly #adders: Adder[]
-  readonly #values: (number | null)[]
+  readonly #sketchers: Sketcher[]
+  readonly #table: Panes
+  /** Of the row at hand. */
+  #values: (number | null)[]
+  #sketchable: unknown[]
+  readonly #place: Place = { eventTime: 0, partition: 0, offset: 0, row: 0 }
   #partition = 0
-  #pane: Pane | null = null
 
   constructor(
     job: Job,
@@ -109,11 +79,15 @@ export class Fold {
   ) {
     this.#job = job
     this.#now = now
-    const { validate, scanner, adders } = planOf(job)
+    const { validate, scanner, adders, sketchers } = planOf(job)
     this.#validate = validate
     this.#scanner = scanner
     this.#adders = adders
     this.#values = this.#adders.map(() => null)
+    this.#sketchers = sketchers
+    this.#sketchable = sketchers.map(() => null)
+    this.#table = new Panes(job, sketchers)
+    this.panes = this.#table.byStart
   }
 
   get records(): number {
@@ -139,35 +113,44 @@ export class Fold {
   check(cursor: RecordCursor, apart = false): Candidate | null {
     const { buffer, start, end } = cursor
     if (start < 0) return this.#reject(cursor, 'null', 'the record has no value')
+    const { usesMeta, topic, decode } = this.#job
+    const meta = usesMeta ? new RecordMeta(topic, this.#partition, cursor) : NOT_ASKED_FOR
     const scanned = this.#scanner?.scan(cursor)
-    if (scanned !== undefined) return this.#checkTime(cursor, scanned, apart)
-    const text = buffer.toString('utf8', start, end)
-    if (text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end))) {
-      return this.#reject(cursor, 'utf8', 'the record is not UTF-8')
-    }
-    let json: unknown
+    if (scanned !== undefined) return this.#checkTime(cursor, scanned, meta, apart)
+    let text: string | null = null
+    let given: unknown
     try {
-      json = JSON.parse(text)
+      if (decode) {
+        given = decode(buffer.subarray(start, end), meta)
+      } else {
+        text = buffer.toString('utf8', start, end)
+        if (text.includes('\uFFFD') && !isUtf8(buffer.subarray(start, end))) {
+          return this.#reject(cursor, 'utf8', 'the record is not UTF-8')
+        }
+        given = JSON.parse(text)
+      }
     } catch (error) {
-      return this.#reject(cursor, 'json', messageOf(error))
+      return this.#reject(cursor, decode ? 'decode' : 'json', messageOf(error))
     }
     let row: unknown
     try {
-      const validated = this.#validate(json)
+      const validated = this.#validate(given)
       if (!validated.success) return this.#reject(cursor, 'schema', validated.message)
       row = validated.output
     } catch (error) {
       return this.#reject(cursor, 'threw', messageOf(error))
     }
-    this.#scanner?.learn(text)
-    return this.#checkTime(cursor, row, apart)
+    if (text !== null) this.#scanner?.learn(text)
+    return this.#checkTime(cursor, row, meta, apart)
   }
 
-  #checkTime(cursor: RecordCursor, row: unknown, apart: boolean): Candidate | null {
+  #checkTime(cursor: RecordCursor, row: unknown, meta: Meta, apart: boolean): Candidate | null {
     const { buffer, start, end, offset } = cursor
+    const job = this.#job
     let eventTime: number
     try {
-      eventTime = Math.floor(this.#job.eventTime(row))
+      const time = job.eventTime === kafkaTime ? kafkaTime(row, cursor) : job.eventTime(row, meta)
+      eventTime = Math.floor(time)
     } catch (error) {
       return this.#reject(cursor, 'threw', messageOf(error))
     }
@@ -182,7 +165,7 @@ export class Fold {
       this.#maxEventTime = eventTime
     }
     const value = apart ? buffer.subarray(start, end) : EMPTY
-    return { offset, timestamp: cursor.timestamp, eventTime, row, value }
+    return { offset, timestamp: cursor.timestamp, eventTime, row, meta, value }
   }
 
   /** Asked only where the clock, as it was looked at last, has not come far enough: it costs a call. */
@@ -195,10 +178,10 @@ export class Fold {
   add(candidate: Candidate, row: unknown, cursor: RecordCursor | null): void {
     const job = this.#job
     const source = cursor ?? candidate
+    const { meta } = candidate
     try {
-      if (job.filter && !job.filter(row)) {
-        this.filtered++
-        this.tally.add(candidate.offset)
+      if (job.filter && !job.filter(row, meta)) {
+        this.#filter(candidate)
         return
       }
       const start = paneStart(job, candidate.eventTime)
@@ -207,23 +190,73 @@ export class Fold {
         this.#reject(source, 'late', lateMessage(candidate.eventTime, closedTo))
         return
       }
-      if (!this.#readValues(row, source)) return
-      const group = this.#groupOf(start, row, source)
+      if (job.flatMap) {
+        this.#addRows(start, job.flatMap(row, meta), candidate, source)
+        return
+      }
+      if (!this.#readValues(row, source, meta)) return
+      const pane = this.#table.at(start)
+      const group = this.#table.find(pane, row, meta) ?? this.#newGroup(pane, row, source, meta)
       if (!group) return
       this.#addValues(group.cells)
-      this.counted++
-      this.tally.add(candidate.offset)
-      if (closedTo !== null && firstWindowEnd(job, start) <= closedTo) {
-        this.partly++
-        this.#remember('partly', candidate.offset)
-      }
+      if (this.#sketchers.length > 0) this.#addSketches(group.sketches, candidate, 0)
+      this.#count(start, candidate)
     } catch (error) {
       this.#reject(source, 'threw', messageOf(error))
     }
   }
 
+  /** All rows of a record or none: each is read before the first is added. */
+  #addRows(start: number, rows: unknown, candidate: Candidate, source: Source): void {
+    if (!Array.isArray(rows)) throw new TypeError('flatMap must give a list')
+    if (rows.length === 0) return this.#filter(candidate)
+    if (rows.length > bounds.rowsMax) {
+      const message = `flatMap gave ${rows.length} rows, at most ${bounds.rowsMax} are allowed`
+      this.#reject(source, 'rows', message)
+      return
+    }
+    const ready: Ready[] = []
+    for (const row of rows as unknown[]) {
+      const one = this.#readRow(start, row, candidate.meta, source)
+      if (!one) return
+      ready.push(one)
+    }
+    const pane = this.#table.at(start)
+    ready.forEach(({ values, key, numbers, sketchable }, i) => {
+      const group = this.#made(pane, values, key)
+      this.#values = numbers
+      this.#sketchable = sketchable
+      this.#addValues(group.cells)
+      if (this.#sketchers.length > 0) this.#addSketches(group.sketches, candidate, i)
+    })
+    this.#count(start, candidate)
+  }
+
+  #readRow(start: number, row: unknown, meta: Meta, source: Source): Ready | null {
+    if (!this.#readValues(row, source, meta)) return null
+    const values = this.#table.valuesOf(row, meta)
+    const key = this.#keyOf(start, values, source)
+    if (key === null) return null
+    return { values, key, numbers: [...this.#values], sketchable: [...this.#sketchable] }
+  }
+
+  #filter({ offset }: Candidate): void {
+    this.filtered++
+    this.tally.add(offset)
+  }
+
+  #count(start: number, { offset }: Candidate): void {
+    this.counted++
+    this.tally.add(offset)
+    const { closedTo } = this.verdict
+    if (closedTo !== null && firstWindowEnd(this.#job, start) <= closedTo) {
+      this.partly++
+      this.#remember('partly', offset)
+    }
+  }
+
   /** Rejects a record that never came to folding: its batch is corrupt, `work` threw, it kills. */
-  reject(source: RecordCursor | Candidate, reason: RejectReason, message: string): void {
+  reject(source: Source, reason: RejectReason, message: string): void {
     this.#reject(source, reason, message)
   }
 
@@ -237,11 +270,11 @@ export class Fold {
   }
 
   /** The record's number for each aggregate into #values; false where one does not fit. */
-  #readValues(row: unknown, source: RecordCursor | Candidate): boolean {
+  #readValues(row: unknown, source: Source, meta: Meta): boolean {
     for (let i = 0; i < this.#adders.length; i++) {
       const adder = this.#adders[i]!
       if (!adder.of) continue
-      const value = adder.of(row)
+      const value = adder.of(row, meta)
       if (value === null || value === undefined) {
         this.#values[i] = null
         continue
@@ -253,7 +286,33 @@ export class Fold {
       }
       this.#values[i] = fixed
     }
+    return this.#sketchers.length === 0 || this.#readSketchable(row, source, meta)
+  }
+
+  /** The same for those that are kept as sketches. */
+  #readSketchable(row: unknown, source: Source, meta: Meta): boolean {
+    for (let i = 0; i < this.#sketchers.length; i++) {
+      const { of, takes, name } = this.#sketchers[i]!
+      const value = of(row, meta) ?? null
+      if (value !== null && !takes(value)) {
+        this.#reject(source, 'value', `${name}: ${shown(value)} does not fit`)
+        return false
+      }
+      this.#sketchable[i] = value
+    }
     return true
+  }
+
+  #addSketches(sketches: Sketch[], { eventTime, offset }: Candidate, row: number): void {
+    const place = this.#place
+    place.eventTime = eventTime
+    place.partition = this.#partition
+    place.offset = offset
+    place.row = row
+    for (let i = 0; i < sketches.length; i++) {
+      const value = this.#sketchable[i]
+      if (value !== null) this.sketched += sketches[i]!.add(value, place) / ENTRIES_OF_A_GROUP
+    }
   }
 
   #addValues(cells: Float64Array): void {
@@ -278,60 +337,30 @@ export class Fold {
     }
   }
 
-  #groupOf(start: number, row: unknown, source: RecordCursor | Candidate): Group | null {
-    let pane = this.#pane
-    if (pane?.start !== start) {
-      pane = this.panes.get(start) ?? null
-      if (!pane) {
-        pane = { start, root: new Map(), groups: [] }
-        this.panes.set(start, pane)
-      }
-      this.#pane = pane
-    }
-    const { groups } = this.#job
-    let level = pane.root
-    for (let i = 0; i < groups.length; i++) {
-      const value = groups[i]!.of(row)
-      const found = level.get(value)
-      if (found === undefined) return this.#newGroup(pane, row, source)
-      if (i === groups.length - 1) return found as Group
-      level = found as Map<unknown, unknown>
-    }
-    return pane.groups[0] ?? this.#newGroup(pane, row, source)
+  /** First row of a group in this fold: the group's values are checked once, here. */
+  #newGroup(pane: Pane, row: unknown, source: Source, meta: Meta): Group | null {
+    const values = this.#table.valuesOf(row, meta)
+    const key = this.#keyOf(pane.start, values, source)
+    return key === null ? null : this.#made(pane, values, key)
   }
 
-  /** First record of a group in this fold: the group's values are checked once, here. */
-  #newGroup(pane: Pane, row: unknown, source: RecordCursor | Candidate): Group | null {
-    const values = this.#job.groups.map(({ of }) => of(row))
-    const problem = groupProblem(values)
-    const key = problem ? '' : JSON.stringify(values)
-    if (problem || Buffer.byteLength(key) > bounds.groupKeyBytesMax) {
-      const message =
-        problem ?? `the group's values are longer than ${bounds.groupKeyBytesMax} bytes`
-      this.#reject(source, 'group', message)
-      return null
-    }
-    if (this.verdict.full.get(pane.start)?.has(key)) {
-      this.#reject(source, 'groups', `the window has ${bounds.groupsMax} groups already`)
-      return null
-    }
-    const group = { key, cells: emptyCells(this.#job.ops) }
-    pane.groups.push(group)
+  /** Null where the values can't be a group's, or the pane has no place for it. */
+  #keyOf(start: number, values: unknown[], source: Source): string | null {
+    const found = keyOf(values)
+    if ('problem' in found) return this.#reject(source, 'group', found.problem)
+    if (!this.verdict.full.get(start)?.has(found.key)) return found.key
+    return this.#reject(source, 'groups', `the window has ${bounds.groupsMax} groups already`)
+  }
+
+  #made(pane: Pane, values: unknown[], key: string): Group {
+    const { group, isNew } = this.#table.make(pane, values, key)
+    if (!isNew) return group
     this.groups++
-    let level = pane.root
-    values.forEach((value, i) => {
-      if (i === values.length - 1) {
-        level.set(value, group)
-        return
-      }
-      const next = (level.get(value) as Map<unknown, unknown> | undefined) ?? new Map()
-      level.set(value, next)
-      level = next
-    })
+    for (const { weight } of this.#sketchers) this.sketched += weight
     return group
   }
 
-  #reject(source: RecordCursor | Candidate, reason: RejectReason, message: string): null {
+  #reject(source: Source, reason: RejectReason, message: string): null {
     if (reason === 'late') this.late++
     else this.rejected++
     this.tally.add(source.offset)
@@ -355,42 +384,12 @@ export class Fold {
 
 /** The range of JavaScript's Date; panes beyond it would have no name. */
 const EVENT_TIME_MAX = 8_640_000_000_000_000
-const EMPTY = Buffer.alloc(0)
+/** Given where no function of the job's can reach it. */
+const NOT_ASKED_FOR = {} as Meta
+/** Entries of sketches that Redis merges in the time that the slots of a group take. */
+const ENTRIES_OF_A_GROUP = 5
 
-function valueOf(source: RecordCursor | Candidate): Buffer {
-  if ('value' in source) return source.value
-  return source.start < 0 ? EMPTY : source.buffer.subarray(source.start, source.end)
-}
-
-/** What a job's folds have in common, made once. */
-const plans = new WeakMap<Job, { validate: Validate; scanner: Scanner | null; adders: Adder[] }>()
-
-function planOf(job: Job) {
-  const known = plans.get(job)
-  if (known) return known
-  const plan = {
-    validate: compileSchema(job.schema),
-    scanner: Scanner.of(job),
-    adders: addersOf(job),
-  }
-  plans.set(job, plan)
-  return plan
-}
-
-function groupProblem(values: unknown[]): string | null {
-  for (const value of values) {
-    if (typeof value === 'string') {
-      if (!value.isWellFormed()) return 'a group value has half of a surrogate pair'
-    } else if (typeof value === 'number') {
-      if (!Number.isFinite(value)) return `a group value is ${value}`
-    } else if (typeof value !== 'boolean' && value !== null) {
-      return `a group value is ${value === undefined ? 'missing' : `of type ${typeof value}`}`
-    }
-  }
-  return null
-}
-
-function lateMessage(eventTime: number, closedTo: number): string {
-  const at = new Date(eventTime).toISOString()
-  return `event time ${at}: its windows closed up to ${new Date(closedTo).toISOString()}`
-}
+const shown = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number'
+    ? String(value).slice(0, 100)
+    : `a value of type ${typeof value}`

@@ -5,7 +5,13 @@
  */
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
-import type { Job, WorkContext } from '../job.ts'
+import type { Job, Meta, WorkContext } from '../job.ts'
+
+/** A record's row and what Kafka says of it. */
+export interface Given {
+  row: unknown
+  meta: Meta
+}
 
 export type Worked =
   | { kind: 'done'; row: unknown }
@@ -15,14 +21,14 @@ export type Worked =
 /** Resolves with an outcome for each row, in their order, after `workTimeoutMs` at the latest. */
 export async function workOn(
   job: Pick<Job, 'work' | 'workTimeoutMs'>,
-  rows: readonly unknown[],
+  given: readonly Given[],
   clock: Clock,
 ): Promise<Worked[]> {
   const { work } = job
-  if (!work) return rows.map((row) => ({ kind: 'done', row }))
+  if (!work) return given.map(({ row }) => ({ kind: 'done', row }))
   const contexts: Context[] = []
-  const outcomes: (Worked | Promise<Worked>)[] = rows.map((row) => {
-    const context = new Context()
+  const outcomes: (Worked | Promise<Worked>)[] = given.map(({ row, meta }) => {
+    const context = new Context(meta)
     contexts.push(context)
     return begin(work, row, context)
   })
@@ -73,8 +79,13 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 
 /** Makes its signal when it is asked for: most jobs never do. */
 class Context implements WorkContext {
+  readonly meta: Meta
   #controller: AbortController | null = null
   #reason: string | null = null
+
+  constructor(meta: Meta) {
+    this.meta = meta
+  }
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()

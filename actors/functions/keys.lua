@@ -1,7 +1,6 @@
 -- Shared by all functions: names of keys, numbers, time. Doubles carry integers up to 2^53 exactly;
 -- they are always written with %.0f, because tostring drops digits past the fourteenth.
 
-local LIMB = 4503599627370496 -- 2^52, see actors/windows/aggregates.ts
 local HASH_MODULUS = 281474976710656 -- 2^48, see actors/executor/tally.ts
 local GROUP = 'executors'
 
@@ -109,38 +108,4 @@ local function follow(base, frontiers)
     end
   end
   return walk.steps <= 0
-end
-
--- Adds the cells b to the cells a, slot by slot; what the letters mean stands in aggregates.ts.
-local function merge(ops, format, a, b)
-  local into = { struct.unpack(format, a) }
-  local from = { struct.unpack(format, b) }
-  local slot = 1
-  local count = #ops
-  while slot <= count do
-    local op = string.byte(ops, slot)
-    if op == 110 then -- n
-      into[slot] = into[slot] + from[slot]
-    elseif op == 104 then -- h, and the l behind it
-      local low = into[slot + 1] + from[slot + 1]
-      local high = into[slot] + from[slot]
-      if low >= LIMB then
-        low = low - LIMB
-        high = high + 1
-      end
-      into[slot] = high
-      into[slot + 1] = low
-      slot = slot + 1
-    elseif op == 109 then -- m
-      if from[slot] < into[slot] then into[slot] = from[slot] end
-    elseif op == 77 then -- M
-      if from[slot] > into[slot] then into[slot] = from[slot] end
-    end
-    slot = slot + 1
-  end
-  return struct.pack(format, unpack(into, 1, count))
-end
-
-local function cellFormat(ops)
-  return '<' .. string.rep('d', #ops)
 end

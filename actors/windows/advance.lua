@@ -67,13 +67,15 @@ local function dropPane(base, pane)
   redis.call('HDEL', key(base, 'panes'), int(pane))
 end
 
+-- Bytes of sketches that merge in the time that a group takes.
+local SKETCH_BYTES = 25
+
 -- Rows of one HSCAN step over a pane of the window that is being closed: each group once, merged
 -- over the window's panes. `emitted` keeps groups from coming twice, from two panes or from HSCAN, so
 -- a group that comes here first is in no pane before this one. A step that takes too long ends in
 -- the middle and is scanned again. Replies: cursor, the budget's rest, whether the pane is through.
 local function closeStep(base, shape, pane, cursor, rows, budget)
   local page = redis.call('HSCAN', key(base, 'pane:' .. int(pane)), cursor, 'COUNT', '200')
-  local format = cellFormat(shape.ops)
   local known = 0
   for i = 1, #page[2], 2 do
     if budget <= 0 then return cursor, budget, false end
@@ -82,7 +84,11 @@ local function closeStep(base, shape, pane, cursor, rows, budget)
       budget = budget - 1
       for other = pane + shape.slide, shape.closing - shape.slide, shape.slide do
         local more = redis.call('HGET', key(base, 'pane:' .. int(other)), group)
-        if more then cells = merge(shape.ops, format, cells, more) end
+        if more then
+          cells = merge(shape.cells, cells, more)
+          -- What slots cost is in the group's own share; a sketch costs by its bytes.
+          budget = budget - (#more - shape.cells.width) / SKETCH_BYTES
+        end
         budget = budget - 0.25
       end
       rows[#rows + 1] = struct.pack('<I4', #group) .. group .. cells
@@ -124,7 +130,7 @@ end
 register('advance', function(keys, args)
   local base = keys[1]
   local clock = key(base, 'clock')
-  local shape = { ops = args[1], size = tonumber(args[2]), slide = tonumber(args[3]),
+  local shape = { cells = shapeOf(args[1]), size = tonumber(args[2]), slide = tonumber(args[3]),
     closedKept = args[7] }
   local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
   local candidate, holder = watermarkOf(ledger, tonumber(args[4]), tonumber(args[5]))

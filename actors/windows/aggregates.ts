@@ -1,64 +1,15 @@
 /**
- * Aggregates and their cells. A group's state is a row of float64 slots, laid out by the job's
- * aggregates and merged slot by slot, in any order, with the same result: what an executor folds,
- * what Redis keeps (little-endian, 8 bytes a slot) and what a reader turns into values. Pure.
+ * Cells: the part of a group's state that is a row of float64 slots, laid out by the job's aggregates
+ * and merged slot by slot, in any order, with the same result: what an executor folds, what Redis
+ * keeps (little-endian, 8 bytes a slot) and what a reader turns into values. Pure.
  *
- * Slot letters (`ops`), which commit.lua and close.lua merge by:
+ * Slot letters (`ops`), which cells.lua merges by:
  *   n   a count: add
  *   h l a sum in fixed point, value = h × 2⁵² + l with 0 ≤ l < 2⁵²: add, carry
  *   m M the least, the greatest: ±Infinity while there is none
- * A sketch fits in as more slots of these letters (HyperLogLog registers: M; histogram bins: n).
+ * What does not fit into slots is a sketch, whose bytes follow them (sketches.ts).
  */
-
-import { fieldReader } from '../fields.ts'
-
-/** One aggregate over records of type Row. */
-export interface Aggregate<in Row> {
-  kind: 'count' | 'sum' | 'avg' | 'min' | 'max'
-  /** The number of a record; null and undefined are left out. Absent for `count`. */
-  of: ((record: Row) => number | null | undefined) | null
-  /** Digits after the point that sums keep and averages are given with. */
-  decimals: number
-}
-
-type Field<Name extends string> = { readonly [K in Name]?: number | null | undefined }
-type Of<Row> = (record: Row) => number | null | undefined
-
-/** Number of records. */
-export const count = (): Aggregate<unknown> => ({ kind: 'count', of: null, decimals: 0 })
-
-export interface Decimals {
-  /** 0 to 9, 6 by default. A value is rounded to them, half away from zero. */
-  decimals?: number
-}
-
-/** Exact sum in fixed point. |value| × 10^decimals must be less than 2⁵² (4.5 × 10⁹ with 6). */
-export function sum<Name extends string>(field: Name, options?: Decimals): Aggregate<Field<Name>>
-export function sum<Row>(of: Of<Row>, options?: Decimals): Aggregate<Row>
-export function sum(of: string | Of<never>, options?: Decimals): Aggregate<never> {
-  return { kind: 'sum', of: accessor(of), decimals: decimalsOf(options) }
-}
-
-/** Exact average: the exact sum divided when read, rounded to `decimals`, half away from zero. */
-export function avg<Name extends string>(field: Name, options?: Decimals): Aggregate<Field<Name>>
-export function avg<Row>(of: Of<Row>, options?: Decimals): Aggregate<Row>
-export function avg(of: string | Of<never>, options?: Decimals): Aggregate<never> {
-  return { kind: 'avg', of: accessor(of), decimals: decimalsOf(options) }
-}
-
-/** The least value; null for a group in which no record had one. */
-export function min<Name extends string>(field: Name): Aggregate<Field<Name>>
-export function min<Row>(of: Of<Row>): Aggregate<Row>
-export function min(of: string | Of<never>): Aggregate<never> {
-  return { kind: 'min', of: accessor(of), decimals: 0 }
-}
-
-/** The greatest value; null for a group in which no record had one. */
-export function max<Name extends string>(field: Name): Aggregate<Field<Name>>
-export function max<Row>(of: Of<Row>): Aggregate<Row>
-export function max(of: string | Of<never>): Aggregate<never> {
-  return { kind: 'max', of: accessor(of), decimals: 0 }
-}
+import type { Aggregate, AggregateValue, Parts } from './kinds.ts'
 
 const LIMB = 2 ** 52
 const LIMB_BIG = 2n ** 52n
@@ -76,10 +27,22 @@ export function cellOps(aggregate: Aggregate<never>): string {
       return 'm'
     case 'max':
       return 'M'
+    case 'own':
+      return Object.values(aggregate.own!.parts)
+        .map((part) => partOps[part])
+        .join('')
+    case 'first':
+    case 'last':
+    case 'distinct':
+    case 'quantiles':
+    case 'topK':
+      return ''
     default:
       return aggregate.kind satisfies never
   }
 }
+
+const partOps = { sum: 'hl', min: 'm', max: 'M' } as const
 
 /** Cells of a group that has no records yet. */
 export function emptyCells(ops: string): Float64Array {
@@ -144,12 +107,15 @@ export function toFixedPoint(value: number, decimals: number): number | null {
   return Math.abs(exact) < LIMB ? exact : null
 }
 
-/** The value of one aggregate from its cells: a number, or null for the least or greatest of none. */
+/**
+ * The value of one aggregate from its cells: null for the least or greatest of none, and for one whose
+ * value is not in cells.
+ */
 export function readValue(
   aggregate: Aggregate<never>,
   cells: Float64Array,
   slot: number,
-): number | null {
+): AggregateValue {
   switch (aggregate.kind) {
     case 'count':
       return cells[slot]!
@@ -164,8 +130,32 @@ export function readValue(
     case 'min':
     case 'max':
       return Number.isFinite(cells[slot]!) ? cells[slot]! : null
+    case 'own':
+      return readOwn(aggregate, cells, slot)
+    case 'first':
+    case 'last':
+    case 'distinct':
+    case 'quantiles':
+    case 'topK':
+      return null
     default:
       return aggregate.kind satisfies never
+  }
+}
+
+/** What the job's own code makes of the parts; null where it throws, so that other rows can be read. */
+function readOwn(aggregate: Aggregate<never>, cells: Float64Array, first: number): AggregateValue {
+  const { parts, value } = aggregate.own!
+  const read: Parts = {}
+  let slot = first
+  for (const [name, part] of Object.entries(parts)) {
+    read[name] = readValue({ ...aggregate, kind: part }, cells, slot) as number | null
+    slot += partOps[part].length
+  }
+  try {
+    return value(read)
+  } catch {
+    return null
   }
 }
 
@@ -196,14 +186,4 @@ function roundDecimal(value: number, decimals: number): number {
   const whole = Number(digits.slice(0, kept).padEnd(kept, '0') || '0')
   const up = (digits[kept] ?? '0') >= '5' ? 1 : 0
   return Math.sign(value) * (whole + up)
-}
-
-function accessor(of: string | Of<never>): Aggregate<never>['of'] {
-  return typeof of === 'function' ? of : (fieldReader(of) as Of<never>)
-}
-
-function decimalsOf(options: Decimals | undefined): number {
-  const decimals = options?.decimals ?? 6
-  if (Number.isInteger(decimals) && decimals >= 0 && decimals <= 9) return decimals
-  throw new RangeError('decimals must be a whole number from 0 to 9')
 }

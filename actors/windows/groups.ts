@@ -1,10 +1,11 @@
 /**
- * What readers of open and closed windows share: the question, and groups with their cells. Pure.
+ * What readers of open and closed windows share: the question, and groups with their states. Pure.
  */
 import type { Job } from '../job.ts'
+import { type Stored, storedAt } from './state.ts'
 
-/** Group's JSON text → its cells. */
-export type Groups = Map<string, Float64Array>
+/** Group's JSON text → its state, in parts where it comes from several panes. */
+export type Groups = Map<string, readonly Stored[]>
 
 /** Where a page of rows ended: the window's start and the group's JSON text. */
 export interface WindowCursor {
@@ -32,21 +33,13 @@ export function upperBound(query: WindowQuery): number {
   return Math.min(query.to ?? Infinity, cursor)
 }
 
-/** Adds the groups of one entry's rows (u32 key length, key, cells, repeated). */
+/** Adds the groups of one entry's rows (u32 key length, key, state, repeated). */
 export function splitRows(job: Job, bytes: Buffer, groups: Groups): void {
-  const cellBytes = job.ops.length * 8
   let at = 0
   while (at < bytes.length) {
     const keyEnd = at + 4 + bytes.readUInt32LE(at)
-    const group = bytes.toString('utf8', at + 4, keyEnd)
-    at = keyEnd + cellBytes
-    groups.set(group, cellsOf(bytes.subarray(keyEnd, at)))
+    const stored = storedAt(job, bytes, keyEnd)
+    groups.set(bytes.toString('utf8', at + 4, keyEnd), [stored])
+    at = stored.end
   }
-}
-
-/** Cells from their bytes, which need not be aligned. */
-export function cellsOf(bytes: Buffer): Float64Array {
-  const cells = new Float64Array(bytes.length / 8)
-  for (let slot = 0; slot < cells.length; slot++) cells[slot] = bytes.readDoubleLE(slot * 8)
-  return cells
 }

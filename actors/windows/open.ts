@@ -1,11 +1,11 @@
 /**
- * Open windows, newest first, from the panes that Redis holds: each the merge of its panes' groups.
+ * Open windows, newest first, from the panes that Redis holds: each with its groups' states in its panes.
  */
 import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
 import type { Store } from '../redis.ts'
-import { emptyCells, mergeCells } from './aggregates.ts'
-import { cellsOf, type Groups, isWanted, type WindowQuery } from './groups.ts'
+import { type Groups, isWanted, type WindowQuery } from './groups.ts'
+import { storedAt } from './state.ts'
 import { panesOfWindow, windowsOfPane } from './windows.ts'
 
 /** HSCAN's COUNT: about 0.3 ms of Redis's time, far less than the 10 ms that a call may take. */
@@ -77,7 +77,7 @@ function openStarts(
   return Array.from(starts).sort((a, b) => b - a)
 }
 
-/** Merges a window's panes; the next, older window shares all but one of them. */
+/** Puts a window's panes together; the next, older window shares all but one of them. */
 async function combinePanes(
   store: Store,
   keys: Keys,
@@ -90,25 +90,24 @@ async function combinePanes(
   for (const pane of panesOfWindow(job, start)) {
     const version = panes.get(pane)
     if (version === undefined) continue
-    const groups = cache.get(pane, version) ?? (await readPane(store, keys.pane(pane)))
+    const groups = cache.get(pane, version) ?? (await readPane(store, job, keys.pane(pane)))
     cache.set(pane, version, groups)
-    for (const [group, cells] of groups) {
-      const into = merged.get(group) ?? emptyCells(job.ops)
-      mergeCells(job.ops, into, cells)
-      merged.set(group, into)
+    for (const [group, parts] of groups) {
+      const before = merged.get(group)
+      merged.set(group, before ? [...before, ...parts] : parts)
     }
   }
   return merged
 }
 
-/** All groups of a pane. HSCAN may give a group twice; the Map keeps its later cells. */
-async function readPane(store: Store, key: string): Promise<Groups> {
+/** All groups of a pane. HSCAN may give a group twice; the Map keeps its later state. */
+async function readPane(store: Store, job: Job, key: string): Promise<Groups> {
   const groups: Groups = new Map()
   let cursor = '0'
   do {
     const [next, page] = await store.redis.hscanBuffer(key, cursor, 'COUNT', SCAN_COUNT)
     for (let i = 0; i < page.length; i += 2) {
-      groups.set(page[i]!.toString(), cellsOf(page[i + 1]!))
+      groups.set(page[i]!.toString(), [storedAt(job, page[i + 1]!, 0)])
     }
     cursor = next.toString()
   } while (cursor !== '0')

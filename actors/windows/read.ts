@@ -10,10 +10,11 @@
 import type { GroupValue, Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
 import type { Store } from '../redis.ts'
-import { cellOps, emptyCells, mergeCells, readValue } from './aggregates.ts'
 import { closedWindows } from './closed.ts'
 import { type Groups, splitRows, type WindowCursor, type WindowQuery } from './groups.ts'
+import type { AggregateValue } from './kinds.ts'
 import { openWindows, PaneCache, readClosedTo } from './open.ts'
+import { type Stored, valuesOf } from './state.ts'
 
 export type { WindowCursor, WindowQuery } from './groups.ts'
 export { PaneCache, paneVersions } from './open.ts'
@@ -21,7 +22,7 @@ export { PaneCache, paneVersions } from './open.ts'
 /** One group's row; its fields are the job's group fields and aggregates. */
 export interface GroupRow {
   key: Record<string, GroupValue>
-  values: Record<string, number | null>
+  values: Record<string, AggregateValue>
 }
 
 /** Times in epoch ms; the window is [start, end). */
@@ -42,11 +43,11 @@ export function cursorOf(job: Job, row: WindowRow): WindowCursor {
   return { start: row.start, group: JSON.stringify(parts) }
 }
 
-/** The rows of one entry of the closed stream (`rows`: u32 key length, key, cells, repeated). */
+/** The rows of one entry of the closed stream (`rows`: u32 key length, key, state, repeated). */
 export function decodeRows(job: Job, bytes: Buffer): GroupRow[] {
   const groups: Groups = new Map()
   splitRows(job, bytes, groups)
-  return Array.from(groups, ([group, cells]) => rowOf(job, group, cells))
+  return Array.from(groups, ([group, parts]) => rowOf(job, group, parts))
 }
 
 /** Rows of the open windows, as they stand now. */
@@ -131,15 +132,14 @@ const windowOf = <const State extends WindowRow['state']>(
   state,
 })
 
-/** Exact, as all of its groups' cells are merged in the way in which panes are. */
+/** As all of its groups' states are merged in the way in which panes are. */
 function totalOf(
   job: Job,
   window: Pick<WindowRow, 'start' | 'end' | 'state'>,
   groups: Groups,
 ): WindowTotal {
-  const cells = emptyCells(job.ops)
-  for (const each of groups.values()) mergeCells(job.ops, cells, each)
-  return { ...window, groups: groups.size, values: valuesOf(job, cells) }
+  const parts = [...groups.values()].flat()
+  return { ...window, groups: groups.size, values: valuesOf(job, parts) }
 }
 
 /** A window's rows that the query asks for, in order, `limit` at the most. */
@@ -166,21 +166,11 @@ function matches(row: GroupRow, where: WindowQuery['where']): boolean {
   return Object.entries(where).every(([name, text]) => String(row.key[name]) === text)
 }
 
-function rowOf(job: Job, group: string, cells: Float64Array): GroupRow {
+function rowOf(job: Job, group: string, stored: readonly Stored[]): GroupRow {
   const parts = JSON.parse(group) as GroupValue[]
   // fromEntries defines own fields, so that a group field named __proto__ is one like any other.
   return {
     key: Object.fromEntries(job.groups.map(({ name }, index) => [name, parts[index] ?? null])),
-    values: valuesOf(job, cells),
+    values: valuesOf(job, stored),
   }
-}
-
-function valuesOf(job: Job, cells: Float64Array): GroupRow['values'] {
-  let slot = 0
-  const values = job.aggregates.map(({ name, aggregate }) => {
-    const value = readValue(aggregate, cells, slot)
-    slot += cellOps(aggregate).length
-    return [name, value] as const
-  })
-  return Object.fromEntries(values)
 }

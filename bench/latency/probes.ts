@@ -14,7 +14,7 @@
  */
 import { seededRandom, systemClock } from '../../actors/clock.ts'
 import type { Config } from '../../actors/config.ts'
-import type { Job } from '../../actors/job.ts'
+import type { Job, Meta } from '../../actors/job.ts'
 import { kafkaClient } from '../../actors/kafka-client.ts'
 import { createLog } from '../../actors/log.ts'
 import { rememberingPartitioner } from '../../actors/producer/partitioner.ts'
@@ -132,7 +132,7 @@ export class Probes {
     const now = systemClock.now()
     const record = probeRecord(course, now)
     const probe: Probe = {
-      pane: paneStart(job, job.eventTime(record)),
+      pane: paneStart(job, job.eventTime(record, {} as Meta)),
       group: JSON.stringify([course, record.activity]),
       partition,
       offset: Number.NaN,

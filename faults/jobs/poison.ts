@@ -7,7 +7,7 @@ export default defineJob({
   ...students,
   ...named,
   work: (record) => {
-    if (record.poison === true) process.kill(process.pid, 'SIGKILL')
+    if ((record as { poison?: boolean }).poison === true) process.kill(process.pid, 'SIGKILL')
     return record
   },
 })

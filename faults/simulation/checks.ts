@@ -13,6 +13,7 @@ interface Row {
   micros: bigint
   least: bigint
   greatest: bigint
+  last: SimRecord
 }
 
 export function finalFindings(world: World, closed: boolean): string[] {
@@ -140,20 +141,25 @@ function expectedRows({ witness, job }: World) {
   return { windows, panes }
 }
 
-function add(into: Map<number, Map<string, Row>>, at: number, { group, micros }: SimRecord): void {
+function add(into: Map<number, Map<string, Row>>, at: number, record: SimRecord): void {
+  const { group, micros } = record
   let groups = into.get(at)
   if (!groups) into.set(at, (groups = new Map()))
   const key = JSON.stringify([group])
   const row = groups.get(key)
   if (!row) {
-    groups.set(key, { n: 1n, micros, least: micros, greatest: micros })
+    groups.set(key, { n: 1n, micros, least: micros, greatest: micros, last: record })
     return
   }
   row.n++
   row.micros += micros
   if (micros < row.least) row.least = micros
   if (micros > row.greatest) row.greatest = micros
+  if (isAfter(record, row.last)) row.last = record
 }
+
+const isAfter = (a: SimRecord, b: SimRecord): boolean =>
+  (a.time! - b.time! || a.partition - b.partition || a.offset - b.offset) > 0
 
 function readRows(bytes: Buffer, into: Map<string, Buffer>, twice: (group: string) => void): void {
   for (let at = 0; at < bytes.length; ) {
@@ -161,13 +167,16 @@ function readRows(bytes: Buffer, into: Map<string, Buffer>, twice: (group: strin
     const group = bytes.toString('utf8', at + 4, at + 4 + length)
     at += 4 + length
     if (into.has(group)) twice(group)
-    into.set(group, bytes.subarray(at, at + CELLS * 8))
-    at += CELLS * 8
+    let end = at + CELLS * 8
+    for (let sketch = 0; sketch < SKETCHES; sketch++) end += 4 + bytes.readUInt32LE(end)
+    into.set(group, bytes.subarray(at, end))
+    at = end
   }
 }
 
-/** count, sum (two slots), average (three), least, greatest. */
+/** count, sum (two slots), average (three), least, greatest; then quantiles and the last value. */
 const CELLS = 8
+const SKETCHES = 2
 
 function differences(what: string, expected: Map<string, Row>, rows: Map<string, Buffer>) {
   const found: string[] = []
@@ -183,15 +192,27 @@ function differences(what: string, expected: Map<string, Row>, rows: Map<string,
   return found
 }
 
-function rowText({ n, micros, least, greatest }: Row): string {
+function rowText({ n, micros, least, greatest, last }: Row): string {
   const real = (value: bigint) => String(Number(value) / 1_000_000)
-  return `${n} ${micros} ${n} ${micros} ${real(least)} ${real(greatest)}`
+  const { time, partition, offset } = last
+  const end = `${time}|${partition}|${offset}|0 ${real(last.micros)}`
+  return `${n} ${micros} ${n} ${micros} ${real(least)} ${real(greatest)} ${n} ${end}`
 }
 
 function cellsText(cells: Buffer): string {
   const slot = (i: number) => cells.readDoubleLE(i * 8)
   const sum = (i: number) => BigInt(slot(i)) * 2n ** 52n + BigInt(slot(i + 1))
-  return `${slot(0)} ${sum(1)} ${slot(3)} ${sum(4)} ${slot(6)} ${slot(7)}`
+  const sketches = CELLS * 8
+  const counts = cells.subarray(sketches + 4, sketches + 4 + cells.readUInt32LE(sketches))
+  let records = 0
+  // A letter, then entries of a bucket (u16) and its count.
+  for (let at = 1; at < counts.length; at += 10) records += counts.readDoubleLE(at + 2)
+  // A letter, four numbers that say where, and the value's JSON.
+  const end = cells.subarray(sketches + 4 + counts.length + 5)
+  const place = [0, 8, 16, 24].map((at) => end.readDoubleLE(at)).join('|')
+  const value = Number(end.toString('utf8', 32))
+  const numbers = `${slot(0)} ${sum(1)} ${slot(3)} ${sum(4)} ${slot(6)} ${slot(7)}`
+  return `${numbers} ${records} ${place} ${value}`
 }
 
 function hash(flat: unknown): Map<string, string> {

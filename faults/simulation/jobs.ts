@@ -4,7 +4,17 @@
  */
 import * as v from 'valibot'
 import type { Clock } from '../../actors/clock.ts'
-import { avg, count, defineJob, type Job, max, min, sum } from '../../actors/job.ts'
+import {
+  avg,
+  count,
+  defineJob,
+  type Job,
+  last,
+  max,
+  min,
+  quantiles,
+  sum,
+} from '../../actors/job.ts'
 
 /** Whose clock `work` waits by: the process in whose event it runs. */
 export interface Waiting {
@@ -43,7 +53,16 @@ export function createJobs(waiting: Waiting): Job[] {
       watermarkDelay: delay,
       window: { size, slide },
       groupBy: ['g'],
-      aggregates: { n: count(), s: sum('v'), a: avg('v'), lo: min('v'), hi: max('v') },
+      aggregates: {
+        n: count(),
+        s: sum('v'),
+        a: avg('v'),
+        lo: min('v'),
+        hi: max('v'),
+        // Of sketches one that tells records twice, and one that tells the order.
+        q: quantiles('v', [0.5]),
+        z: last('v'),
+      },
       concurrency,
       ...(workMs > 0 ? { work: (row: Row) => work(row, workMs, waiting) } : {}),
     }),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { fieldReader, fieldsReached } from '../../actors/fields.ts'
+import { fieldReader, fieldsReached, reachesMeta } from '../../actors/fields.ts'
 
 type Row = Record<string, unknown>
 type Reader = (row: never) => unknown
@@ -28,6 +28,9 @@ test.each([
   ['(a) => a.a', ['a']],
   ['(row) => `${row.a}`', ['a']],
   ['(row) => row.a.b', ['a']],
+  ['(row, meta) => row.a + meta.offset', ['a']],
+  ['({ a }, { key, headers: h, }) => a + key + h', ['a']],
+  ['function (row, meta) { return meta.row }', []],
 ])('%s reaches %j', (text, fields) => {
   expect(reached(read(text))).toEqual(fields)
 })
@@ -51,7 +54,10 @@ test.each([
   '({ a: b }) => b',
   '({ [`a`]: b }) => b',
   '(row = { a: 1 }) => row.a',
-  '(row, other) => row.a',
+  '(row, other = row) => row.a',
+  '(row, { key = row.b }) => row.a',
+  '(row, ...others) => row.a',
+  '(row, other, third) => row.a',
   '(...rows) => rows[0].a',
   '([a]) => a',
   'function (row) { return arguments[0].b }',
@@ -67,6 +73,27 @@ test.each([
   'class { constructor(row) { this.a = row.a } }',
 ])('what %s reaches is not clear', (text) => {
   expect(reached(read(text))).toBeNull()
+})
+
+describe('what Kafka says of a record', () => {
+  test.each(['(row) => row.a', 'row => 1', '({ a }) => a', 'function (row) { return row.a }'])(
+    'is not reached by %s',
+    (text) => expect(reachesMeta(read(text))).toBe(false),
+  )
+  test('is not reached by a reader made of a name', () => {
+    expect(reachesMeta(fieldReader('a'))).toBe(false)
+  })
+  test.each([
+    '(row, meta) => meta.key',
+    '(row, { key }) => key',
+    '(row, meta = null) => meta',
+    '(...all) => all[1]',
+    'function (row) { return arguments[1] }',
+    '(row, ...[meta]) => meta',
+    "(row) => eval('arguments')",
+    '((row) => 1).bind(null)',
+    '(row = 1) => row',
+  ])('may be reached by %s', (text) => expect(reachesMeta(read(text))).toBe(true))
 })
 
 describe('a reader made of a name', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
-import { avg, count, defineJob, durationMs, JobError, sum } from '../../actors/job.ts'
+import { avg, count, defineJob, durationMs, JobError, type Meta, sum } from '../../actors/job.ts'
 
 const good = {
   name: 'job',
@@ -12,10 +12,21 @@ const good = {
   aggregates: { n: count(), total: sum('x'), mean: avg('x') },
 } as const
 
+const NO_META = {} as Meta
+
 /** A declaration that the compiler would refuse, as a user of JavaScript may write it. */
 const declare = (change: Record<string, unknown>) => defineJob({ ...good, ...change })
 
 describe('a job', () => {
+  test('may be given its aggregates by a function', () => {
+    const given = defineJob({
+      ...good,
+      aggregates: ({ count, sum }) => ({ n: count(), double: sum((row) => 2 * row.x) }),
+    })
+    expect(given.ops).toBe('nhl')
+    expect(given.aggregates[1]!.aggregate.of!({ x: 4 }, NO_META)).toBe(8)
+  })
+
   test('is completed with the defaults', () => {
     expect(defineJob(good)).toMatchObject({
       watermarkDelayMs: 60_000,
@@ -42,8 +53,11 @@ describe('a job', () => {
     [{ schema: undefined }, 'schema must be a valibot schema'],
     [{ schema: {} }, 'schema must be a valibot schema'],
     [{ schema: v.objectAsync({}) }, 'schema must be synchronous; use work for what waits'],
-    [{ eventTime: 'at' }, 'eventTime must be a function of a record'],
-    [{ eventTime: undefined }, 'eventTime must be a function of a record'],
+    [{ eventTime: 'at' }, "eventTime must be a function of a record, or 'kafka'"],
+    [{ eventTime: undefined }, "eventTime must be a function of a record, or 'kafka'"],
+    [{ decode: 'avro' }, 'decode must be a function of a record'],
+    [{ flatMap: [] }, 'flatMap must be a function of a record'],
+    [{ flatMap: () => [] }, 'groupBy must be an object of functions where the job has flatMap'],
     [{ filter: true }, 'filter must be a function of a record'],
     [{ work: 1 }, 'work must be a function of a record'],
     [
@@ -75,9 +89,12 @@ describe('a job', () => {
     [{ groupBy: { who: 'who' } }, 'groupBy.who must be a function of a record'],
     [{ aggregates: {} }, 'aggregates must name at least one aggregate'],
     [{ aggregates: undefined }, 'aggregates must name at least one aggregate'],
-    [{ aggregates: { n: 'count' } }, 'aggregates.n must be count(), sum(), avg(), min() or max()'],
-    [{ aggregates: { n: { kind: 'median' } } }, /^aggregates.n must be count\(\), sum\(\)/],
-    [{ aggregates: { n: { kind: 'sum' } } }, /^aggregates.n must be count\(\), sum\(\)/],
+    [
+      { aggregates: { n: 'count' } },
+      'aggregates.n must be one of count(), sum(), avg(), min(), max(), first(), last(), distinct(), quantiles(), topK(), aggregate()',
+    ],
+    [{ aggregates: { n: { kind: 'median' } } }, /^aggregates.n must be one of count\(\), sum\(\)/],
+    [{ aggregates: { n: { kind: 'sum' } } }, /^aggregates.n must be one of count\(\), sum\(\)/],
     [{ aggregates: { n: count } }, /^aggregates.n must be/],
     [{ concurrency: 0 }, 'concurrency must be a whole number from 1 to 1024'],
     [{ concurrency: 1.5 }, /^concurrency must be/],

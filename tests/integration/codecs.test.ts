@@ -23,7 +23,7 @@ async function countsByCourse(pipeline: Pipeline): Promise<Record<string, number
   for (const { key, values } of rows) {
     const course = String(key.course)
     // Each record is in two windows.
-    counts.set(course, (counts.get(course) ?? 0) + values.events! / 2)
+    counts.set(course, (counts.get(course) ?? 0) + Number(values.events) / 2)
   }
   return Object.fromEntries(counts)
 }

@@ -47,6 +47,66 @@ function bytes(value: string | Buffer | null | object): Buffer | null {
   return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
 }
 
+test('the rows of a record count together or not at all, and know what Kafka says of it', async () => {
+  const flat = defineJob({
+    name: 'flat',
+    topic: 'recount',
+    schema: v.object({ items: v.array(v.object({ g: v.nullish(v.string()), x: v.number() })) }),
+    eventTime: 'kafka',
+    window: { size: '10 s' },
+    flatMap: ({ items }, { key }) => items.map((item) => ({ ...item, key })),
+    groupBy: { g: (item) => item.g as string },
+    aggregates: ({ count, sum, last }) => ({ n: count(), x: sum('x'), key: last('key') }),
+  })
+  const result = new Recount(flat, new Map(), AT)
+  const record = (offset: number, items: unknown, key: string | null = null, timestamp = '5') => ({
+    partition: 0,
+    offset,
+    value: bytes({ items }),
+    told: { key: key === null ? null : Buffer.from(key), timestamp },
+  })
+  await result.take([
+    record(
+      0,
+      [
+        { g: 'a', x: 1 },
+        { g: 'b', x: 2 },
+        { g: 'a', x: 3 },
+      ],
+      'k0',
+    ),
+    record(1, []),
+    record(2, [{ g: 'a', x: 1 }, { x: 1 }]),
+    record(3, [
+      { g: 'a', x: 1 },
+      { g: 'a', x: 1e300 },
+    ]),
+    record(4, [{ g: 'a', x: 1 }], null, '-1'),
+    record(5, Array(1_001).fill({ g: 'a', x: 1 })),
+  ])
+  expect(result.counts).toMatchObject({ counted: 1, filtered: 1, rejected: 4 })
+  expect(rowsOf(result, 0)).toEqual([
+    { g: 'a', n: 2, x: 4, key: 'k0' },
+    { g: 'b', n: 1, x: 2, key: 'k0' },
+  ])
+})
+
+test('bytes that are no JSON are read by the job', async () => {
+  const plain = defineJob({
+    ...declaration,
+    decode: (bytes) => {
+      if (bytes.length > 3) throw new Error('too long')
+      return { t: 1, g: Buffer.from(bytes).toString(), x: bytes.length }
+    },
+  })
+  const result = await recount(['a', 'bc', 'bc', 'long', null], {}, plain)
+  expect(result.counts).toMatchObject({ counted: 3, rejected: 2 })
+  expect(rowsOf(result, 0)).toMatchObject([
+    { g: 'a', n: 1 },
+    { g: 'bc', n: 2, total: 4 },
+  ])
+})
+
 const rowsOf = (result: Recount, start: number) =>
   [...result.expected.rows(start).values()].map(({ key, values }) => ({ ...key, ...values }))
 

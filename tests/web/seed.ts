@@ -4,7 +4,7 @@
  */
 import { systemClock } from '../../actors/clock.ts'
 import { readConfig } from '../../actors/config.ts'
-import type { GroupValue, Job } from '../../actors/job.ts'
+import type { GroupValue, Job, Meta } from '../../actors/job.ts'
 import { GROUP, type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import type { Actor } from '../../actors/messages.ts'
@@ -133,7 +133,10 @@ function cellsOf(job: Job, records: SeedRecord[]): Float64Array<ArrayBuffer> {
     for (const { aggregate } of job.aggregates) {
       if (aggregate.kind !== 'sum') cells[slot] = cells[slot++]! + 1
       if (aggregate.kind === 'count') continue
-      const scaled = toFixedPoint(aggregate.of!(fields) ?? 0, aggregate.decimals)!
+      const scaled = toFixedPoint(
+        Number(aggregate.of!(fields, {} as Meta) ?? 0),
+        aggregate.decimals,
+      )!
       addToSum(cells, slot, scaled)
       slot += 2
     }

@@ -15,7 +15,18 @@ const tenth = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
 
 export const number = (value) => (isKnown(value) ? whole.format(value) : DASH)
 
-export const measure = (value) => (isKnown(value) ? decimal.format(value) : DASH)
+/** An aggregate's value: a number mostly; quantiles by their names, the most frequent with their counts. */
+export function measure(value) {
+  if (isKnown(value)) return decimal.format(value)
+  if (value === null || value === undefined) return DASH
+  if (typeof value !== 'object') return String(value)
+  if (Array.isArray(value)) {
+    return value.map((one) => `${one.value} × ${whole.format(one.count)}`).join(', ')
+  }
+  return Object.entries(value)
+    .map(([name, one]) => `${name} ${measure(one)}`)
+    .join(', ')
+}
 
 /** For tight places: all digits up to 99,999, then 123.4K. */
 export const compact = (value) => {

@@ -148,7 +148,9 @@ function listen(view, touch, follow) {
 
 function fillMeasures(aggregates, chosen) {
   const select = byId('measure')
-  const options = aggregates.map(({ name }) => new Option(name, name, false, name === chosen))
+  const options = measurable(aggregates).map(
+    ({ name }) => new Option(name, name, false, name === chosen),
+  )
   select.replaceChildren(...options)
 }
 
@@ -157,9 +159,13 @@ const followed = (order) => order.at(-2) ?? order.at(-1) ?? null
 
 const earlier = (a, b) => (a < b ? a : b)
 
-/** The number of records, if the job counts them; else its first aggregate. */
+/** Those whose value is one number. */
+const measurable = (aggregates) =>
+  aggregates.filter(({ kind }) => /^(count|sum|avg|min|max|distinct)$/.test(kind))
+
+/** The number of records, if the job counts them; else the first. */
 const defaultMeasure = (aggregates) =>
-  (aggregates.find(({ kind }) => kind === 'count') ?? aggregates[0])?.name ?? ''
+  (aggregates.find(({ kind }) => kind === 'count') ?? measurable(aggregates)[0])?.name ?? ''
 
 /** The strip shows what is chosen, as totals are exact for each kind. */
 const stripMeasure = (aggregates, measure) =>

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { bounds } from '../../../actors/config.ts'
-import { Fold, type RejectReason, type Verdict } from '../../../actors/executor/fold.ts'
+import { Fold, type Verdict } from '../../../actors/executor/fold.ts'
+import type { RejectReason } from '../../../actors/executor/reasons.ts'
 import { RecordCursor } from '../../../actors/executor/records.ts'
 import { avg, count, defineJob, type Job, max, min, sum } from '../../../actors/job.ts'
 import { readValue } from '../../../actors/windows/aggregates.ts'
@@ -196,7 +197,7 @@ describe('a record is rejected, with its reason, when it', () => {
       schema: v.looseObject({ at: v.number() }),
       eventTime: (record) => record.at,
       window: { size: '10 s' },
-      groupBy: { g: (record) => record.missing as string },
+      groupBy: { g: (record) => (record as { missing?: string }).missing as string },
       aggregates: { n: count() },
     })
     const folded = fold([{ at: 1 }], { job: nothing })

@@ -76,7 +76,10 @@ describe('what can be scanned', () => {
     ['whose event time reaches who knows what', { eventTime: (record) => ({ ...record }).at }],
     ['whose filter does', { filter: (record) => Object.keys(record).length > 0 }],
     ['whose aggregates do', { aggregates: { n: sum((record) => Object.keys(record).length) } }],
-    ['that reaches a field which the schema does not have', { filter: (r) => r.other === 1 }],
+    [
+      'that reaches a field which the schema does not have',
+      { filter: (r) => (r as { other?: number }).other === 1 },
+    ],
     ['that reaches what every object has', { filter: (r) => r.hasOwnProperty('x') }],
     ['with work', { work: (record) => record }],
   ]

@@ -81,7 +81,9 @@ describe('open windows', () => {
     for (let i = 0; i < groups.length; i += 500) await it.records(groups.slice(i, i + 500))
     const rows = await open({ from: T })
     expect(rows).toHaveLength(1_500)
-    expect(rows.reduce((total, row) => total + row.values.total!, 0)).toBe((1_499 * 1_500) / 2)
+    expect(rows.reduce((total, row) => total + Number(row.values.total), 0)).toBe(
+      (1_499 * 1_500) / 2,
+    )
   })
 
   test('name the panes that changed', async () => {

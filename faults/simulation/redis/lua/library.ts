@@ -131,6 +131,16 @@ function insert(value: Value, ...args: Value[]): Value[] {
   return []
 }
 
+/** By Lua's own order; numbers only. */
+function sort(value: Value): Value[] {
+  const { list } = asTable(value)
+  if (list.some((item) => typeof item !== 'number')) {
+    throw new LuaError('table.sort of anything but numbers is not supported here')
+  }
+  ;(list as number[]).sort((a, b) => a - b)
+  return []
+}
+
 function concat(value: Value, separator: Value = ''): string {
   return asTable(value).list.map(text).join(text(separator))
 }
@@ -158,6 +168,7 @@ export const library: Record<string, LuaFunction | number> = {
   'string.gmatch': gmatch,
   'table.insert': insert,
   'table.concat': concat,
+  'table.sort': sort,
   'math.floor': (value) => Math.floor(numberArgument(value)),
   'math.ceil': (value) => Math.ceil(numberArgument(value)),
   'math.abs': (value) => Math.abs(numberArgument(value)),

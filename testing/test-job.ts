@@ -1,0 +1,265 @@
+/**
+ * A job without Kafka and Redis, for its tests: records with times of one's choosing in, windows, late
+ * ones and rejects out, in milliseconds.
+ *
+ *   const test = testJob(job, { now: '2024-05-01T12:00:00Z' })
+ *   await test.feed({ at: '2024-05-01T11:59:58Z', site: 'mill', celsius: 20 })
+ *   await test.advance('2 minutes')
+ *   expect(await test.windows()).toEqual([…])
+ *
+ * What runs is what ships: the executors' folding and commit arguments, and the Lua functions that
+ * append, commit and close, in a Redis in memory. Of what it is not: processes, batches of many records,
+ * faults. The clock stands still but for `advance`; a `work` that waits does so in real time.
+ */
+import { systemClock, type Clock } from '../actors/clock.ts'
+import { bounds } from '../actors/config.ts'
+import { parseDuration } from '../actors/duration.ts'
+import { Batch, commitArguments, type FoldContext } from '../actors/executor/batch.ts'
+import { type Entry, Inbox } from '../actors/executor/inbox.ts'
+import { RecordCursor } from '../actors/executor/records.ts'
+import type { Duration, Job } from '../actors/job.ts'
+import { type Keys, keysOf } from '../actors/keys.ts'
+import type { Store } from '../actors/redis.ts'
+import { readClosedWindows, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
+import { advance } from '../supervisor/closing.ts'
+import { memoryStore } from './memory.ts'
+import { recordBatch } from './record-batch.ts'
+
+export interface TestJobOptions {
+  /** What the clock says: epoch ms or ISO 8601. By default the time at which the test runs. */
+  now?: number | string
+  /** Partitions of the topic. Default 1. */
+  partitions?: number
+}
+
+/** What Kafka says of a record that is fed. */
+export interface FedMeta {
+  /** Default 0. */
+  partition?: number
+  key?: string | null
+  headers?: Readonly<Record<string, string | null>>
+  /** Epoch ms or ISO 8601; by default what the clock says. */
+  timestamp?: number | string
+}
+
+export interface TestReject {
+  partition: number
+  offset: number
+  reason: string
+  message: string
+  /** The record's first 1,024 bytes, as UTF-8. */
+  value: string
+}
+
+export interface TestTotals {
+  counted: number
+  filtered: number
+  late: number
+  rejected: number
+  /** Counted ones that came too late for some of their windows. */
+  partly: number
+}
+
+const ME = 'test'
+/** Event time looks at the partitions this often; as a bridge does, and more often than it must. */
+const LOOK_EVERY_MS = 5_000
+const REJECTS_MAX = bounds.rejectsKept
+
+export const testJob = (job: Job, options: TestJobOptions = {}): TestJob =>
+  new TestJob(job, options)
+
+export class TestJob {
+  readonly #job: Job
+  readonly #keys: Keys
+  readonly #store: Store
+  readonly #inbox: Inbox
+  readonly #context: FoldContext
+  /** Next offset of each partition. */
+  readonly #ends: number[]
+  #now: number
+  #closedTo: number | null = null
+  readonly #full = new Map<number, Set<string>>()
+  #opened = false
+
+  constructor(job: Job, { now, partitions = 1 }: TestJobOptions) {
+    this.#job = job
+    this.#keys = keysOf(job.name)
+    this.#now = now === undefined ? systemClock.now() : timeOf('now', now)
+    this.#store = memoryStore(() => this.#now)
+    this.#inbox = new Inbox(this.#store, this.#store, this.#keys, ME)
+    this.#ends = Array.from({ length: partitions }, () => 0)
+    const clock: Clock = { ...systemClock, now: () => this.#now }
+    this.#context = { job, clock, mark: () => Promise.resolve() }
+  }
+
+  /** The clock's time, epoch ms. */
+  get now(): number {
+    return this.#now
+  }
+
+  /**
+   * A record: what JSON can say of a value, or its bytes as text or Buffer; null for one without a
+   * value. Resolves when it is committed and the windows that it lets close are closed.
+   */
+  async feed(value: unknown, meta: FedMeta = {}): Promise<void> {
+    const { partition = 0 } = meta
+    const offset = this.#ends[partition]
+    if (offset === undefined) {
+      throw new RangeError(`partition must be less than ${this.#ends.length}, not ${partition}`)
+    }
+    await this.#open()
+    const payload = recordBatch({
+      offset,
+      timestamp: meta.timestamp === undefined ? this.#now : timeOf('timestamp', meta.timestamp),
+      key: meta.key ?? null,
+      headers: meta.headers ?? {},
+      value: bytesOf(value),
+    })
+    const next = offset + 1
+    this.#ends[partition] = next
+    const entry = [offset, next, 1, payload]
+    await this.#call('append', [partition, offset, next, next, ...entry])
+    await this.#work()
+    await this.#look()
+  }
+
+  /** The same for several, one after the other, of one partition. */
+  async feedAll(values: Iterable<unknown>, meta: FedMeta = {}): Promise<void> {
+    for (const value of values) await this.feed(value, meta)
+  }
+
+  /** Moves the clock. Partitions that have brought nothing for 30 s are idle, and windows close. */
+  async advance(duration: Duration): Promise<void> {
+    const ms = parseDuration(duration)
+    if (ms === null || ms < 0) throw new RangeError(`not a duration: ${JSON.stringify(duration)}`)
+    await this.#open()
+    const end = this.#now + ms
+    while (this.#now < end) {
+      this.#now = Math.min(this.#now + LOOK_EVERY_MS, end)
+      await this.#look()
+    }
+  }
+
+  /** Rows of open and closed windows, or of those in one state, oldest window first. */
+  async windows(state?: 'open' | 'closed'): Promise<WindowRow[]> {
+    await this.#open()
+    const read = [this.#store, this.#keys, this.#job] as const
+    const open = state === 'closed' ? [] : await readOpenWindows(...read)
+    const closed = state === 'open' ? [] : await readClosedWindows(...read)
+    return [...open, ...closed].sort((a, b) => a.start - b.start)
+  }
+
+  /** Records that came when all of their windows were closed, in their order. */
+  async late(): Promise<TestReject[]> {
+    return (await this.#rejects()).filter(({ reason }) => reason === 'late')
+  }
+
+  /** Records that were rejected, in their order. */
+  async rejects(): Promise<TestReject[]> {
+    return (await this.#rejects()).filter(({ reason }) => reason !== 'late')
+  }
+
+  async totals(): Promise<TestTotals> {
+    const held = await this.#store.redis.hgetall(`${this.#keys.base}:totals`)
+    const of = (name: string) => Number(held[name] ?? 0)
+    return {
+      counted: of('counted'),
+      filtered: of('filtered'),
+      late: of('late'),
+      rejected: of('rejected'),
+      partly: of('partly'),
+    }
+  }
+
+  /** Epoch ms; null before the first. */
+  async watermark(): Promise<number | null> {
+    const watermark = await this.#store.redis.hget(this.#keys.clock, 'watermark')
+    return watermark === null ? null : Number(watermark)
+  }
+
+  async #open(): Promise<void> {
+    if (this.#opened) return
+    this.#opened = true
+    const partitions = this.#ends.flatMap((_, partition) => [partition, 0, 0])
+    await this.#call('open', ['test', 'test', ...partitions])
+    await this.#inbox.open()
+  }
+
+  /** What an executor does with the entries that wait. */
+  async #work(): Promise<void> {
+    const { entries } = await this.#inbox.read(bounds.commitEntriesMax, 1)
+    for (const entry of await this.#inbox.filled(entries)) await this.#process(entry)
+  }
+
+  async #process(entry: Entry): Promise<void> {
+    const cursor = new RecordCursor(entry.payload, entry.cursor, entry.to)
+    for (let done = false; !done; ) {
+      const batch = new Batch(this.#context, this.#verdict)
+      done = (await batch.take(entry, cursor, () => false)).done
+      await this.#commit(batch)
+    }
+  }
+
+  async #commit(first: Batch): Promise<void> {
+    for (let batch = first; ; batch = await batch.again(this.#verdict, new WeakSet())) {
+      const args = commitArguments(batch, ME, this.#job)
+      const [outcome, ...details] = (await this.#call('commit', args)) as [string, ...string[]]
+      if (outcome === 'ok') return
+      if (outcome === 'closed') this.#closedTo = details[0] === '' ? null : Number(details[0])
+      else if (outcome === 'full') this.#full.set(Number(details[0]), new Set(details.slice(1)))
+      else throw new Error(`a commit was answered with ${outcome}`)
+    }
+  }
+
+  get #verdict() {
+    return { closedTo: this.#closedTo, full: this.#full }
+  }
+
+  /** What a bridge at Kafka's end says, and what the supervisor does after it. */
+  async #look(): Promise<void> {
+    await this.#call(
+      'seen',
+      this.#ends.flatMap((end, partition) => [partition, end]),
+    )
+    while (await advance(this.#store, this.#keys, this.#job));
+  }
+
+  async #rejects(): Promise<TestReject[]> {
+    const newest = await this.#store.redis.xrevrange(
+      this.#keys.rejects,
+      '+',
+      '-',
+      'COUNT',
+      REJECTS_MAX,
+    )
+    return newest.toReversed().map(([, fields]) => {
+      const of = (name: string) => fields[fields.indexOf(name) + 1] ?? ''
+      return {
+        partition: Number(of('p')),
+        offset: Number(of('o')),
+        reason: of('reason'),
+        message: of('message'),
+        value: of('value'),
+      }
+    })
+  }
+
+  #call(name: Parameters<Store['call']>[0], args: (string | number | Buffer)[]): Promise<unknown> {
+    return this.#store.call(name, this.#keys.base, args)
+  }
+}
+
+function timeOf(name: string, time: number | string): number {
+  const ms = typeof time === 'number' ? time : Date.parse(time)
+  if (Number.isSafeInteger(ms)) return ms
+  throw new RangeError(
+    `${name} must be epoch milliseconds or ISO 8601, not ${JSON.stringify(time)}`,
+  )
+}
+
+function bytesOf(value: unknown): Buffer | null {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'string') return Buffer.from(value)
+  if (value instanceof Uint8Array) return Buffer.from(value)
+  return Buffer.from(JSON.stringify(value))
+}
