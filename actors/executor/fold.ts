@@ -17,7 +17,7 @@ import { type Adder, fits, type Sketcher } from './adders.ts'
 import { RecordMeta } from './meta.ts'
 import { type Group, keyOf, type Pane, Panes } from './panes.ts'
 import { planOf } from './plan.ts'
-import { lateMessage, type Reject, type RejectReason, timely } from './reasons.ts'
+import { lateMessage, type Reject, type RejectReason, shown, timely } from './reasons.ts'
 import type { RecordCursor } from './records.ts'
 import { Tally } from './tally.ts'
 import type { Scanner } from './scanner.ts'
@@ -111,12 +111,18 @@ export class Fold {
    * the cursor moves on before `add`, so the candidate carries its bytes.
    */
   check(cursor: RecordCursor, apart = false): Candidate | null {
-    const { buffer, start, end } = cursor
-    if (start < 0) return this.#reject(cursor, 'null', 'the record has no value')
-    const { usesMeta, topic, decode } = this.#job
-    const meta = usesMeta ? new RecordMeta(topic, this.#partition, cursor) : NOT_ASKED_FOR
+    if (cursor.start < 0) return this.#reject(cursor, 'null', 'the record has no value')
+    const job = this.#job
+    const meta = job.usesMeta ? new RecordMeta(job.topic, this.#partition, cursor) : NOT_ASKED_FOR
     const scanned = this.#scanner?.scan(cursor)
     if (scanned !== undefined) return this.#checkTime(cursor, scanned, meta, apart)
+    return this.#read(cursor, meta, apart)
+  }
+
+  /** A record that can't be scanned. */
+  #read(cursor: RecordCursor, meta: Meta, apart: boolean): Candidate | null {
+    const { buffer, start, end } = cursor
+    const { decode } = this.#job
     let text: string | null = null
     let given: unknown
     try {
@@ -174,7 +180,7 @@ export class Fold {
     return eventTime > this.#presentTo
   }
 
-  /** The rest of a record's way; `row` is what `work` made of it. */
+  /** The rest of its way; `row` is what `work` made of it. */
   add(candidate: Candidate, row: unknown, cursor: RecordCursor | null): void {
     const job = this.#job
     const source = cursor ?? candidate
@@ -200,7 +206,9 @@ export class Fold {
       if (!group) return
       this.#addValues(group.cells)
       if (this.#sketchers.length > 0) this.#addSketches(group.sketches, candidate, 0)
-      this.#count(start, candidate)
+      this.counted++
+      this.tally.add(candidate.offset)
+      if (closedTo !== null) this.#notePartly(start, candidate, closedTo)
     } catch (error) {
       this.#reject(source, 'threw', messageOf(error))
     }
@@ -229,7 +237,10 @@ export class Fold {
       this.#addValues(group.cells)
       if (this.#sketchers.length > 0) this.#addSketches(group.sketches, candidate, i)
     })
-    this.#count(start, candidate)
+    this.counted++
+    this.tally.add(candidate.offset)
+    const { closedTo } = this.verdict
+    if (closedTo !== null) this.#notePartly(start, candidate, closedTo)
   }
 
   #readRow(start: number, row: unknown, meta: Meta, source: Source): Ready | null {
@@ -245,14 +256,10 @@ export class Fold {
     this.tally.add(offset)
   }
 
-  #count(start: number, { offset }: Candidate): void {
-    this.counted++
-    this.tally.add(offset)
-    const { closedTo } = this.verdict
-    if (closedTo !== null && firstWindowEnd(this.#job, start) <= closedTo) {
-      this.partly++
-      this.#remember('partly', offset)
-    }
+  #notePartly(start: number, { offset }: Candidate, closedTo: number): void {
+    if (firstWindowEnd(this.#job, start) > closedTo) return
+    this.partly++
+    this.#remember('partly', offset)
   }
 
   /** Rejects a record that never came to folding: its batch is corrupt, `work` threw, it kills. */
@@ -388,8 +395,3 @@ const EVENT_TIME_MAX = 8_640_000_000_000_000
 const NOT_ASKED_FOR = {} as Meta
 /** Entries of sketches that Redis merges in the time that the slots of a group take. */
 const ENTRIES_OF_A_GROUP = 5
-
-const shown = (value: unknown): string =>
-  typeof value === 'string' || typeof value === 'number'
-    ? String(value).slice(0, 100)
-    : `a value of type ${typeof value}`

@@ -36,3 +36,9 @@ export function lateMessage(eventTime: number, closedTo: number): string {
   const at = new Date(eventTime).toISOString()
   return `event time ${at}: its windows closed up to ${new Date(closedTo).toISOString()}`
 }
+
+/** A value that was not taken. */
+export const shown = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number'
+    ? String(value).slice(0, 100)
+    : `a value of type ${typeof value}`
