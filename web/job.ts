@@ -1,5 +1,6 @@
 /** GET /api/job: what the page needs to know of the job before it has seen a row. Pure. */
 import type { Job } from '../actors/job.ts'
+import { quantileName } from '../actors/windows/buckets.ts'
 import { version } from '../package.json'
 import type { JobReport } from './schemas.ts'
 
@@ -8,7 +9,11 @@ export function jobReport(job: Job, needsToken: boolean): JobReport {
     name: job.name,
     topic: job.topic,
     groups: job.groups.map(({ name }) => name),
-    aggregates: job.aggregates.map(({ name, aggregate }) => ({ name, kind: aggregate.kind })),
+    aggregates: job.aggregates.map(({ name, aggregate }) => ({
+      name,
+      kind: aggregate.kind,
+      ...(aggregate.wanted && { quantiles: aggregate.wanted.map(quantileName) }),
+    })),
     window: { sizeMs: job.windowSizeMs, slideMs: job.windowSlideMs },
     watermarkDelayMs: job.watermarkDelayMs,
     control: { needsToken },

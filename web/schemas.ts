@@ -180,7 +180,15 @@ export const jobSchema = v.object({
   topic: v.string(),
   groups: v.pipe(v.array(v.string()), v.description('Fields of a window row’s `key`')),
   aggregates: v.pipe(
-    v.array(v.object({ name: v.string(), kind: v.string() })),
+    v.array(
+      v.object({
+        name: v.string(),
+        kind: v.string(),
+        quantiles: v.optional(
+          v.pipe(v.array(v.string()), v.description('Of `quantiles`: the names in its value')),
+        ),
+      }),
+    ),
     v.description('Fields of a window row’s `values`'),
   ),
   window: v.object({ sizeMs: count, slideMs: count }),

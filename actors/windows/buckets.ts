@@ -63,7 +63,8 @@ export class Buckets implements Sketch {
 }
 
 /** 0.5 → p50, 0.999 → p99.9 */
-const quantileName = (q: number): string => `p${Math.round(q * 1e6) / 1e4}`
+/** p50, p99.9 */
+export const quantileName = (q: number): string => `p${Math.round(q * 1e6) / 1e4}`
 
 /** ⌈q × n⌉, of q's decimals and not of the double that stands for them. */
 const rankOf = (q: number, total: number): number => Math.ceil((Math.round(q * 1e6) * total) / 1e6)

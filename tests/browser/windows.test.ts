@@ -85,7 +85,7 @@ describe.skipIf(!program)('windows on the page', () => {
         ['Bob', '1'],
       ])
       expect(await page.locator('#slider').getAttribute('aria-valuetext')).toContain('events 3')
-      await page.locator('#measure').selectOption('total')
+      await page.locator('#measure').selectOption({ label: 'total' })
       await until('sums', async () => (await cells())[0]?.[1] === '7')
       expect((await cells())[1]).toEqual(['Bob', '10'])
       await web.seeded.records([record(3, 'Ada', 'on', 100)])

@@ -98,7 +98,7 @@ async function fetchJob() {
     if (!answer.ok) throw new Error(`status ${answer.status}`)
     job = await answer.json()
   } catch {
-    setTimeout(fetchJob, RENDER_MS * 4)
+    setTimeout(() => void fetchJob(), RENDER_MS * 4)
     return
   }
   document.title = `${job.name} · Millrace`

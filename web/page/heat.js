@@ -3,6 +3,7 @@
  * number. A table, so that it is read as one; shades are in steps, so that few cells change each time.
  */
 import * as format from '/format.js'
+import { valueOf } from '/measures.js'
 import { part, put } from '/rows.js'
 
 const ROWS_MOST = 40
@@ -49,15 +50,15 @@ export function createHeat(table, caption, groups) {
   return {
     /** `rows` of one window. */
     show(rows, measure, text) {
-      put(caption, `${measure} by ${groups.join(' and ')}, window ${text}`)
-      const known = rows.filter(({ values }) => values[measure] !== null)
+      put(caption, `${measure.name} by ${groups.join(' and ')}, window ${text}`)
+      const known = rows.filter(({ values }) => valueOf(values, measure) !== null)
       const placed = known.map((row) => ({
         ...placeOf(row, groups, measure),
-        value: row.values[measure],
+        value: valueOf(row.values, measure),
       }))
       build(names(placed, 'row', ROWS_MOST), names(placed, 'column', COLUMNS_MOST))
       const most = Math.max(0, ...placed.map(({ value }) => Math.abs(value)))
-      scale = { measure, most: nextScale(scale, measure, most) }
+      scale = { measure: measure.id, most: nextScale(scale, measure.id, most) }
       const values = new Map(
         placed.map(({ row, column, value }) => [`${row}\u241f${column}`, value]),
       )
@@ -70,7 +71,7 @@ function placeOf({ key }, groups, measure) {
   const [first, ...others] = groups
   const row = first === undefined ? 'all' : format.groupValue(key[first])
   const column = others.map((name) => format.groupValue(key[name])).join(' · ')
-  return { row, column: others.length === 0 ? measure : column }
+  return { row, column: others.length === 0 ? measure.name : column }
 }
 
 /** Names of rows or columns in their order; the greatest where there are too many. */

@@ -3,6 +3,7 @@
  * is what keys and screen readers use; a press on a bar moves it.
  */
 import * as format from '/format.js'
+import { valueOf } from '/measures.js'
 
 const HEIGHT = 56
 /** Windows that there is room for: fewer on a phone. */
@@ -14,7 +15,7 @@ const PLACES_LEAST = 40
 export function createStrip(canvas, slider, choose) {
   let windows = []
   let shown = null
-  let measure = ''
+  let measure = { id: '[""]', name: '' }
   /** Places that are empty, left of the oldest window. */
   const empty = () => Math.max(0, PLACES_LEAST - windows.length)
 
@@ -27,7 +28,7 @@ export function createStrip(canvas, slider, choose) {
     context.scale(scale, scale)
     const style = getComputedStyle(canvas)
     const colors = { open: style.accentColor, closed: style.borderTopColor, mark: style.color }
-    const values = windows.map(({ values }) => values[measure] ?? 0)
+    const values = windows.map(({ values }) => valueOf(values, measure) ?? 0)
     const most = Math.max(1e-9, ...values)
     const step = width / Math.max(PLACES_LEAST, windows.length)
     const left = empty() * step
@@ -64,22 +65,22 @@ export function createStrip(canvas, slider, choose) {
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw)
 
   return {
-    /** `order`: oldest first; `start`: of the one that is shown; `name`: the measure of the bars. */
-    show(order, start, name) {
+    /** `order`: oldest first; `start`: of the one that is shown; `chosen`: the measure of the bars. */
+    show(order, start, chosen) {
       const room = Math.max(10, Math.floor(canvas.clientWidth / BAR_PX_LEAST))
       windows = order.slice(-Math.min(SHOWN_MOST, room))
       if (start !== null && !windows.some((window) => window.start === start)) {
         windows = order.slice(0, windows.length)
       }
       shown = start
-      measure = name
+      measure = chosen
       const index = windows.findIndex((window) => window.start === start)
       slider.max = String(Math.max(0, empty() + windows.length - 1))
       slider.value = String(empty() + Math.max(0, index))
       slider.disabled = windows.length < 2
       const window = windows[index]
       const text = window
-        ? `${format.span(window.start, window.end)}, ${window.state}, ${name} ${format.measure(window.values[name])}`
+        ? `${format.span(window.start, window.end)}, ${window.state}, ${chosen.name} ${format.measure(valueOf(window.values, chosen))}`
         : 'none'
       slider.setAttribute('aria-valuetext', text)
       draw()

@@ -6,6 +6,7 @@
  */
 import * as format from '/format.js'
 import { createHeat } from '/heat.js'
+import { defaultMeasure, measuresOf, valueOf } from '/measures.js'
 import { createHead, createRows, put } from '/rows.js'
 import { createStrip } from '/strip.js'
 
@@ -19,6 +20,7 @@ const byId = (id) => document.getElementById(id)
 export function createWindows({ groups, aggregates }) {
   const totals = new Map()
   const rows = new Map()
+  const measures = measuresOf(aggregates)
   const view = { measure: defaultMeasure(aggregates), filter: '', shows: 'one', chosen: null }
   /** Rows of a window that events do not tell in full: { start, version, rows, at }. */
   let asked = null
@@ -48,7 +50,7 @@ export function createWindows({ groups, aggregates }) {
     changed = false
     const order = ordered()
     const total = shown(order)
-    strip.show(order, total?.start ?? null, stripMeasure(aggregates, view.measure))
+    strip.show(order, total?.start ?? null, view.measure)
     byId('follow').setAttribute('aria-pressed', String(view.chosen === null))
     put(byId('shownWindow'), total ? windowText(total) : 'no window yet')
     const ofWindow = total ? rowsOf(total) : []
@@ -98,11 +100,11 @@ export function createWindows({ groups, aggregates }) {
     put(byId('windowsNote'), noteOf(order, wanted.length, view.filter))
   }
 
-  listen(view, touch, () => {
+  listen(view, measures, touch, () => {
     view.chosen = null
     touch()
   })
-  fillMeasures(aggregates, view.measure)
+  fillMeasures(measures, view.measure)
   return {
     clear() {
       totals.clear()
@@ -126,9 +128,9 @@ export function createWindows({ groups, aggregates }) {
   }
 }
 
-function listen(view, touch, follow) {
+function listen(view, measures, touch, follow) {
   byId('measure').addEventListener('change', ({ target }) => {
-    view.measure = target.value
+    view.measure = measures.find(({ id }) => id === target.value)
     touch()
   })
   byId('groupFilter').addEventListener('input', ({ target }) => {
@@ -146,12 +148,9 @@ function listen(view, touch, follow) {
   }
 }
 
-function fillMeasures(aggregates, chosen) {
-  const select = byId('measure')
-  const options = measurable(aggregates).map(
-    ({ name }) => new Option(name, name, false, name === chosen),
-  )
-  select.replaceChildren(...options)
+function fillMeasures(measures, chosen) {
+  const options = measures.map(({ id, name }) => new Option(name, id, false, id === chosen.id))
+  byId('measure').replaceChildren(...options)
 }
 
 /** The newest but one: the newest has only begun, and is nearly empty each time. */
@@ -159,24 +158,14 @@ const followed = (order) => order.at(-2) ?? order.at(-1) ?? null
 
 const earlier = (a, b) => (a < b ? a : b)
 
-/** Those whose value is one number. */
-const measurable = (aggregates) =>
-  aggregates.filter(({ kind }) => /^(count|sum|avg|min|max|distinct)$/.test(kind))
-
-/** The number of records, if the job counts them; else the first. */
-const defaultMeasure = (aggregates) =>
-  (aggregates.find(({ kind }) => kind === 'count') ?? measurable(aggregates)[0])?.name ?? ''
-
-/** The strip shows what is chosen, as totals are exact for each kind. */
-const stripMeasure = (aggregates, measure) =>
-  aggregates.some(({ name }) => name === measure) ? measure : defaultMeasure(aggregates)
-
 const matches = (row, filter) =>
   filter === '' ||
   Object.values(row.key).some((value) => String(value).toLowerCase().includes(filter))
 
 const byMeasure = (rows, measure) =>
-  [...rows].sort((a, b) => (b.values[measure] ?? -Infinity) - (a.values[measure] ?? -Infinity))
+  [...rows].sort(
+    (a, b) => (valueOf(b.values, measure) ?? -Infinity) - (valueOf(a.values, measure) ?? -Infinity),
+  )
 
 function newest(rows, { shows, filter }) {
   return [...rows.values()]
