@@ -13,7 +13,16 @@ export class RefusalError extends Error {
   override name = 'RefusalError'
 }
 
-export const EXIT_USAGE = 2
+/** What every command's exit code says; the one place where they are told. */
+export const exitCodes = {
+  done: { code: 0, means: 'done, and nothing found wrong' },
+  failed: { code: 1, means: 'something was found wrong, or it could not be done' },
+  usage: { code: 2, means: 'a mistake in the command, the environment or the job file' },
+  interrupted: { code: 130, means: 'ended by Ctrl-C (SIGINT) before it was done' },
+  terminated: { code: 143, means: 'ended by SIGTERM before it was done' },
+} as const
+
+export const EXIT_USAGE = exitCodes.usage.code
 
 /** The message of anything thrown, in one line of at most 500 characters. */
 export function messageOf(error: unknown): string {

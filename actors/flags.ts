@@ -13,6 +13,9 @@ export interface Command<Options extends NonNullable<ParseArgsConfig['options']>
   positionals?: string[]
 }
 
+/** Asks a command for its own flags, as JSON: what completion is made from (cli/flags.ts). */
+export const DESCRIBE = '--describe-flags'
+
 /**
  * Parses `argv` (without the program's name); prints the help and exits 0 for --help.
  * @throws UsageError that names the flag
@@ -23,6 +26,10 @@ export function parseFlags<Options extends NonNullable<ParseArgsConfig['options'
 ) {
   if (argv.includes('--help') || argv.includes('-h')) {
     process.stdout.write(`${command.help.trim()}\n`)
+    process.exit(0)
+  }
+  if (argv.length === 1 && argv[0] === DESCRIBE) {
+    process.stdout.write(`${JSON.stringify(command)}\n`)
     process.exit(0)
   }
   const parsed = parseKnown(command, argv)

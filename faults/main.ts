@@ -36,7 +36,8 @@ Nothing of yours is touched: your servers are only read, and only with --job.
   --seeds N        N seeds of the simulation: the whole pipeline in virtual time, in this process's cores
   --from N         with --seeds: the first seed (1)
   --until-failure  with --seeds: end with the first that fails
-  --seed N         without --random: one seed of the simulation; --trace prints all that happens
+  --seed N         without --random: one seed of the simulation
+  --trace          with one seed: prints all that happens
   --sabotage       breaks a copy of the project in seven ways: the simulation must catch each
   --strict         a recovery beyond its target fails the fault
   --list           what there is, what must hold, and what can't be played on one machine

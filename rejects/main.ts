@@ -64,7 +64,7 @@ Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, LOG_LEVEL
     force: { type: 'boolean' },
     yes: { type: 'boolean' },
   },
-  positionals: ['command', 'job'],
+  positionals: ['list|replay|drop', 'jobs/file.ts'],
 } as const
 
 const LIST_ROWS = 50

@@ -57,7 +57,7 @@ Exit code 0 when there is none, and with --live never was one; else 1.
     for: { type: 'string' },
     'from-now': { type: 'boolean' },
   },
-  positionals: ['job'],
+  positionals: ['jobs/file.ts'],
 } as const
 
 const CONNECT_MS = 2_000
