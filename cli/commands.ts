@@ -26,6 +26,8 @@ export const commands: readonly Listed[] = [
     about: "the shipped job's records into Kafka",
     main: 'actors/producer/main.ts',
   },
+  { name: 'status', about: 'what a job does now', main: 'status/main.ts' },
+  { name: 'top', about: 'the same, live in the terminal', main: 'status/top.ts' },
   { name: 'why', about: 'why there are as many executors', main: 'supervisor/why.ts' },
   { name: 'verify', about: 'recomputes every window and compares', main: 'verify/main.ts' },
   { name: 'rejects', about: 'records not counted: list, replay, drop', main: 'rejects/main.ts' },
