@@ -263,12 +263,14 @@ export const JOB_NAME_RULE = '1 to 64 lower-case letters, digits, - or _'
 
 export const isJobName = (name: string): boolean => /^[a-z0-9][a-z0-9_-]{0,63}$/.test(name)
 
-function nameOf(name: unknown): string {
+/** A job's name, checked. @throws JobError */
+export function nameOf(name: unknown): string {
   if (typeof name === 'string' && isJobName(name)) return name
   throw new JobError(`name must be ${JOB_NAME_RULE}, not ${JSON.stringify(name)}`)
 }
 
-function topicOf(topic: unknown): string {
+/** A topic's name, checked. @throws JobError */
+export function topicOf(topic: unknown): string {
   if (typeof topic === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(topic)) return topic
   throw new JobError(
     `topic must be 1 to 249 letters, digits, '.', '_' or '-', not ${JSON.stringify(topic)}`,

@@ -15,6 +15,7 @@ export interface Listed {
 export const commands: readonly Listed[] = [
   { name: 'demo', about: 'the pipeline from nothing, and its scaling', main: 'demo/main.ts' },
   { name: 'services', about: 'a real Kafka and Redis: up, down', main: 'services/main.ts' },
+  { name: 'new', about: 'writes a job to begin with, and its test', main: 'scaffold/main.ts' },
   { name: 'doctor', about: 'whether a job could run here', main: 'doctor/main.ts' },
   {
     name: 'supervisor',
