@@ -18,6 +18,7 @@ import { rememberingPartitioner } from '../actors/producer/partitioner.ts'
 import { bodyMaker } from '../actors/producer/records.ts'
 import { Sender } from '../actors/producer/sender.ts'
 import { ensureTopic } from '../actors/producer/topic.ts'
+import { watchedProgress } from '../services/progress.ts'
 
 export interface FillOptions {
   config: KafkaConfig
@@ -37,6 +38,8 @@ export interface FillOptions {
   bodies?: number | null
   log?: Pick<Log, 'warn' | 'info'>
   signal?: AbortSignal
+  /** Takes how many records Kafka has, now and then. */
+  onProgress?: (records: number) => void
 }
 
 /** The body of a record, with its key. */
@@ -89,6 +92,7 @@ export async function fillTopic(options: FillOptions): Promise<Filled> {
       )
       for (const { value } of messages) bytes += value.length
       await sender.send(messages)
+      options.onProgress?.(sender.acknowledged)
     }
     await sender.drain()
     const seconds = (systemClock.elapsed() - startedAt) / 1_000
@@ -152,19 +156,25 @@ async function main(): Promise<void> {
   if (!/^[A-Za-z0-9._-]{1,249}$/.test(topic)) {
     throw new UsageError(`--topic must be 1 to 249 letters, digits, '.', '_' or '-'`)
   }
+  const count = wholeNumberFlag('count', values.count, { from: 0, to: 1e10 }) ?? 5_000_000
+  const log = watchedProgress()
   const filled = await fillTopic({
     config: readConfig(),
     topic,
-    count: wholeNumberFlag('count', values.count, { from: 0, to: 1e10 }) ?? 5_000_000,
+    count,
     partitions: wholeNumberFlag('partitions', values.partitions, { from: 1, to: 10_000 }) ?? 4,
     compression: choiceFlag('compression', values.compression, compressions) ?? 'none',
     spanMs: (numberFlag('span', values.span, { from: 0.001, to: 1e9 }) ?? 3_600) * 1_000,
-  })
+    onProgress: (records) => log.step(`${topic}: ${shareText(records, count)}`),
+  }).finally(() => log.end())
   const rate = Math.round(filled.records / filled.seconds).toLocaleString('en')
   process.stdout.write(
     `${filled.records.toLocaleString('en')} records of ${(filled.bytes / filled.records).toFixed(0)} ` +
       `bytes to ${topic} in ${filled.seconds.toFixed(1)} s (${rate}/s)\n`,
   )
 }
+
+const shareText = (records: number, count: number): string =>
+  `${records.toLocaleString('en')} of ${count.toLocaleString('en')} records in Kafka`
 
 if (import.meta.main) await runMain('fill', main)

@@ -15,6 +15,7 @@ import { RawKafka } from '../actors/kafka.ts'
 import { kafkaAddress, kafkaClient, isKafkaOutage, kafkaMessage } from '../actors/kafka-client.ts'
 import { jobSource, type NewJob } from './job.ts'
 import { type Plan, planOf, valuesOf } from './plan.ts'
+import { withoutOdd } from './odd.ts'
 import { type Sample, sampleOfFile, sampleOfTopic } from './sample.ts'
 import { shapeOf } from './shape.ts'
 import { testSource } from './test.ts'
@@ -72,15 +73,16 @@ await runMain('new', async () => {
   const existing = Object.values(files).find((file) => existsSync(file))
   if (existing) throw new UsageError(`${existing} exists already, and is not overwritten`)
   const { sample, from } = await look(asked)
+  const { usual, odd } = withoutOdd(sample.records)
   const made: NewJob = {
     name: asked.name,
     topic: asked.topic,
     from,
-    plan: planOf(shapeOf(sample.records), asked.time),
+    plan: planOf(shapeOf(usual), asked.time),
   }
   write(files.job, jobSource(made))
-  write(files.test, testSource(made, sample.records[0]!))
-  process.stdout.write(escapedLines(reportOf(made.plan, files, sample)))
+  write(files.test, testSource(made, usual[0]!))
+  process.stdout.write(escapedLines(reportOf(made.plan, files, { ...sample, odd })))
   return exitCodes.done.code
 })
 
@@ -155,15 +157,18 @@ function write(file: string, source: string): void {
   }
 }
 
-function reportOf(plan: Plan, files: { job: string; test: string }, sample: Sample): string[] {
+function reportOf(
+  plan: Plan,
+  files: { job: string; test: string },
+  { records, others, odd }: Sample & { odd: readonly string[] },
+): string[] {
   const { time, groups, aggregates } = plan
   const groupTexts = groups.map((place) => `${place.path.join('.')} (${valuesOf(place)} values)`)
-  const others =
-    sample.others === 0 ? [] : [`  left out  ${sample.others} that are no JSON objects`]
   return [
     `wrote ${files.job} and ${files.test}`,
-    ...(sample === madeUp ? ['  its fields are made up: put yours there'] : []),
-    ...others,
+    ...(records === madeUp.records ? ['  its fields are made up: put yours there'] : []),
+    ...(others === 0 ? [] : [`  left out  ${others} that are no JSON objects`]),
+    ...odd.map((why) => `  left out  ${why}: it would be rejected`),
     `  time      ${time.path.join('.')}, ${timeForms[time.form]}`,
     `  groups    ${groupTexts.join(', ') || 'none found: all records of a window are one row'}`,
     `  numbers   ${aggregates.map(({ name }) => name).join(', ') || 'none found: records are counted'}`,

@@ -75,16 +75,17 @@ function isGroup({ path, shape, optional, mayLack }: Place, records: number): bo
   return shape.strings.distinct.size <= Math.max(1, records / 2)
 }
 
+/** Those with the fewest values, in the order of the record. */
 function chosenGroups(candidates: readonly Place[]): Place[] {
   const chosen: Place[] = []
   let rows = 1
-  for (const place of candidates) {
+  for (const place of candidates.toSorted((a, b) => valuesOf(a) - valuesOf(b))) {
     const values = valuesOf(place)
     if (values < 2 || rows * values > ROWS_MOST || chosen.length === GROUPS_MOST) continue
     rows *= values
     chosen.push(place)
   }
-  return chosen
+  return candidates.filter((place) => chosen.includes(place))
 }
 
 /** Different values that a group was seen with. */

@@ -5,10 +5,12 @@
 import { cutText, escaped, escapedJson } from '../actors/escape.ts'
 import { isOptional, isUsable, kindOf, kindsOf, type Place, type Shape } from './shape.ts'
 
-/** A string literal in single quotes. */
+/** A string literal, in the quotes that it has fewer of; single ones as a rule. */
 export function literal(text: string): string {
-  const inner = escapedJson(JSON.stringify(text)).slice(1, -1)
-  return `'${inner.replaceAll('\\"', '"').replaceAll("'", String.raw`\'`)}'`
+  const json = escapedJson(JSON.stringify(text))
+  const double = text.split('"').length
+  if (text.split("'").length > double) return json
+  return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", String.raw`\'`)}'`
 }
 
 const identifier = /^[A-Za-z_$][\w$]*$/

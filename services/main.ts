@@ -6,7 +6,14 @@ import { join, resolve } from 'node:path'
 import { runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { composeStop } from './compose.ts'
-import { type FindOptions, type Found, findServices, kafkaSearch, redisSearch } from './find.ts'
+import {
+  type FindOptions,
+  type Found,
+  findServices,
+  kafkaSearch,
+  redisSearch,
+  type Search,
+} from './find.ts'
 import { home } from './jars.ts'
 import { withLock } from './lock.ts'
 import { createProgress } from './progress.ts'
@@ -14,7 +21,7 @@ import { endProcess, forget, readRecord } from './records.ts'
 
 const command = {
   help: `
-usage: bun run services up|down|status [--kafka-port N] [--redis-port N] [--data DIR]
+usage: bun run services up|down|status [--kafka-port N] [--redis-port N] [--data DIR] [--json]
 
 The Kafka and the Redis for development.
 
@@ -26,6 +33,8 @@ The Kafka and the Redis for development.
   --kafka-port N   of a Kafka on 127.0.0.1, whatever KAFKA_BROKERS names (9092)
   --redis-port N   of a Redis on 127.0.0.1, whatever REDIS_URL names (6379)
   --data DIR       data and logs of what is started (.millrace/services)
+  --json           status: as JSON, { services: [{ name, address, answers, variable, pid }] }: the
+                   environment's variable where that names it, the process where "up" started it
 
 Other ports and another directory make a second pair beside the first.
 `,
@@ -33,6 +42,7 @@ Other ports and another directory make a second pair beside the first.
     'kafka-port': { type: 'string' },
     'redis-port': { type: 'string' },
     data: { type: 'string' },
+    json: { type: 'boolean' },
   },
   positionals: ['up|down|status'],
 } as const
@@ -58,7 +68,9 @@ async function main(): Promise<number> {
       positionals[0] === undefined ? 'say' : `${JSON.stringify(positionals[0])} is not one of`
     throw new UsageError(`${given} up, down or status; see --help`)
   }
-  if (verb === 'status') return await status(options)
+  if (values.json && verb !== 'status')
+    throw new UsageError(`--json is for status, not for ${verb}`)
+  if (verb === 'status') return await status(options, values.json ?? false)
   // Two at once would start two servers on one directory.
   const work = verb === 'up' ? up : down
   return await withLock(`${options.dir}.lock`, () => work(options)).finally(() => options.log.end())
@@ -88,22 +100,44 @@ async function down({ dir, log }: FindOptions): Promise<number> {
   return 0
 }
 
-async function status(options: FindOptions): Promise<number> {
-  const lines = await Promise.all(
-    [kafkaSearch(options), redisSearch(options)].map(async (search) => {
-      const record = readRecord(options.dir, search.name)
-      const port = search.portGiven ? search.port : (record?.port ?? search.port)
-      const address = search.named?.address ?? `127.0.0.1:${port}`
-      const answers = await (search.named?.answers() ?? search.answersOn(port))
-      const ours = !search.named && record?.port === port
-      const by = ours && record.by === 'process' ? `, started here (pid ${record.pid})` : ''
-      const named = search.named ? ` (${search.variable})` : ''
-      const state = answers ? 'answers' : 'does not answer'
-      return { answers, text: `${label(search.name)} ${address} ${state}${by}${named}\n` }
-    }),
+interface ServiceStatus {
+  name: (typeof NAMES)[number]
+  /** host:port, without credentials. */
+  address: string
+  answers: boolean
+  /** What of the environment names it; null for nothing. */
+  variable: Search['variable'] | null
+  /** Of the process that "up" started; null where it did not. */
+  pid: number | null
+}
+
+async function status(options: FindOptions, json: boolean): Promise<number> {
+  const services = await Promise.all(
+    [kafkaSearch(options), redisSearch(options)].map((search) => statusOf(search, options.dir)),
   )
-  for (const line of lines) process.stdout.write(line.text)
-  return lines.every((line) => line.answers) ? 0 : 1
+  if (json) process.stdout.write(`${JSON.stringify({ services }, null, 2)}\n`)
+  else for (const service of services) process.stdout.write(`${statusText(service)}\n`)
+  return services.every(({ answers }) => answers) ? 0 : 1
+}
+
+async function statusOf(search: Search, dir: string): Promise<ServiceStatus> {
+  const { name, named, variable } = search
+  const record = readRecord(dir, name)
+  const port = search.portGiven ? search.port : (record?.port ?? search.port)
+  const isOurs = !named && record?.port === port && record.by === 'process'
+  return {
+    name,
+    address: named?.address ?? `127.0.0.1:${port}`,
+    answers: await (named?.answers() ?? search.answersOn(port)),
+    variable: named ? variable : null,
+    pid: isOurs ? record.pid : null,
+  }
+}
+
+function statusText({ name, address, answers, variable, pid }: ServiceStatus): string {
+  const state = answers ? 'answers' : 'does not answer'
+  const by = pid === null ? '' : `, started here (pid ${pid})`
+  return `${label(name)} ${address} ${state}${by}${variable === null ? '' : ` (${variable})`}`
 }
 
 function label(name: (typeof NAMES)[number]): string {

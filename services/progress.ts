@@ -25,6 +25,10 @@ export function createProgress(out: NodeJS.WriteStream = process.stderr): Progre
   return out.isTTY ? live(out) : plain(out)
 }
 
+/** Only for somebody who watches: on a terminal a live line, otherwise nothing. */
+export const watchedProgress = (out: NodeJS.WriteStream = process.stderr): Progress =>
+  out.isTTY ? live(out) : silent
+
 function live(out: NodeJS.WriteStream): Progress {
   let shown = false
   const clear = () => (shown ? '\r\x1b[2K' : '')

@@ -5,6 +5,7 @@ import { SHIPPED_JOB } from '../actors/load.ts'
 import { COST_MS, scenariosOf, sourceOf, termsOf, type Values, waysAsked } from './asked.ts'
 import { contest, type Result, type Terms, type Way, ways, waysOf } from './contest.ts'
 import type { Source } from './replay.ts'
+import { watchedProgress } from '../services/progress.ts'
 import { listOf, notesOf, tableOf } from './report.ts'
 import type { Scenario } from './scenario.ts'
 import { scenarios } from './scenarios.ts'
@@ -104,13 +105,18 @@ async function replayAll(source: Source, values: Values): Promise<number> {
 
 function playAll(scenario: Scenario, asked: Asked, warm = 0): Result[] {
   const { ways, terms, timeline, json } = asked
-  return waysOf(scenario, ways).map((way) => {
+  const log = watchedProgress()
+  const results = waysOf(scenario, ways).map((way) => {
+    log.step(`${scenario.name}, ${way} …`)
     if (!timeline || json || way === 'optimum') return contest(scenario, way, { ...terms, warm })
     const lines = new Timeline(scenario.seconds)
     const result = contest(scenario, way, { ...terms, warm }, (look) => lines.add(look))
+    log.end()
     print(`${scenario.name}, ${way}: ${scenario.about}\n${lines.text()}\n`)
     return result
   })
+  log.end()
+  return results
 }
 
 function askedOf(values: Values, usual: { min: number; max: number }): Asked {

@@ -15,7 +15,7 @@ import { Audit } from './audit.ts'
 import { catchUp } from './catch-up.ts'
 import { registerCodecs } from './codecs.ts'
 import { live } from './live.ts'
-import { reportText, showProgress } from './print.ts'
+import { reportText, showProgress, showWaiting } from './print.ts'
 import { topicOffsets } from './topic.ts'
 import { type Verification, verify } from './verify.ts'
 
@@ -96,7 +96,7 @@ async function main(): Promise<number> {
       throw new RefusalError(`topic ${job.topic}: ${kafkaMessage(error)}`, { cause: error })
     })
     const verification = { job, kafka, store, keys }
-    if (waitSeconds !== undefined) await catchUp(verification, waitSeconds * 1_000)
+    if (waitSeconds !== undefined) await waitFor(verification, waitSeconds)
     else await refuseUnknown(verification)
     const progress = showProgress(systemClock)
     const report = await verify({
@@ -126,6 +126,15 @@ function refuseMixed(values: Record<string, unknown>): void {
   const mixed = others.find((name) => values[name] !== undefined)
   if (!mixed) return
   throw new UsageError(values.live ? `--live takes no --${mixed}` : `--${mixed} is for --live only`)
+}
+
+async function waitFor(verification: Verification, seconds: number): Promise<void> {
+  const waiting = showWaiting()
+  try {
+    await catchUp(verification, seconds * 1_000, (records) => waiting.show(records))
+  } finally {
+    waiting.end()
+  }
 }
 
 /** A job that never ran would compare nothing with nothing, and pass. */

@@ -61,3 +61,12 @@ export function showProgress(clock: Clock, out: NodeJS.WriteStream = process.std
     },
   }
 }
+
+/** While the pipeline still works: a live line on a terminal, nothing otherwise. */
+export function showWaiting(out: NodeJS.WriteStream = process.stderr) {
+  const write = (text: string) => void (out.isTTY && out.write(`\r\x1b[2K${text}`))
+  return {
+    show: (records: number) => write(`waiting for ${number(records)} records to be processed`),
+    end: () => write(''),
+  }
+}

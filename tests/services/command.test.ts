@@ -43,6 +43,7 @@ for (const [args, line] of [
   [['up', 'down'], 'services: unexpected argument "down"; see --help'],
   [['up', '--kafka-port', 'x'], 'services: --kafka-port must be a number from 1 to 65535, not "x"'],
   [['up', '--redis-port', '0'], 'services: --redis-port must be a number from 1 to 65535, not "0"'],
+  [['up', '--json'], 'services: --json is for status, not for up'],
   [['up', '--where', 'x'], "services: Unknown option '--where'; see --help"],
 ] as const) {
   test(`wrong usage: services ${args.join(' ')}`, async () => {
@@ -55,6 +56,20 @@ test('an environment that is wrong is named, with exit code 2', async () => {
   const result = await services(['status'], { KAFKA_BROKERS: 'somewhere' })
   expect(result.code).toBe(2)
   expect(result.lines).toEqual(['services: KAFKA_BROKERS must be host:port[,host:port]'])
+})
+
+test('status --json of what the environment names, away', async () => {
+  const address = `127.0.0.1:${await freePort()}`
+  const named = { KAFKA_BROKERS: address, REDIS_URL: `redis://user:secret@${address}` }
+  const { stdout, code } = await services(['status', '--json'], named)
+  expect(code).toBe(1)
+  const away = { address, answers: false, pid: null }
+  expect(JSON.parse(stdout)).toEqual({
+    services: [
+      { name: 'kafka', ...away, variable: 'KAFKA_BROKERS' },
+      { name: 'redis', ...away, variable: 'REDIS_URL' },
+    ],
+  })
 })
 
 test('--help tells the usage', async () => {
@@ -84,6 +99,27 @@ test('up, up again, status, down and down again', async () => {
     expect(other.lines.join()).toContain(`Redis runs on port ${redisPort} with this data (pid `)
 
     const status = await services(['status', ...place])
+    const json = await services(['status', '--json', ...place])
+    expect(json.code).toBe(0)
+    const answers = true
+    expect(JSON.parse(json.stdout)).toEqual({
+      services: [
+        {
+          name: 'kafka',
+          address: `127.0.0.1:${kafkaPort}`,
+          answers,
+          variable: null,
+          pid: expect.any(Number),
+        },
+        {
+          name: 'redis',
+          address: `127.0.0.1:${redisPort}`,
+          answers,
+          variable: null,
+          pid: expect.any(Number),
+        },
+      ],
+    })
     expect(status.code).toBe(0)
     expect(status.stdout).toMatch(
       new RegExp(
