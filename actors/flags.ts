@@ -8,6 +8,7 @@ import { messageOf, UsageError } from './errors.ts'
 export interface Command<Options extends NonNullable<ParseArgsConfig['options']>> {
   /** The whole text that --help prints. */
   help: string
+  /** `choices`, where an option has them, are words that completion offers; nothing is checked by them. */
   options: Options
   /** Names of the positional arguments, for the message about one too many. */
   positionals?: string[]

@@ -32,6 +32,7 @@ export const commands: readonly Listed[] = [
   { name: 'why', about: 'why there are as many executors', main: 'supervisor/why.ts' },
   { name: 'verify', about: 'recomputes every window and compares', main: 'verify/main.ts' },
   { name: 'rejects', about: 'records not counted: list, replay, drop', main: 'rejects/main.ts' },
+  { name: 'versions', about: 'versions of a job: list, compare, drop', main: 'versions/main.ts' },
   { name: 'simulate', about: 'loads in virtual time, every policy', main: 'simulate/main.ts' },
   { name: 'faults', about: 'breaks a pipeline on purpose, and checks', main: 'faults/main.ts' },
   { name: 'bench', about: 'how fast, beside Flink, Streams and Spark', main: 'bench/main.ts' },

@@ -33,7 +33,11 @@ const answerSchema = v.object({
   help: v.string(),
   options: v.record(
     v.string(),
-    v.object({ type: v.picklist(['string', 'boolean']), multiple: v.optional(v.boolean()) }),
+    v.object({
+      type: v.picklist(['string', 'boolean']),
+      multiple: v.optional(v.boolean()),
+      choices: v.optional(v.array(v.string())),
+    }),
   ),
   positionals: v.optional(v.array(v.string()), []),
 })
@@ -66,9 +70,10 @@ export function describedOf(
   { help, options, positionals }: Answer,
 ): Described {
   const tellings = toldFlags(help)
-  const flags = Object.entries(options).map(([flag, { type, multiple = false }]) => {
+  const flags = Object.entries(options).map(([flag, { type, multiple = false, choices }]): Flag => {
     const { value = '', about = '' } = tellings.get(flag) ?? {}
-    return { name: flag, value: type === 'string' ? expectedOf(value) : null, about, multiple }
+    const expected = choices ? { kind: 'words' as const, words: choices } : expectedOf(value)
+    return { name: flag, value: type === 'string' ? expected : null, about, multiple }
   })
   flags.push({ name: 'help', value: null, about: 'what it does, and its flags', multiple: false })
   const isList = positionals.length > 0 && positionals.every((each) => /^[\w-]+$/.test(each))

@@ -52,13 +52,13 @@ Exit code 0 when every chosen one is done with, 1 when some were kept, 2 for a m
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, LOG_LEVEL
 `,
   options: {
-    reason: { type: 'string' },
+    reason: { type: 'string', choices: Object.values(rejectReasons) },
     partition: { type: 'string' },
     since: { type: 'string' },
     offset: { type: 'string', multiple: true },
     id: { type: 'string', multiple: true },
     all: { type: 'boolean' },
-    state: { type: 'string' },
+    state: { type: 'string', choices: states },
     limit: { type: 'string' },
     json: { type: 'boolean' },
     force: { type: 'boolean' },

@@ -1,8 +1,8 @@
 /** The source of a new job, with what a person would want to know beside it. Pure. */
 import type { Place } from './shape.ts'
 import type { Plan, PlannedAggregate } from './plan.ts'
-import { access, comment, literal, property, schemaSource, typeSource } from './source.ts'
-import { timeForms, timeSource } from './times.ts'
+import { access, comment, literal, property, schemaSource } from './source.ts'
+import { type TimeField, timeForms, timeSource } from './times.ts'
 
 export interface NewJob {
   name: string
@@ -14,14 +14,14 @@ export interface NewJob {
 
 export function jobSource({ name, topic, from, plan }: NewJob): string {
   const { root, time, aggregates } = plan
-  const used = [...new Set(['count', 'defineJob', ...aggregates.map(({ kind }) => kind)])].sort()
+  const used = [...new Set(['count', ...aggregates.map(({ kind }) => kind)])].sort()
   return `/**
  * ${comment(from, 90)}
  *
  *   millrace doctor jobs/${name}.ts       whether it could run here
  *   millrace supervisor jobs/${name}.ts   runs it
  */
-import { ${used.join(', ')} } from 'millrace'
+import { defineJob } from 'millrace'
 import * as v from 'valibot'
 
 export default defineJob({
@@ -31,19 +31,26 @@ export default defineJob({
   // What a record must be. Anything else is rejected, and kept with the reason: millrace rejects list.
   // A field that is not named here may hold anything.
   schema: ${schemaSource(root, '  ')},
-  // In epoch milliseconds: ${comment(time.path.join('.'))} is ${timeForms[time.form]}.
-  eventTime: (record) => ${timeSource(access(time.path), time)},
-  // How far a record may lie behind the newest one before it in its partition, and still count.
+${eventTimeSource(time)}  // How far a record may lie behind the newest one before it in its partition, and still count.
   watermarkDelay: '1 minute',
   // Half-open and aligned to the epoch. Without a slide they do not overlap.
   window: { size: '10 s', slide: '5 s' },
   // Keeps the records for which it is true.
   // filter: (record) => true,
-${groupSource(plan)}  aggregates: {
+${groupSource(plan)}  aggregates: ({ ${used.join(', ')} }) => ({
     records: count(),
-${aggregates.map(aggregateSource).join('')}  },
+${aggregates.map(aggregateSource).join('')}  }),
 })
 `
+}
+
+function eventTimeSource(time: TimeField | null): string {
+  if (!time) {
+    return `  // No field looks like a time: the one that Kafka keeps, mostly when a record was produced.
+  eventTime: 'kafka',\n`
+  }
+  return `  // In epoch milliseconds: ${comment(time.path.join('.'))} is ${timeForms[time.form]}.
+  eventTime: (record) => ${timeSource(access(time.path), time)},\n`
 }
 
 function groupSource({ groups, otherGroups }: Plan): string {
@@ -68,7 +75,6 @@ export const groupName = (path: readonly string[]): string => path.join('_')
 
 function aggregateSource({ name, kind, place }: PlannedAggregate): string {
   const { path } = place
-  const of =
-    path.length === 1 ? literal(path[0]!) : `(record: ${typeSource(place)}) => ${access(path)}`
+  const of = path.length === 1 ? literal(path[0]!) : `(record) => ${access(path)}`
   return `    ${name}: ${kind}(${of}),\n`
 }

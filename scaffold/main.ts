@@ -45,6 +45,7 @@ Environment, with --sample: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*`,
   positionals: ['NAME'],
 } as const
 
+const kafkaTime = "Kafka's, as no field looks like one (name one with --time)"
 const FILE_RECORDS = 1_000
 const RECORDS_MOST = 100_000
 
@@ -169,7 +170,7 @@ function reportOf(
     ...(records === madeUp.records ? ['  its fields are made up: put yours there'] : []),
     ...(others === 0 ? [] : [`  left out  ${others} that are no JSON objects`]),
     ...odd.map((why) => `  left out  ${why}: it would be rejected`),
-    `  time      ${time.path.join('.')}, ${timeForms[time.form]}`,
+    `  time      ${time ? `${time.path.join('.')}, ${timeForms[time.form]}` : kafkaTime}`,
     `  groups    ${groupTexts.join(', ') || 'none found: all records of a window are one row'}`,
     `  numbers   ${aggregates.map(({ name }) => name).join(', ') || 'none found: records are counted'}`,
     `next: bun test ${files.test}, then millrace supervisor ${files.job}`,

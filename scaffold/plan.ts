@@ -8,7 +8,8 @@ import { guessTime, type TimeField, timeAt, timeForms } from './times.ts'
 
 export interface Plan {
   root: Shape
-  time: TimeField
+  /** Null for the time that Kafka keeps: none of the fields could be it. */
+  time: TimeField | null
   /** Grouped by these. */
   groups: Place[]
   /** Further fields with few values. */
@@ -33,17 +34,12 @@ const namesOne = /(^|[^a-z])(id|uuid|guid|key|hash|number|no)$|Id$|ID$/
 
 /**
  * @param wanted the field that is the time, as `a.b`, where somebody said so
- * @throws UsageError where no field could be the event time
+ * @throws UsageError where that can't be the event time
  */
 export function planOf(root: Shape, wanted: string | undefined): Plan {
   const places = placesOf(root)
   const time = wanted === undefined ? guessTime(places) : wantedTime(places, wanted)
-  if (!time) {
-    throw new UsageError(
-      'no field of these records looks like a time (epoch or ISO 8601, never missing); name one with --time',
-    )
-  }
-  const rest = places.filter(({ path }) => path !== time.path)
+  const rest = places.filter(({ path }) => path !== time?.path)
   const candidates = rest.filter((place) => isGroup(place, root.objects.count))
   const groups = chosenGroups(candidates)
   return {

@@ -3,7 +3,7 @@
  * and comments that can hold anything. Pure.
  */
 import { cutText, escaped, escapedJson } from '../actors/escape.ts'
-import { isOptional, isUsable, kindOf, kindsOf, type Place, type Shape } from './shape.ts'
+import { isOptional, isUsable, kindOf, kindsOf, type Shape } from './shape.ts'
 
 /** A string literal, in the quotes that it has fewer of; single ones as a rule. */
 export function literal(text: string): string {
@@ -79,10 +79,6 @@ function exampleOf(shape: Shape): string {
   const some = [...strings.distinct].slice(0, 3).map((text) => comment(text, 24))
   return ` // ${some.join(', ')}${more}`
 }
-
-/** The type of a record as far as a path goes: `{ a: { b: number } }`. */
-export const typeSource = ({ path }: Place): string =>
-  path.reduceRight((inner, name) => `{ ${property(name)}: ${inner} }`, 'number')
 
 /** A JSON value as source, as it could stand in a test. */
 export function valueSource(value: unknown, indent: string): string {

@@ -44,7 +44,7 @@ told beside what really happened. Limits are those of the recording.
 
 Environment: REDIS_URL (with --replay and --record), MILLRACE_PRICE_PER_EXECUTOR_HOUR`,
   options: {
-    policy: { type: 'string' },
+    policy: { type: 'string', choices: ways },
     'max-result-delay': { type: 'string' },
     min: { type: 'string' },
     max: { type: 'string' },

@@ -26,7 +26,7 @@ executors, cost. Looks twice, a second apart, since rates and delays are counted
 Exit code: 0 when the job is running or paused, 1 when it is degraded or stopped, has records that
 nobody can account for, or Redis does not answer, 2 for a mistake in the command.
 
-Environment: REDIS_URL, NO_COLOR`,
+Environment: REDIS_URL, MILLRACE_AS, NO_COLOR`,
   options: {
     now: { type: 'boolean' },
     watch: { type: 'boolean' },

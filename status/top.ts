@@ -21,7 +21,7 @@ terminal it is what status --watch prints.
 
   --help   this text
 
-Environment: REDIS_URL, NO_COLOR`,
+Environment: REDIS_URL, MILLRACE_AS, NO_COLOR`,
   options: {},
   positionals: ['jobs/file.ts'],
 } as const

@@ -31,7 +31,7 @@ also on other machines, share the topic's partitions.
 
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_LEVEL, LOG_FORMAT`,
   options: {
-    from: { type: 'string' },
+    from: { type: 'string', choices: ['earliest', 'latest'] },
     'accept-loss': { type: 'boolean' },
     fresh: { type: 'boolean' },
     begun: { type: 'boolean' },

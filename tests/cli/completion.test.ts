@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { commands } from '../../cli/commands.ts'
-import { type Described, describeAll, describedOf } from '../../cli/flags.ts'
+import { type Answer, type Described, describeAll, describedOf } from '../../cli/flags.ts'
 import { bashScript } from '../../cli/shells/bash.ts'
 import { fishScript } from '../../cli/shells/fish.ts'
 import { zshScript } from '../../cli/shells/zsh.ts'
@@ -56,15 +56,17 @@ describe('what a command takes', () => {
   --from earliest|latest where to begin
   --from earliest|late   a later line counts for nothing
   --in FILE what to read
+  --kind NAME            which
   --quiet                says nothing`
-    const options = {
+    const options: Answer['options'] = {
       min: { type: 'string' },
       max: { type: 'string' },
       from: { type: 'string' },
       in: { type: 'string', multiple: true },
+      kind: { type: 'string', choices: ['a', 'b'] },
       quiet: { type: 'boolean' },
       untold: { type: 'boolean' },
-    } as const
+    }
     const positionals = ['up|down', 'jobs/file.ts', 'name']
     const { flags, places, everywhere } = describedOf(
       { name: 'x', about: '' },
@@ -77,6 +79,7 @@ describe('what a command takes', () => {
       { name: 'max', value, about },
       { name: 'from', value: { kind: 'words', words: ['earliest', 'latest'] } },
       { name: 'in', value: { kind: 'files' }, multiple: true },
+      { name: 'kind', value: { kind: 'words', words: ['a', 'b'] }, about: 'which' },
       { name: 'quiet', value: null, about: 'says nothing', multiple: false },
       { name: 'untold', value: null, about: '' },
       { name: 'help' },

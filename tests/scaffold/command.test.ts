@@ -131,6 +131,18 @@ describe('bun run new', () => {
     expect({ unformatted, formatted }).toEqual({ unformatted: '', formatted: 0 })
   })
 
+  test('without a time in the records: the one that Kafka keeps', async () => {
+    writeFileSync(join(project, 'timeless.ndjson'), '{"a":"x","n":1}\n{"a":"y","n":2.5}\n')
+    const { out, code } = await made(['timeless', '--from-file', 'timeless.ndjson'])
+    expect(code).toBe(0)
+    expect(out).toContain(
+      "  time      Kafka's, as no field looks like one (name one with --time)\n",
+    )
+    expect(textOf('jobs/timeless.ts')).toContain("  eventTime: 'kafka',\n")
+    await expectTypes('timeless')
+    await expectOwnTest('timeless')
+  })
+
   test('from a topic: compiles, passes its test, and takes what the sample was like', async () => {
     const name = uniqueName('new')
     const job = join(project, `jobs/${name}.ts`)
@@ -162,7 +174,6 @@ describe('bun run new', () => {
 
   test('says what is wrong in one line', async () => {
     writeFileSync(join(project, 'empty.ndjson'), '\n')
-    writeFileSync(join(project, 'timeless.ndjson'), '{"a":1}\n')
     const kafka = `127.0.0.1:${await freePort()}`
     for (const [args, line, code] of [
       [[], 'say how the job is called; see --help', 2],
@@ -173,7 +184,6 @@ describe('bun run new', () => {
       [['x', '--time', 'at'], '--time is for --sample and --from-file', 2],
       [['x', '--from-file', 'none'], "--from-file none can't be read", 2],
       [['x', '--from-file', 'empty.ndjson'], '--from-file empty.ndjson holds no record', 1],
-      [['x', '--from-file', 'timeless.ndjson'], 'no field of these records looks like a time', 2],
       [['x', '--sample', '5', '--topic', uniqueName('none')], 'topic none', 1],
     ] as const) {
       const result = await made([...args])
