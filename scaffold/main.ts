@@ -169,7 +169,7 @@ function reportOf(
     `wrote ${files.job} and ${files.test}`,
     ...(records === madeUp.records ? ['  its fields are made up: put yours there'] : []),
     ...(others === 0 ? [] : [`  left out  ${others} that are no JSON objects`]),
-    ...odd.map((why) => `  left out  ${why}: it would be rejected`),
+    ...odd.map((why) => `  left out  ${why}: such would be rejected`),
     `  time      ${time ? `${time.path.join('.')}, ${timeForms[time.form]}` : kafkaTime}`,
     `  groups    ${groupTexts.join(', ') || 'none found: all records of a window are one row'}`,
     `  numbers   ${aggregates.map(({ name }) => name).join(', ') || 'none found: records are counted'}`,
