@@ -154,16 +154,17 @@ describe.skipIf(!Bun.which('zsh'))('zsh', () => {
   })
 })
 
-describe.skipIf(!Bun.which('fish'))('fish', () => {
-  const complete = (line: string) =>
-    linesOf(['fish', '-N', '-c', `source ${join(dir, 'fish')}; complete -C '${line}'`])
+/** What fish would offer behind a line. */
+const fishOffers = (line: string) =>
+  linesOf(['fish', '-N', '-c', `source ${join(dir, 'fish')}; complete -C '${line}'`])
 
+describe.skipIf(!Bun.which('fish'))('fish', () => {
   test('completes commands, flags, what they take, and arguments', async () => {
-    expect(await complete('millrace sup')).toEqual([expect.stringMatching(/^supervisor\t/)])
-    expect(await complete('millrace why --l')).toEqual([expect.stringMatching(/^--last\t/)])
-    expect(await complete('millrace supervisor --from e')).toEqual([
+    expect(await fishOffers('millrace sup')).toEqual([expect.stringMatching(/^supervisor\t/)])
+    expect(await fishOffers('millrace why --l')).toEqual([expect.stringMatching(/^--last\t/)])
+    expect(await fishOffers('millrace supervisor --from e')).toEqual([
       expect.stringMatching(/^earliest\b/),
     ])
-    expect(await complete('millrace why jobs/stu')).toEqual(['jobs/students.ts'])
+    expect(await fishOffers('millrace why jobs/stu')).toEqual(['jobs/students.ts'])
   })
 })

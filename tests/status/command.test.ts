@@ -137,19 +137,19 @@ describe('bun run status', () => {
   })
 })
 
-describe('bun run top', () => {
-  /** On a terminal of its own. */
-  function onTerminal(redis = testRedisUrl, size = { cols: 100, rows: 30 }) {
-    let shown = ''
-    const child = Bun.spawn([process.execPath, 'status/top.ts', file], {
-      cwd: root,
-      env: environment(redis),
-      terminal: { ...size, data: (_, data) => void (shown += Buffer.from(data).toString()) },
-    })
-    const frames = () => shown.split('\x1b[H').slice(1)
-    return { child, terminal: child.terminal!, shown: () => shown, frames }
-  }
+/** `top` on a terminal of its own. */
+function onTerminal(redis = testRedisUrl, size = { cols: 100, rows: 30 }) {
+  let shown = ''
+  const child = Bun.spawn([process.execPath, 'status/top.ts', file], {
+    cwd: root,
+    env: environment(redis),
+    terminal: { ...size, data: (_, data) => void (shown += Buffer.from(data).toString()) },
+  })
+  const frames = () => shown.split('\x1b[H').slice(1)
+  return { child, terminal: child.terminal!, shown: () => shown, frames }
+}
 
+describe('bun run top', () => {
   const taken = '\x1b[?1049h'
   const givenBack = '\x1b[?25h\x1b[?1049l'
 
