@@ -39,7 +39,7 @@ the web page. A second one stands by and takes over.
   --from WHERE             where to begin a topic that the job has not read before (START_FROM, latest):
                            ${FROM_FORMS}
   --as NAME                run the job as a version of that name, beside the one under its own
-                           (MILLRACE_AS): bun run compare tells whether their windows agree
+                           (MILLRACE_AS): bun run versions compare tells whether their windows agree
   --accept-change          functions of groups and aggregates were rewritten and mean the same as before
   --accept-loss            go on past records that Kafka deleted before they were read
   --fresh                  begin anew where Redis has lost what the job had read; with --from
