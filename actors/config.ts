@@ -50,6 +50,10 @@ export const bounds = {
   verdictsKept: 100_000,
   lossesKept: 10_000,
   closedEntriesKept: 10_000,
+  /** As many stay for a sink that is behind; what it has not taken by then is lost to it, and told. */
+  closedEntriesHeld: 50_000,
+  /** A process that has said nothing for so long no longer writes to a sink. */
+  sinkLeaseMs: 5_000,
   /** Groups that one call of the close function handles. */
   closeGroupsMax: 250,
   decisionsKept: 1_000,

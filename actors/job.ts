@@ -8,6 +8,7 @@
 import * as v from 'valibot'
 import { type Duration, parseDuration, unitMs } from './duration.ts'
 import { fieldReader, reachesMeta } from './fields.ts'
+import type { Sink } from './sinks/sink.ts'
 import { cellOps } from './windows/aggregates.ts'
 import { type Aggregate, type AggregatesOf, aggregatesOf } from './windows/kinds.ts'
 import { sketchOf } from './windows/sketches.ts'
@@ -126,6 +127,8 @@ export interface JobDeclaration<
   workTimeout?: Duration
   /** How many records' `work` may run at once in one executor. Default 1. */
   concurrency?: number
+  /** Where closed windows are written to, from 'millrace/sinks/…'; nowhere else by default. */
+  sinks?: readonly Sink[]
 }
 
 /** What `work` gets beside its record. */
@@ -159,6 +162,7 @@ export interface Job {
   work: ((record: unknown, context: WorkContext) => unknown) | null
   workTimeoutMs: number
   concurrency: number
+  sinks: readonly Sink[]
 }
 
 const fields = [
@@ -177,6 +181,7 @@ const fields = [
   'work',
   'workTimeout',
   'concurrency',
+  'sinks',
 ]
 
 /** A job that can't be run; the message names the field and what is allowed. */
@@ -225,6 +230,7 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
     maxFutureSkewMs: durationMs('maxFutureSkew', declaration.maxFutureSkew ?? '5 minutes', 0),
     workTimeoutMs: workTimeoutOf(declaration.workTimeout ?? '30 s'),
     concurrency: concurrencyOf(declaration.concurrency),
+    sinks: sinksOf(given.sinks ?? []),
   }
 }
 
@@ -379,4 +385,17 @@ function concurrencyOf(concurrency: number | undefined): number {
   const value = concurrency ?? 1
   if (Number.isInteger(value) && value >= 1 && value <= 1_024) return value
   throw new JobError('concurrency must be a whole number from 1 to 1024')
+}
+
+function sinksOf(sinks: unknown): readonly Sink[] {
+  const isSink = (each: unknown) => typeof (each as Sink | undefined)?.open === 'function'
+  if (!Array.isArray(sinks) || !sinks.every(isSink)) {
+    throw new JobError(
+      "sinks must be a list of sinks, such as [postgres({ … })] of 'millrace/sinks'",
+    )
+  }
+  const names = (sinks as Sink[]).map(({ name }) => name)
+  const twice = names.find((name, place) => names.indexOf(name) !== place)
+  if (twice === undefined) return sinks as Sink[]
+  throw new JobError(`sinks: two have the name ${JSON.stringify(twice)}; give one another \`name\``)
 }

@@ -55,6 +55,9 @@ export interface Keys {
   /** Stream: how long decisions took to take effect. String: the supervisor's loop, in JSON. */
   effects: string
   loop: string
+  /** Hashes: sink → its account of itself, in JSON; sink → its position in `closed`. */
+  sinks: string
+  taken: string
   /** Hash: executors' time used, and what a static fleet would have used. */
   cost: string
 }
@@ -99,6 +102,8 @@ export function keysOf(job: string, shard = 0): Keys {
     measurements: `${base}:measurements`,
     effects: `${base}:effects`,
     loop: `${base}:loop`,
+    sinks: `${base}:sinks`,
+    taken: `${base}:taken`,
     cost: `${base}:cost`,
   }
 }

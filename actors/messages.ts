@@ -16,7 +16,7 @@ export const messageSchema = v.variant('kind', [
 ])
 export type Message = v.InferOutput<typeof messageSchema>
 
-export const actorKinds = ['supervisor', 'bridge', 'executor', 'web'] as const
+export const actorKinds = ['supervisor', 'bridge', 'executor', 'web', 'sinks'] as const
 export const actorStates = ['starting', 'running', 'draining', 'stopped', 'dead', 'failed'] as const
 export type ActorState = (typeof actorStates)[number]
 

@@ -17,10 +17,11 @@ import shared from './functions/keys.lua' with { type: 'text' }
 import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import type { Log } from './log.ts'
 import { setNew } from './redis-set.ts'
+import took from './sinks/took.lua' with { type: 'text' }
 import advance from './windows/advance.lua' with { type: 'text' }
 import cells from './windows/cells.lua' with { type: 'text' }
 
-export const code = [shared, append, share, cells, commit, advance, lifecycle].join('\n')
+export const code = [shared, append, share, cells, commit, advance, lifecycle, took].join('\n')
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 
@@ -43,6 +44,7 @@ export type FunctionName =
   | 'lead'
   | 'resign'
   | 'measure'
+  | 'took'
 
 type Argument = string | number | Buffer
 

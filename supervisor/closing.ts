@@ -21,6 +21,8 @@ export async function advance(store: Store, keys: Keys, job: Job): Promise<boole
       bounds.idleAfterMs,
       bounds.closeGroupsMax,
       bounds.closedEntriesKept,
+      bounds.closedEntriesHeld,
+      ...job.sinks.map(({ name }) => name),
     ])) as [watermark: string, closedTo: string, more: number, holder: string]
     if (reply[2] !== 1) return false
   }

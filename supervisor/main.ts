@@ -1,4 +1,4 @@
-/** `bun run supervisor`: the whole pipeline of one job: bridge, executors, web. */
+/** `bun run supervisor`: the whole pipeline of one job: bridge, executors, sinks, web. */
 import { join } from 'node:path'
 import { checkBinding } from '../actors/binding.ts'
 import { systemClock } from '../actors/clock.ts'
@@ -11,6 +11,7 @@ import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog, logFormat } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { openStore } from '../actors/redis.ts'
+import { checkSinks } from '../actors/sinks/sink.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { acceptShape, agreedShape } from '../actors/agree.ts'
 import { FROM_FORMS, type From, fromFlag, fromText } from '../actors/bridge/from.ts'
@@ -29,8 +30,8 @@ const command = {
   help: `
 Usage: bun run supervisor [jobs/file.ts] [options]
 
-Runs a job (jobs/students.ts by default): the bridge, as many executors as the backlog needs, and
-the web page. A second one stands by and takes over.
+Runs a job (jobs/students.ts by default): the bridge, as many executors as the backlog needs, the
+sinks that it declares, and the web page. A second one stands by and takes over.
 
   --min N                  executors at the least (EXECUTORS_MIN, 0)
   --max N                  executors at the most (EXECUTORS_MAX, 4)
@@ -96,6 +97,7 @@ await runMain('supervisor', async () => {
   // By the environment, which all children have.
   if (values.as !== undefined) process.env.MILLRACE_AS = values.as
   const job = await loadJob(file)
+  checkSinks(job, process.env)
   if (settings.web) checkBinding(config.HOST, config.MILLRACE_TOKEN)
   const keys = keysOf(job.name)
   const level = settings.quiet ? 'warn' : config.LOG_LEVEL
@@ -243,6 +245,8 @@ function commandOf(
       const flags = ['--from', fromText(settings.from), ...loss, ...fresh, ...begun]
       return script('actors/bridge/main.ts', flags)
     }
+    case 'sinks':
+      return script('actors/sinks/main.ts', [])
     case 'web':
       return script('web/main.ts', ['--port', String(settings.port)])
     case 'supervisor':

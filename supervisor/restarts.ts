@@ -43,6 +43,8 @@ export const bridgeRestarts: RestartPolicy = {
   pauseMs: 60_000,
 }
 
+export const sinksRestarts: RestartPolicy = { ...bridgeRestarts, steadyMs: 2_000 }
+
 export const webRestarts: RestartPolicy = { ...bridgeRestarts, steadyMs: 2_000, refusalsMax: 5 }
 
 export interface Restarts {

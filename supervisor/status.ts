@@ -14,6 +14,7 @@ import { measure, type PartitionState, type Snapshot } from '../actors/measure.t
 import type { Actor, ActorState } from '../actors/messages.ts'
 import type { Span } from '../actors/newest.ts'
 import type { Store } from '../actors/redis.ts'
+import { readSinks, type SinkReport } from '../actors/sinks/accounts.ts'
 import { kafkaLagOf, lagOf } from './backlog.ts'
 import { type CostReport, readCost } from './cost.ts'
 import { type KeptDecision, readDecisions } from './decisions.ts'
@@ -126,6 +127,8 @@ export interface StatusReader {
   /** The bridge, supervisors and web processes too. */
   actors(): Promise<{ actors: ActorReport[] }>
   partitions(): Promise<PartitionReport[]>
+  /** The job's sinks, in the order in which it declares them. */
+  sinks(): Promise<SinkReport[]>
   /** Sums over all executors that there ever were. */
   tallies(): Promise<Tallies>
   /** Newest first; those of a span where one is given. */
@@ -147,7 +150,7 @@ const rateSpanMs = { least: 1_000, most: 10_000 }
 export function createStatusReader(
   store: Store,
   keys: Keys,
-  job: Pick<Job, 'name' | 'topic'>,
+  job: Pick<Job, 'name' | 'topic' | 'sinks'>,
   clock: Clock,
   { sampleEveryMs = 2_000 } = {},
 ): StatusReader {
@@ -179,6 +182,7 @@ export function createStatusReader(
       const { partitions, at } = await taken()
       return partitions.map((one) => partitionReport(one, at))
     },
+    sinks: cached(clock, cacheMs, () => readSinks(store, keys, job, clock.now())),
     tallies: cached(clock, cacheMs, () => readTallies(store, keys)),
     async decisions(limit, span) {
       return { decisions: (await readDecisions(store, keys, limit, span)).map(decisionReport) }
@@ -253,10 +257,10 @@ export function stateOf(snapshot: Snapshot): { state: JobState; reason: string |
   return { state: 'running', reason: null }
 }
 
-/** A kind that was given up, or a bridge or supervisor at work that says what is wrong. */
+/** A kind that was given up, or a bridge, sinks or a supervisor at work that says what is wrong. */
 function complaintOf({ kind, state, reason, alive }: Snapshot['actors'][number]): string | null {
   if (state === 'failed') return `the ${kind} failed: ${reason ?? 'it gives no reason'}`
-  const complains = kind === 'bridge' || kind === 'supervisor'
+  const complains = kind === 'bridge' || kind === 'sinks' || kind === 'supervisor'
   if (complains && alive && state === 'running') return reason
   return null
 }

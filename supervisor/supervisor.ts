@@ -1,10 +1,10 @@
 /**
  * The supervisor's loop: measure → decide → act, a few times a second and at once when woken.
  *
- *   lease → snapshot → history → decision → executors, bridge, web → windows → cost → register
+ *   lease → snapshot → history → decision → executors, bridge, sinks, web → windows → cost → register
  *
  * Leads by a lease; stands by without children. What fails for Redis's sake holds everything as it
- * is. Shuts down in order: executors, bridge, web, lease.
+ * is. Shuts down in order: executors, bridge, sinks, web, lease.
  */
 import type { Clock } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
@@ -30,7 +30,7 @@ import { Recorder } from './measurements.ts'
 import type { Pulse } from './pulse.ts'
 import { type Decision, type Fleet, reasons } from './reasons.ts'
 import { Register } from './register.ts'
-import { bridgeRestarts, executorRestarts, webRestarts } from './restarts.ts'
+import { bridgeRestarts, executorRestarts, sinksRestarts, webRestarts } from './restarts.ts'
 import { Ward } from './ward.ts'
 
 export interface SupervisorOptions {
@@ -67,7 +67,7 @@ const times = {
   /** Wakes do not make looks follow each other closer than this. */
   leastMs: 25,
   sweepMs: 2_000,
-  /** Bridge and web: SIGTERM, and SIGKILL after this. */
+  /** Bridge, sinks and web: SIGTERM, and SIGKILL after this. */
   graceMs: 5_000,
 } as const
 
@@ -78,6 +78,7 @@ export class Supervisor {
   readonly #recorder: Recorder
   readonly #fleet: ExecutorFleet
   readonly #bridge: Ward
+  readonly #sinks: Ward
   readonly #web: Ward
   readonly #loop: Loop
   readonly #cost: CostMeter
@@ -122,6 +123,7 @@ export class Supervisor {
       // What it read is others' at once: they need not wait for its lease to end.
       release: (bridge) => store.call('unshare', keys.base, [bridge]),
     })
+    this.#sinks = new Ward({ ...shared, kind: 'sinks', restarts: sinksRestarts, graceMs })
     this.#web = new Ward({ ...shared, kind: 'web', restarts: webRestarts, graceMs })
   }
 
@@ -203,7 +205,7 @@ export class Supervisor {
     await beginControl(store, keys, limits)
     await this.#cost.open(this.#loop.begun)
     this.#loop.takesOver()
-    for (const kind of ['executor', 'bridge', 'web']) await this.#register.forget(kind)
+    for (const kind of ['executor', 'bridge', 'sinks', 'web']) await this.#register.forget(kind)
     // Executors that somebody else started are already at work; ours of an earlier turn too.
     this.#target = this.#fleet.living(snapshot).length
     this.#history = emptyHistory
@@ -256,9 +258,15 @@ export class Supervisor {
   async #act(snapshot: Snapshot | null, reason: string): Promise<void> {
     const counts = { target: this.#target, max: this.#limits.max }
     await this.#fleet.reconcile(snapshot, counts, reason)
-    for (const ward of [this.#bridge, this.#web]) {
+    const { web, job } = this.#options
+    const family: [Ward, boolean][] = [
+      [this.#bridge, true],
+      [this.#sinks, job.sinks.length > 0],
+      [this.#web, web],
+    ]
+    for (const [ward, belongs] of family) {
       await ward.tend()
-      const wanted = this.#took && (ward === this.#bridge || this.#options.web)
+      const wanted = this.#took && belongs
       if (wanted && ward.members.size === 0 && ward.mayStart) ward.start()
     }
   }
@@ -345,7 +353,7 @@ export class Supervisor {
 
   async #shutDown(): Promise<void> {
     const { log, pulse } = this.#options
-    log.info('ending: executors, then bridge, then web')
+    log.info('ending: executors, then bridge, then sinks, then web')
     while (!(await this.#retire('the supervisor ends'))) await pulse.pause(50)
     for (const ward of this.#wards()) await ward.settled()
     if (this.#took) await this.#attempt('count the cost', () => this.#countLast())
@@ -362,7 +370,7 @@ export class Supervisor {
   }
 
   #wards(): Ward[] {
-    return [this.#fleet.ward, this.#bridge, this.#web]
+    return [this.#fleet.ward, this.#bridge, this.#sinks, this.#web]
   }
 
   /** Redis's outage delays a step, and no more; anything else is said, once, and not hidden. */

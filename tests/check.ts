@@ -10,6 +10,7 @@ import type { Subprocess } from 'bun'
 import { messageOf, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags } from '../actors/flags.ts'
 import { ensureChromium } from '../services/chromium.ts'
+import { ensurePostgres } from '../services/postgres.ts'
 import { createProgress, type Progress } from '../services/progress.ts'
 import { ensurePromtool } from '../services/promtool.ts'
 import { type Services, startServices } from '../services/services.ts'
@@ -88,6 +89,7 @@ async function runWith(
   log.line(`services: Kafka ${services.kafkaBrokers}, ${services.redisUrl}`)
   try {
     if (chosen.has('browser')) await ensureChromium(log)
+    if (chosen.has('actors')) await ensurePostgres(log)
     if (chosen.has('deploy') || chosen.has('web')) await ensurePromtool(log)
     const results: Result[] = []
     for (const [name, files] of chosen) results.push(await runSuite(name, files, services))

@@ -99,10 +99,29 @@ local function closeStep(base, shape, pane, cursor, rows, budget)
   return page[1], budget - 1 - known / 4, page[1] == '0'
 end
 
+-- Takes from the closed stream what is beyond its history and every sink of the job has taken. What one
+-- has not taken stays, up to the bound at XADD. Streams are cut by nodes of up to 100 entries.
+local function trimTaken(base, shape)
+  if #shape.sinks == 0 then return end
+  local excess = redis.call('XLEN', key(base, 'closed')) - tonumber(shape.closedKept)
+  if excess < 100 then return end
+  local slowest, first, second
+  for _, position in ipairs(redis.call('HMGET', key(base, 'taken'), unpack(shape.sinks))) do
+    local high, low = string.match(position or '', '^(%d+)-(%d+)')
+    if not high then return end
+    high, low = tonumber(high), tonumber(low)
+    if not slowest or high < first or (high == first and low < second) then
+      slowest, first, second = int(high) .. '-' .. int(low), high, low
+    end
+  end
+  redis.call('XTRIM', key(base, 'closed'), 'MINID', '~', slowest, 'LIMIT', math.min(excess, 500))
+end
+
 -- Emits the rows of the window that is being closed, until it is done or the budget is used.
 local function closeSome(base, shape, budget)
   local clock = key(base, 'clock')
-  local state = redis.call('HMGET', clock, 'closing', 'closingPane', 'closingCursor')
+  local state = redis.call('HMGET', clock, 'closing', 'closingPane', 'closingCursor', 'closedWindows',
+    'closingPart')
   shape.closing = tonumber(state[1])
   local pane, cursor, rows = tonumber(state[2]), state[3], {}
   while pane < shape.closing and budget > 0 do
@@ -111,27 +130,33 @@ local function closeSome(base, shape, budget)
     if through then pane = pane + shape.slide end
   end
   local last = pane >= shape.closing
-  redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', shape.closedKept, '*',
+  local part = tonumber(state[5] or '0')
+  redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', shape.closedMost, '*',
     'start', int(shape.closing - shape.size), 'end', int(shape.closing),
-    'rows', table.concat(rows), 'last', last and '1' or '0')
+    'rows', table.concat(rows), 'last', last and '1' or '0', 'n', state[4] or '0', 'part', int(part))
+  trimTaken(base, shape)
   if last then
-    redis.call('HDEL', clock, 'closing', 'closingPane', 'closingCursor')
+    redis.call('HDEL', clock, 'closing', 'closingPane', 'closingCursor', 'closingPart')
     redis.call('UNLINK', key(base, 'emitted'))
     dropPane(base, shape.closing - shape.size)
   else
-    redis.call('HSET', clock, 'closingPane', int(pane), 'closingCursor', cursor)
+    redis.call('HSET', clock, 'closingPane', int(pane), 'closingCursor', cursor,
+      'closingPart', int(part + 1))
   end
   return budget
 end
 
 -- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
--- args: ops, window size, slide, watermark delay, idle after, groups at the most, closed entries kept
+-- args: ops, window size, slide, watermark delay, idle after, groups at the most, closed entries kept,
+--       closed entries held for sinks that are behind, names of the job's sinks, …
 -- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or ''
 register('advance', function(keys, args)
   local base = keys[1]
   local clock = key(base, 'clock')
   local shape = { cells = shapeOf(args[1]), size = tonumber(args[2]), slide = tonumber(args[3]),
-    closedKept = args[7] }
+    closedKept = args[7], sinks = {} }
+  for i = 9, #args do shape.sinks[#shape.sinks + 1] = args[i] end
+  shape.closedMost = #shape.sinks > 0 and args[8] or args[7]
   local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
   local candidate, holder = watermarkOf(ledger, tonumber(args[4]), tonumber(args[5]))
   local held = redis.call('HMGET', clock, 'watermark', 'closedTo', 'closing')
@@ -151,6 +176,7 @@ register('advance', function(keys, args)
     if earliest and earliest <= limit then
       redis.call('HSET', clock, 'closing', int(closedTo), 'closingPane', int(closedTo - shape.size),
         'closingCursor', '0')
+      redis.call('HINCRBY', clock, 'closedWindows', 1)
       budget = closeSome(base, shape, math.max(budget, 1))
     end
   end

@@ -18,6 +18,7 @@ const scripts: Record<Kind, string> = {
   supervisor: 'supervisor/main.ts',
   bridge: 'actors/bridge/main.ts',
   executor: 'actors/executor/main.ts',
+  sinks: 'actors/sinks/main.ts',
   web: 'web/main.ts',
 }
 

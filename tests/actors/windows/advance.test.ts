@@ -184,7 +184,11 @@ describe('closing', () => {
     const left = await it.redis.keys(`${it.keys.base}:pane*`)
     expect(left).toEqual([])
     expect(await it.redis.exists(`${it.keys.base}:emitted`)).toBe(0)
-    expect(await it.redis.hgetall(it.keys.clock)).toEqual({ watermark: '40000', closedTo: '40000' })
+    expect(await it.redis.hgetall(it.keys.clock)).toEqual({
+      watermark: '40000',
+      closedTo: '40000',
+      closedWindows: '5',
+    })
   })
 
   test('keeps a pane until its last window is closed', async () => {
@@ -262,6 +266,58 @@ describe('closing', () => {
       ['-5000', '5000', '1'],
       ['0', '10000', '1'],
     ])
+  })
+})
+
+describe('windows that sinks have not taken', () => {
+  /** As the supervisor calls it for a job with these sinks. */
+  const close = async (watermark: number, kept: number, held: number, sinks: string[]) => {
+    await it.redis.hset(it.keys.clock, 'watermark', watermark)
+    for (;;) {
+      const shape = ['n', 10_000, 5_000, 0, 30_000, 400, kept, held, ...sinks]
+      const [, , more] = (await it.call('advance', ...shape)) as [string, string, number]
+      if (more !== 1) return
+    }
+  }
+  const fill = async (windows: number, kept: number, held: number, sinks: string[]) => {
+    await it.register(0)
+    for (let i = 0; i < windows; i++) {
+      await record(0, i * 5 * S, 'a')
+      await close(i * 5 * S, kept, held, sinks)
+    }
+    return (await it.redis.xrange(it.keys.closed, '-', '+')).map(([id]) => id)
+  }
+
+  test('are numbered, and their entries too', async () => {
+    await fill(3, 10, 20, [])
+    const entries = await it.redis.xrange(it.keys.closed, '-', '+')
+    expect(entries.map(([, fields]) => fields.slice(8))).toEqual([
+      ['n', '1', 'part', '0'],
+      ['n', '2', 'part', '0'],
+    ])
+    expect(await it.redis.hget(it.keys.clock, 'closedWindows')).toBe('2')
+  })
+
+  test('stay for the slowest, up to the bound, and go when it has them', async () => {
+    const ids = await fill(450, 20, 10_000, ['quick', 'slow'])
+    expect(ids).toHaveLength(449)
+    await it.redis.hset(it.keys.taken, 'quick', `${ids[440]}/441/0`)
+    await record(0, 450 * 5 * S, 'a')
+    await close(450 * 5 * S, 20, 10_000, ['quick', 'slow'])
+    // Nobody knows where one is that has not spoken yet.
+    expect(await it.redis.xlen(it.keys.closed)).toBe(450)
+    await it.redis.hset(it.keys.taken, 'slow', `${ids[250]}/251/0`)
+    await record(0, 451 * 5 * S, 'a')
+    await close(451 * 5 * S, 20, 10_000, ['quick', 'slow'])
+    const left = await it.redis.xrange(it.keys.closed, '-', '+')
+    expect(left.length).toBeLessThan(260)
+    expect(left.some(([id]) => id === ids[251])).toBe(true)
+  })
+
+  test('and no longer than the bound', async () => {
+    const ids = await fill(450, 20, 200, ['slow'])
+    expect(ids.length).toBeGreaterThanOrEqual(200)
+    expect(ids.length).toBeLessThan(320)
   })
 })
 

@@ -1,0 +1,85 @@
+/**
+ * A sink that writes each closed window as one file of newline JSON, named by the window:
+ *
+ *   <directory>/2026-11-26/05-36-20.000Z_10000ms.ndjson
+ *
+ * The file appears whole (written beside, synced, renamed), and once: a window that is written again, by
+ * whoever, is the same file. So there is nothing to keep but the files.
+ */
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { JobError } from '../job.ts'
+import { iso, rowJson } from './rows.ts'
+import { type ClosedWindow, declared, type Sink, type SinkOptions } from './sink.ts'
+
+export interface FilesOptions extends SinkOptions {
+  /** Of this job and this sink alone; made where it does not exist. */
+  directory: string
+}
+
+export function files(options: FilesOptions): Sink {
+  const base = declared('files', options)
+  if (typeof options.directory !== 'string' || options.directory === '') {
+    throw new JobError(`sink ${base.name}: directory must be a path, such as './windows'`)
+  }
+  const directory = resolve(options.directory)
+  return {
+    ...base,
+    address: () => directory,
+    async open({ clock }) {
+      await mkdir(directory, { recursive: true })
+      await sweep(directory)
+      const mark = `${process.pid}-${Math.floor(clock.random() * 36 ** 6).toString(36)}`
+      return {
+        async write({ windows }, signal) {
+          for (const window of windows) {
+            signal.throwIfAborted()
+            await writeWindow(directory, window, mark)
+          }
+        },
+        close: () => Promise.resolve(),
+      }
+    },
+  }
+}
+
+/** Where a window's file is, in the directory. */
+export function filePath({ start, end }: Pick<ClosedWindow, 'start' | 'end'>) {
+  const [day, time] = iso(start).split('T') as [string, string]
+  return { folder: day, name: `${time.replaceAll(':', '-')}_${end - start}ms.ndjson` }
+}
+
+async function writeWindow(directory: string, window: ClosedWindow, mark: string): Promise<void> {
+  const { folder, name } = filePath(window)
+  const path = join(directory, folder)
+  await mkdir(path, { recursive: true })
+  const beside = join(path, `.${name}.${mark}.tmp`)
+  const file = await open(beside, 'w')
+  try {
+    await file.writeFile(window.rows.map((row) => `${rowJson(window, row)}\n`).join(''))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(beside, join(path, name))
+  await syncDirectory(path)
+}
+
+/** The name itself is on the disk only when the directory is. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** What a process that was killed has left half written. */
+async function sweep(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { recursive: true })) {
+    if (/(^|[/\\])\.[^/\\]+\.ndjson\.[^/\\]+\.tmp$/.test(entry)) {
+      await rm(join(directory, entry), { force: true })
+    }
+  }
+}

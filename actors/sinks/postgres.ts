@@ -1,0 +1,235 @@
+/**
+ * A sink that writes closed windows to a table of PostgreSQL, one row a group, and its position in the
+ * same transaction: each window is there once, whatever is killed and whenever. The position's row is
+ * locked and compared first, so that of two processes at once one is refused.
+ *
+ *   begin → lock and compare the position → delete the windows' rows → insert → position → commit
+ *
+ * A window that comes again (Redis was taken back in time) takes the place of what it was. The table
+ * and the one of positions are made where they are missing.
+ */
+import { SQL } from 'bun'
+import { UsageError } from '../errors.ts'
+import { JobError } from '../job.ts'
+import type { Aggregate } from '../windows/aggregates.ts'
+import { iso } from './rows.ts'
+import {
+  type Batch,
+  declared,
+  fromEnvironment,
+  type Sink,
+  SinkFenced,
+  type SinkJob,
+  type SinkOptions,
+  SinkRefusal,
+  variableName,
+} from './sink.ts'
+
+export interface PostgresOptions extends SinkOptions {
+  /** The variable of the environment that has postgres://user:password@host:port/database. */
+  urlFrom: string
+  /** Of this job and this sink alone; `schema.table` or `table`. */
+  table: string
+}
+
+const POSITIONS = 'millrace_positions'
+const CONNECT_SECONDS = 5
+
+/** Columns beside those of the job's groups and aggregates. */
+const ownColumns = ['window_start', 'window_end', 'group_key']
+
+export function postgres(options: PostgresOptions): Sink {
+  const base = declared('postgres', options)
+  const variable = variableName(base.name, 'urlFrom', options.urlFrom)
+  const table = tableName(base.name, options.table)
+  return {
+    ...base,
+    address(job, environment) {
+      checkColumns(base.name, job)
+      const url = urlOf(base.name, variable, environment)
+      return `${url.hostname}:${url.port || '5432'}${url.pathname}, table ${options.table}`
+    },
+    async open({ job, environment }) {
+      const { href } = urlOf(base.name, variable, environment)
+      const sql = new SQL({ url: href, max: 1, connectionTimeout: CONNECT_SECONDS, idleTimeout: 0 })
+      const who = [job.name, base.name]
+      try {
+        await prepare(sql, job, table)
+        await claim(sql, who, options.table)
+      } catch (error) {
+        await sql.close({ timeout: 0 })
+        throw error
+      }
+      const insert = insertOf(job, table)
+      return {
+        async position() {
+          const query = `select position from ${POSITIONS} where job = $1 and sink = $2`
+          const [row] = (await sql.unsafe(query, who)) as { position: string }[]
+          return row?.position || null
+        },
+        async write(batch, signal) {
+          await sql.begin(async (transaction) => {
+            await lock(transaction, who, batch.expected)
+            for (const window of batch.windows) {
+              const start = [iso(window.start)]
+              await transaction.unsafe(
+                `delete from ${table} where window_start = $1::timestamptz`,
+                start,
+              )
+              const rows = JSON.stringify(window.rows.map((row) => rowOf(job, window, row)))
+              await transaction.unsafe(insert, [rows]).catch(refusalOf)
+            }
+            signal.throwIfAborted()
+            const moved = `update ${POSITIONS} set position = $3 where job = $1 and sink = $2`
+            await transaction.unsafe(moved, [...who, batch.position])
+          })
+        },
+        close: () => sql.close({ timeout: 0 }),
+      }
+    },
+  }
+}
+
+function tableName(sink: string, table: unknown): string {
+  const parts = typeof table === 'string' ? table.split('.') : []
+  if (
+    parts.length > 0 &&
+    parts.length <= 2 &&
+    parts.every((part) => /^[a-z_][a-z0-9_]{0,62}$/.test(part))
+  ) {
+    return parts.map(quoted).join('.')
+  }
+  throw new JobError(
+    `sink ${sink}: table must be a name of lower-case letters, digits and _, such as windows or stats.windows, not ${JSON.stringify(table)}`,
+  )
+}
+
+/** An address as a person may write it; never told, as the password is in it. */
+function urlOf(
+  sink: string,
+  variable: string,
+  environment: Record<string, string | undefined>,
+): URL {
+  const allowed = 'postgres://user:password@host:port/database'
+  const text = fromEnvironment(sink, variable, environment, allowed)
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url && /^postgres(ql)?:$/.test(url.protocol) && url.hostname) return url
+  throw new UsageError(`sink ${sink}: ${variable} must be ${allowed}`)
+}
+
+/** @throws UsageError where two columns would have one name */
+function checkColumns(sink: string, job: SinkJob): void {
+  const names = [...job.groups, ...job.aggregates].map(({ name }) => name)
+  const all = [...ownColumns, ...names]
+  const bad = names.find(
+    (name, place) => all.indexOf(name) !== ownColumns.length + place || !isColumnName(name),
+  )
+  if (bad === undefined) return
+  throw new UsageError(
+    `sink ${sink}: ${JSON.stringify(bad)} can't be a column: groups and aggregates must have different names, of at most 63 bytes, and none of ${ownColumns.join(', ')}`,
+  )
+}
+
+const isColumnName = (name: string): boolean =>
+  name !== '' && Buffer.byteLength(name) <= 63 && !name.includes('\0')
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+function columnType({ kind }: Aggregate<unknown>): string {
+  switch (kind) {
+    case 'count':
+      return 'bigint'
+    case 'sum':
+    case 'avg':
+      // Exact in fixed point, and so are their decimals here.
+      return 'numeric'
+    case 'min':
+    case 'max':
+      return 'double precision'
+    default:
+      return kind satisfies never
+  }
+}
+
+function columnsOf(job: SinkJob): [name: string, type: string][] {
+  return [
+    ['window_start', 'timestamptz'],
+    ['window_end', 'timestamptz'],
+    // The group's values as a JSON array: a key also where one of them is null.
+    ['group_key', 'text'],
+    ...job.groups.map(({ name }): [string, string] => [name, 'text']),
+    ...job.aggregates.map(({ name, aggregate }): [string, string] => [name, columnType(aggregate)]),
+  ]
+}
+
+async function prepare(sql: SQL, job: SinkJob, table: string): Promise<void> {
+  await sql.unsafe(`create table if not exists ${POSITIONS} (
+    job text not null, sink text not null, rows_table text not null unique, position text not null,
+    primary key (job, sink))`)
+  const columns = columnsOf(job).map(([name, type], place) => {
+    const required = place < ownColumns.length ? ' not null' : ''
+    return `${quoted(name)} ${type}${required}`
+  })
+  const key = 'primary key (window_start, group_key)'
+  await sql.unsafe(`create table if not exists ${table} (${columns.join(', ')}, ${key})`)
+}
+
+/** A table is one sink's: its rows of a window are replaced as a whole. */
+async function claim(sql: SQL, who: string[], table: string): Promise<void> {
+  await sql.unsafe(
+    `insert into ${POSITIONS} (job, sink, rows_table, position) values ($1, $2, $3, '')
+     on conflict do nothing`,
+    [...who, table],
+  )
+  const found = (await sql.unsafe(
+    `select job, sink, rows_table from ${POSITIONS} where rows_table = $3 or (job = $1 and sink = $2)`,
+    [...who, table],
+  )) as { job: string; sink: string; rows_table: string }[]
+  const other = found.find((row) => row.job !== who[0] || row.sink !== who[1])
+  if (other) throw new Error(`table ${table} belongs to sink ${other.sink} of job ${other.job}`)
+  const before = found.find(({ rows_table }) => rows_table !== table)
+  if (before)
+    throw new Error(
+      `it has written to table ${before.rows_table}; another table needs another name`,
+    )
+}
+
+async function lock(sql: SQL, who: string[], expected: Batch['expected']): Promise<void> {
+  const query = `select position from ${POSITIONS} where job = $1 and sink = $2 for update`
+  const [row] = (await sql.unsafe(query, who)) as { position: string }[]
+  if ((row?.position || null) !== expected) throw new SinkFenced('the position has moved')
+}
+
+function insertOf(job: SinkJob, table: string): string {
+  const columns = columnsOf(job)
+  const names = columns.map(([name]) => quoted(name)).join(', ')
+  const typed = columns.map(([name, type]) => `${quoted(name)} ${type}`).join(', ')
+  return `insert into ${table} (${names}) select ${names} from json_to_recordset($1::text::json) as r(${typed})`
+}
+
+function rowOf(
+  job: SinkJob,
+  window: Batch['windows'][number],
+  row: Batch['windows'][number]['rows'][number],
+) {
+  return Object.fromEntries([
+    ['window_start', iso(window.start)],
+    ['window_end', iso(window.end)],
+    ['group_key', row.group],
+    ...job.groups.map(({ name }) => [name, textOf(row.key[name] ?? null)]),
+    ...job.aggregates.map(({ name }) => [name, row.values[name] ?? null]),
+  ]) as Record<string, string | number | null>
+}
+
+/** Text of PostgreSQL has no NUL; the group's key keeps it, escaped. */
+const textOf = (value: string | number | boolean | null): string | null =>
+  value === null ? null : String(value).replaceAll('\u0000', '\ufffd')
+
+/** Data that the table does not take, or a table that is not as it must be. */
+function refusalOf(error: unknown): never {
+  const { errno } = error as { errno?: unknown }
+  if (/^(22|23|42)/.test(String(errno))) {
+    throw new SinkRefusal((error as Error).message, { cause: error })
+  }
+  throw error
+}

@@ -1,0 +1,214 @@
+/**
+ * The process of the sinks killed again and again, at moments that chance picks, while windows close:
+ * afterwards each sink has exactly the rows of the closed stream.
+ */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SQL, type Subprocess } from 'bun'
+import { seededRandom, systemClock } from '../../../actors/clock.ts'
+import { readConfig } from '../../../actors/config.ts'
+import { kafkaClient } from '../../../actors/kafka-client.ts'
+import { readSinks } from '../../../actors/sinks/accounts.ts'
+import { files } from '../../../actors/sinks/files.ts'
+import { kafka } from '../../../actors/sinks/kafka.ts'
+import { postgres } from '../../../actors/sinks/postgres.ts'
+import { redisStream } from '../../../actors/sinks/redis.ts'
+import type { Sink } from '../../../actors/sinks/sink.ts'
+import { webhook } from '../../../actors/sinks/webhook.ts'
+import { until } from '../../../faults/until.ts'
+import { postgresPrograms, startPostgres } from '../../support/postgres.ts'
+import { testRedisUrl } from '../../support/redis.ts'
+import { testServices } from '../../support/services.ts'
+import { filesIn, rowsIn, streamIn, tableIn, topicIn } from './found.ts'
+import { openClosed, type Place } from './place.ts'
+
+const main = join(import.meta.dir, '../../../actors/sinks/main.ts')
+const jobFile = join(import.meta.dir, '../../fixtures/jobs/sinks.ts')
+
+let it: Place
+let directory: string
+const children = new Set<Subprocess>()
+beforeEach(async () => {
+  it = await openClosed('kills')
+  directory = mkdtempSync(join(tmpdir(), 'millrace-kills-'))
+})
+afterEach(async () => {
+  for (const child of children) child.kill('SIGKILL')
+  await Promise.all([...children].map(({ exited }) => exited))
+  children.clear()
+  await it.end()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+function start(sinks: string, environment: Record<string, string> = {}) {
+  const child = Bun.spawn([process.execPath, main, jobFile], {
+    env: {
+      ...process.env,
+      REDIS_URL: testRedisUrl,
+      LOG_LEVEL: 'error',
+      TEST_SINKS: sinks,
+      TEST_JOB: it.job.name,
+      TEST_DIRECTORY: directory,
+      ...environment,
+    },
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'inherit',
+  })
+  children.add(child)
+  return child
+}
+
+const windowsOf = async (sink: Sink) =>
+  (await readSinks(it.store, it.keys, { sinks: [sink] }, systemClock.now()))[0]!
+
+/** Kills what runs while windows close, `times` times; then lets one catch up, and ends it in order. */
+async function play(sink: Sink, environment: Record<string, string> = {}, times = 8, seed = 1) {
+  const random = seededRandom(seed)
+  let closing = true
+  const windows = (async () => {
+    while (closing) {
+      await it.close(1, 1 + Math.floor(random() * 300))
+      await systemClock.sleep(random() * 15)
+    }
+  })()
+  try {
+    for (let kill = 0; kill < times; kill++) {
+      // Its lease would have the next one wait; that is another test's.
+      await it.store.redis.del(`${it.keys.base}:sink:${sink.name}`)
+      const child = start(sink.name, environment)
+      const before = (await windowsOf(sink)).at
+      await until('it to take windows', async () => (await windowsOf(sink)).at !== before)
+      await systemClock.sleep(random() * 60)
+      child.kill('SIGKILL')
+      await child.exited
+    }
+  } finally {
+    closing = false
+    await windows
+  }
+  await it.store.redis.del(`${it.keys.base}:sink:${sink.name}`)
+  const last = start(sink.name, environment)
+  await until('it to catch up', async () => (await windowsOf(sink)).lagWindows === 0)
+  last.kill('SIGTERM')
+  expect(await last.exited).toBe(0)
+  const { lost, skipped } = await windowsOf(sink)
+  expect({ lost, skipped }).toEqual({ lost: 0, skipped: 0 })
+}
+
+/**
+ * Two processes that both believe that they may write, over and over: the lease, which would keep them
+ * apart, is taken away all the time.
+ */
+async function contend(sink: Sink, environment: Record<string, string> = {}) {
+  const lease = `${it.keys.base}:sink:${sink.name}`
+  const both = [start(sink.name, environment), start(sink.name, environment)]
+  await until('one to write', async () => (await windowsOf(sink)).windows > 0 || it.close(1))
+  for (let i = 0; i < 60; i++) {
+    await it.close(1, 1 + (i % 5) * 60)
+    await it.store.redis.del(lease)
+    await systemClock.sleep(20)
+  }
+  await until('one to catch up', async () => (await windowsOf(sink)).lagWindows === 0, {
+    timeoutMs: 30_000,
+  })
+  for (const child of both) child.kill('SIGTERM')
+  expect(await Promise.all(both.map(({ exited }) => exited))).toEqual([0, 0])
+}
+
+test('files: each window once', async () => {
+  await play(files({ directory }))
+  const expected = await it.expected()
+  expect(expected.size).toBeGreaterThan(8)
+  expect(filesIn(directory)).toEqual(expected)
+  await contend(files({ directory }))
+  expect(filesIn(directory)).toEqual(await it.expected())
+})
+
+test.skipIf(!postgresPrograms)('PostgreSQL: each row once', async () => {
+  const server = await startPostgres()
+  const sql = new SQL({ url: server.url, max: 1 })
+  try {
+    const environment = { TEST_WAREHOUSE: server.url }
+    const sink = postgres({ urlFrom: 'TEST_WAREHOUSE', table: 'windows' })
+    await play(sink, environment)
+    const expected = await it.expected()
+    expect(expected.size).toBeGreaterThan(8)
+    expect(await tableIn(sql)).toEqual(expected)
+    await contend(sink, environment)
+    expect(await tableIn(sql)).toEqual(await it.expected())
+  } finally {
+    await sql.close({ timeout: 0 })
+    await server.end()
+  }
+})
+
+test('Redis: each row once', async () => {
+  const key = `${it.job.name}-out`
+  const sink = redisStream({ urlFrom: 'REDIS_URL', key })
+  try {
+    await play(sink)
+    expect(await streamIn(it.store, key)).toEqual(await it.expected())
+    await contend(sink)
+    expect(await streamIn(it.store, key)).toEqual(await it.expected())
+  } finally {
+    await it.store.redis.del(key, `{${key}}:position`)
+  }
+})
+
+test('Kafka: each row once, for who reads what is committed', async () => {
+  const { environment } = await testServices()
+  const client = kafkaClient(readConfig(environment), 'test')
+  const topic = `${it.job.name}-out`
+  const admin = client.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true })
+  try {
+    await play(kafka({ topic }), { ...environment }, 5)
+    expect(await topicIn(client, topic)).toEqual(await it.expected())
+    await contend(kafka({ topic }), { ...environment })
+    expect(await topicIn(client, topic)).toEqual(await it.expected())
+  } finally {
+    await admin.deleteTopics({ topics: [topic] })
+    await admin.disconnect()
+  }
+})
+
+test('webhook: each row at least once, and once by the key', async () => {
+  const taken = new Map<string, string>()
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    async fetch(request) {
+      const text = await request.text()
+      const key = request.headers.get('Idempotency-Key') ?? ''
+      if ((taken.get(key) ?? text) !== text) return new Response('another body', { status: 400 })
+      taken.set(key, text)
+      return new Response(null, { status: 204 })
+    },
+  })
+  try {
+    const sink = webhook({ urlFrom: 'TEST_HOOK', secretFrom: 'TEST_SECRET' })
+    const url = `http://127.0.0.1:${server.port}/`
+    await play(sink, { TEST_HOOK: url, TEST_SECRET: 'a-secret-for-tests' })
+    const texts = [...taken].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, text]) => text)
+    const rows = texts.flatMap((text) => (JSON.parse(text) as { rows: unknown[] }).rows)
+    expect(rowsIn(rows.map((row) => JSON.stringify(row)))).toEqual(await it.expected())
+  } finally {
+    await server.stop(true)
+  }
+})
+
+test('what a sink lacks in the environment is said in one line', async () => {
+  const child = Bun.spawn([process.execPath, main, jobFile], {
+    env: { ...process.env, TEST_SINKS: 'postgres', TEST_WAREHOUSE: '' },
+    stdout: 'ignore',
+    stderr: 'pipe',
+  })
+  expect(await child.exited).toBe(2)
+  expect(await new Response(child.stderr).text()).toBe(
+    'sinks: sink postgres: the environment must have TEST_WAREHOUSE, postgres://user:password@host:port/database\n',
+  )
+})

@@ -1,0 +1,196 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { SQL } from 'bun'
+import { readSinks } from '../../../actors/sinks/accounts.ts'
+import { postgres } from '../../../actors/sinks/postgres.ts'
+import type { Sink } from '../../../actors/sinks/sink.ts'
+import { until } from '../../../faults/until.ts'
+import { postgresPrograms, startPostgres, type TestPostgres } from '../../support/postgres.ts'
+import { tableIn } from './found.ts'
+import { openClosed, type Place, T } from './place.ts'
+
+const options = { urlFrom: 'TEST_WAREHOUSE', table: 'windows' }
+
+describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
+  let server: TestPostgres
+  let sql: SQL
+  let it: Place
+  let environment: Record<string, string>
+  beforeAll(async () => {
+    server = await startPostgres()
+    environment = { TEST_WAREHOUSE: server.url }
+  })
+  afterAll(() => server.end())
+  beforeEach(async () => {
+    it = await openClosed('postgres')
+    sql = new SQL({ url: server.url, max: 1 })
+  })
+  afterEach(async () => {
+    await sql.unsafe('drop table if exists windows, millrace_positions')
+    await sql.close({ timeout: 0 })
+    await it.end()
+  })
+
+  interface Row {
+    window_start: Date
+    window_end: Date
+    group_key: string
+    who: string
+    total: string
+    events: string
+  }
+  const rows = async () =>
+    (await sql.unsafe('select * from windows order by window_start, group_key')) as Row[]
+  const caughtUp = (sink: Sink, windows: number) =>
+    until('it to catch up', async () => {
+      const [report] = await readSinks(it.store, it.keys, { sinks: [sink] }, Date.now())
+      return report!.windows >= windows && report!.lagWindows === 0
+    })
+  /** The table as the closed stream has it. */
+  const expectSame = async () => expect(await tableIn(sql)).toEqual(await it.expected())
+
+  test('has each row once, with its position', async () => {
+    const sink = postgres(options)
+    await it.close(3)
+    const { end } = it.deliver(sink, { environment })
+    await caughtUp(sink, 3)
+    await expectSame()
+    const [row] = await rows()
+    expect(row!.window_end.getTime() - row!.window_start.getTime()).toBe(10_000)
+    // The text has no NUL, which PostgreSQL does not know; the key does.
+    expect(row!.who).toBe('0 "é"\ufffd\'')
+    await it.close(2, 700)
+    await caughtUp(sink, 5)
+    await expectSame()
+    await end()
+    const [place] = (await sql.unsafe('select * from millrace_positions')) as { position: string }[]
+    expect(place!.position).toBe((await it.store.redis.hget(it.keys.taken, 'postgres'))!)
+  })
+
+  test('goes by its own position, not by Redis’s', async () => {
+    const sink = postgres(options)
+    await it.close(3)
+    const { end } = it.deliver(sink, { environment })
+    await caughtUp(sink, 3)
+    await end()
+    await it.store.redis.del(it.keys.taken)
+    await sql.unsafe('delete from windows')
+    it.deliver(sink, { environment })
+    await it.close(1)
+    await caughtUp(sink, 4)
+    const starts = (await rows()).map((row) => row.window_start.getTime())
+    expect(new Set(starts)).toEqual(new Set([T + 30_000]))
+  })
+
+  test('a writer that is behind is refused by the position, and changes nothing', async () => {
+    const sink = postgres(options)
+    const { job, store } = it
+    const context = { job, environment, store, clock: null!, log: null!, kept: null }
+    const [zombie, successor] = [await sink.open(context), await sink.open(context)]
+    expect([await zombie.position!(), await successor.position!()]).toEqual([null, null])
+    const window = (loc: number) => ({
+      start: T,
+      end: T + 10_000,
+      number: 1,
+      position: `1-${loc}/1/${T}`,
+      rows: [{ group: '["a"]', key: { who: 'a' }, values: { total: loc, events: 1 } }],
+    })
+    const batch = (loc: number) => ({
+      expected: null,
+      position: window(loc).position,
+      windows: [window(loc)],
+    })
+    const never = new AbortController().signal
+    await successor.write(batch(1), never)
+    expect(await zombie.write(batch(2), never).catch((error: Error) => error.name)).toBe(
+      'SinkFenced',
+    )
+    expect((await rows()).map(({ total }) => total)).toEqual(['1'])
+    // A window that comes again is what it was last, with nothing of what it had been.
+    const again = {
+      ...window(3),
+      rows: [{ group: '["b"]', key: { who: 'b' }, values: { total: 3, events: 1 } }],
+    }
+    await successor.write(
+      { expected: batch(1).position, position: '3-0/1/0', windows: [again] },
+      never,
+    )
+    expect((await rows()).map(({ who, total }) => [who, total])).toEqual([['b', '3']])
+    await zombie.close()
+    await successor.close()
+  })
+
+  test('what a constraint refuses is told, in the database’s words', async () => {
+    const sink = postgres(options)
+    await it.close(1)
+    const { delivery } = it.deliver(sink, { environment })
+    await caughtUp(sink, 1)
+    await sql.unsafe('alter table windows add constraint few check (events < 1) not valid')
+    await it.close(1)
+    await until('a complaint', () => delivery.complaint)
+    expect(delivery.complaint).toContain('violates check constraint "few"')
+    expect(delivery.complaint).not.toContain('postgres@')
+    await sql.unsafe('alter table windows drop constraint few')
+    await caughtUp(sink, 2)
+    await expectSame()
+  })
+
+  test('a table is one sink’s alone', async () => {
+    await it.close(1)
+    const first = postgres(options)
+    it.deliver(first, { environment })
+    await caughtUp(first, 1)
+    const { delivery } = it.deliver(postgres({ ...options, name: 'other' }), { environment })
+    await until('a complaint', () => delivery.complaint)
+    expect(delivery.complaint).toContain('table windows belongs to sink postgres of job')
+  })
+
+  test('while it is down that is told, and it goes on when it is back', async () => {
+    const sink = postgres(options)
+    await it.close(2)
+    const { delivery } = it.deliver(sink, { environment })
+    await caughtUp(sink, 2)
+    await sql.close({ timeout: 0 })
+    await server.server.stop('SIGINT')
+    await it.close(2)
+    await until('a complaint', () => delivery.complaint)
+    expect(delivery.complaint).toMatch(
+      /^sink postgres: at 127.0.0.1:\d+\/postgres, table windows is down/,
+    )
+    await server.server.start()
+    sql = new SQL({ url: server.url, max: 1 })
+    await caughtUp(sink, 4)
+    await expectSame()
+    expect(delivery.complaint).toBeNull()
+  })
+})
+
+describe('what is declared wrong is told in one line', () => {
+  const job = { name: 'j', topic: 't', ops: 'n', windowSizeMs: 1, groups: [], aggregates: [] }
+
+  test('an address in place of a name is not told', () => {
+    const secret = 'postgres://u:hunter2@h/d'
+    expect(() => postgres({ ...options, urlFrom: secret })).toThrow(
+      'sink postgres: urlFrom must be the name of a variable',
+    )
+    expect(() =>
+      postgres(options).address(job, { TEST_WAREHOUSE: 'mysql://u:hunter2@h/d' }),
+    ).toThrow('sink postgres: TEST_WAREHOUSE must be postgres://user:password@host:port/database')
+    expect(() => postgres(options).address(job, {})).toThrow(
+      'sink postgres: the environment must have TEST_WAREHOUSE, postgres://',
+    )
+    expect(postgres(options).address(job, { TEST_WAREHOUSE: secret })).toBe(
+      'h:5432/d, table windows',
+    )
+  })
+
+  test('names of tables and columns', () => {
+    expect(() => postgres({ ...options, table: 'a"; drop table b' })).toThrow(
+      'table must be a name',
+    )
+    const twice = { ...job, groups: [{ name: 'group_key', of: () => 1 }] }
+    const environment = { TEST_WAREHOUSE: 'postgres://u@h/d' }
+    expect(() => postgres(options).address(twice, environment)).toThrow(
+      `"group_key" can't be a column`,
+    )
+  })
+})
