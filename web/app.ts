@@ -163,6 +163,14 @@ function addState(app: Hono, { reader }: WebParts): void {
   })
   app.get('/api/cost', cost, withoutQuery, async (c) => c.json(await reader.cost()))
 
+  const sinks = describe({
+    id: 'getSinks',
+    tag: 'State',
+    summary: 'The sinks of closed windows: where they are, and what is wrong',
+    answers: { 200: schemas.sinksSchema },
+  })
+  app.get('/api/sinks', sinks, withoutQuery, async (c) => c.json({ sinks: await reader.sinks() }))
+
   const loop = describe({
     id: 'getLoop',
     tag: 'State',
@@ -315,20 +323,21 @@ function addPage(app: Hono): void {
 /** Redis's absence is a number of its own here, not a failed scrape. */
 async function metricsSource(reader: StatusReader) {
   try {
-    const [status, { actors }, partitions, tallies, cost, loop, leader] = await Promise.all([
+    const [status, { actors }, partitions, sinks, tallies, cost, loop, leader] = await Promise.all([
       reader.status(),
       reader.actors(),
       reader.partitions(),
+      reader.sinks(),
       reader.tallies(),
       reader.cost(),
       reader.loop(),
       reader.leader(),
     ])
-    return { status, actors, partitions, tallies, cost, loop, leader }
+    return { status, actors, partitions, sinks, tallies, cost, loop, leader }
   } catch (error) {
     if (!isOutage(error)) throw error
     const nothing = { status: null, tallies: null, cost: null, loop: null, leader: null }
-    return { ...nothing, actors: [], partitions: [] }
+    return { ...nothing, actors: [], partitions: [], sinks: [] }
   }
 }
 

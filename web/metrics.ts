@@ -6,6 +6,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import { rejectReasons } from '../actors/executor/reasons.ts'
 import { actorKinds, actorStates } from '../actors/messages.ts'
+import type { SinkReport } from '../actors/sinks/accounts.ts'
 import manifest from '../package.json' with { type: 'json' }
 import type { CostReport } from '../supervisor/cost.ts'
 import type { LoopAccount } from '../supervisor/loop.ts'
@@ -18,6 +19,7 @@ export interface MetricsSource {
   status: StatusReport | null
   actors: readonly ActorReport[]
   partitions: readonly PartitionReport[]
+  sinks: readonly SinkReport[]
   tallies: Tallies | null
   cost: CostReport | null
   /** Null where no supervisor has told yet too. */
@@ -29,7 +31,7 @@ export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE
 
 export async function metricsText(source: MetricsSource): Promise<string> {
   const add = seriesIn(new Registry())
-  const { status, actors, partitions, tallies, cost, loop } = source
+  const { status, actors, partitions, sinks, tallies, cost, loop } = source
   const build = { version: manifest.version, bun: Bun.version }
   add.gauges('build_info', 'The version that serves this; always 1.', [[build, 1]])
   add.gauge('redis_up', 'Whether Redis answers.', status ? 1 : 0)
@@ -42,6 +44,7 @@ export async function metricsText(source: MetricsSource): Promise<string> {
     addFleet(add, status)
     addActors(add, actors)
     addTimes(add, status)
+    addSinks(add, sinks)
   }
   if (tallies) {
     const died = 'Executors that ended without taking their leave: killed, crashed or hung.'
@@ -176,6 +179,44 @@ function addTimes(add: Series, status: StatusReport): void {
   add.gauge('latency_p99_seconds', '99 % of the records took less.', seconds(p99))
 }
 
+function addSinks(add: Series, sinks: readonly SinkReport[]): void {
+  const rows = (value: (one: SinkReport) => number | null) =>
+    sinks.map((one): [Labels, number | null] => [{ sink: one.name, kind: one.kind }, value(one)])
+  const up = 'Whether the sink takes windows.'
+  add.gauges(
+    'sink_up',
+    up,
+    rows(({ state }) => (state === 'running' ? 1 : 0)),
+  )
+  const lag = 'Closed windows that the sink has not taken.'
+  add.gauges(
+    'sink_lag_windows',
+    lag,
+    rows(({ lagWindows }) => lagWindows),
+  )
+  const upTo = 'End of the newest window that the sink has, in event time.'
+  add.gauges(
+    'sink_window_timestamp_seconds',
+    upTo,
+    rows((one) => (one.upTo === null ? null : Date.parse(one.upTo) / 1_000)),
+  )
+  add.counters(
+    'sink_windows_total',
+    'Windows by what became of them: written, skipped because the sink refused them, lost because they were cut away before.',
+    sinks.flatMap(({ name: sink, kind, windows, skipped, lost }): [Labels, number][] => [
+      [{ sink, kind, outcome: 'written' }, windows],
+      [{ sink, kind, outcome: 'skipped' }, skipped],
+      [{ sink, kind, outcome: 'lost' }, lost],
+    ]),
+  )
+  const written = 'Rows that were written to the sink.'
+  add.counters(
+    'sink_rows_total',
+    written,
+    sinks.map(({ name: sink, kind, rows: count }): [Labels, number] => [{ sink, kind }, count]),
+  )
+}
+
 function addCost(add: Series, cost: CostReport): void {
   const used = 'Time in which executors ran, summed.'
   add.counter('executor_seconds_total', used, cost.executorSeconds)
@@ -237,6 +278,13 @@ function seriesIn(registry: Registry) {
       const labelNames = Object.keys(known[0]!.labels)
       const gauge = new Gauge({ name: `millrace_${name}`, help, labelNames, registers })
       for (const { labels, value } of known) gauge.set(labels, value)
+    },
+    /** Likewise; absent where there is nobody to count for. */
+    counters(name: string, help: string, rows: readonly [Labels, number][]) {
+      if (rows.length === 0) return
+      const labelNames = Object.keys(rows[0]![0])
+      const counter = new Counter({ name: `millrace_${name}`, help, labelNames, registers })
+      for (const [labels, value] of rows) counter.inc(labels, value)
     },
     counter(name: string, help: string, value: number) {
       new Counter({ name: `millrace_${name}`, help, registers }).inc(value)

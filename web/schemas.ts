@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { actorKinds, actorStates } from '../actors/messages.ts'
+import { sinkStates } from '../actors/sinks/accounts.ts'
 
 const time = v.pipe(v.string(), v.isoTimestamp())
 const count = v.pipe(v.number(), v.integer())
@@ -199,6 +200,26 @@ export const jobSchema = v.object({
   version: v.string(),
 })
 export type JobReport = v.InferOutput<typeof jobSchema>
+
+const sinkSchema = v.object({
+  name: v.string(),
+  kind: v.string(),
+  address: v.pipe(v.string(), v.description('Where it writes to, without secrets')),
+  state: v.pipe(
+    v.picklist(sinkStates),
+    v.description('`refused`: it will not take a window; `absent`: no process runs it'),
+  ),
+  reason: unknownOr(v.string()),
+  at: v.pipe(unknownOr(time), v.description('When it last said so')),
+  windows: v.pipe(count, v.description('Written since it was declared')),
+  rows: count,
+  lost: v.pipe(count, v.description('Windows that were cut away before it took them')),
+  skipped: v.pipe(count, v.description('Windows that it refused and that were passed over')),
+  writtenAt: unknownOr(time),
+  lagWindows: v.pipe(count, v.description('Closed windows that it has not taken')),
+  upTo: v.pipe(unknownOr(time), v.description('End of the newest window that it has')),
+})
+export const sinksSchema = v.object({ sinks: v.array(sinkSchema) })
 
 export const decisionsSchema = v.object({ decisions: v.array(decisionSchema), next })
 

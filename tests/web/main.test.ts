@@ -118,7 +118,7 @@ describe('a process', () => {
 
     const store = openStore(readConfig({ REDIS_URL: redisUrl }), silentLog)
     await untilReady(store)
-    const job = { name: 'students', topic: 'cs_student_logs' }
+    const job = { name: 'students', topic: 'cs_student_logs', sinks: [] }
     const reader = createStatusReader(store, keysOf(job.name), job, systemClock)
     const own = async () => (await reader.actors()).actors.find(({ id }) => id === 'web-1')
     await until('its heartbeat', async () => (await own())?.state === 'running')

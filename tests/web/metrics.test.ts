@@ -10,6 +10,7 @@ const nothing = {
   status: null,
   actors: [],
   partitions: [],
+  sinks: [],
   tallies: null,
   cost: null,
   loop: null,

@@ -67,6 +67,23 @@ export const everything: MetricsSource = {
     { partition: 0, lag: 3, unfinished: 10, maxEventTime: Date.parse(at) },
     { partition: 1, lag: null, unfinished: 0, maxEventTime: null },
   ],
+  sinks: [
+    {
+      name: 'warehouse',
+      kind: 'postgres',
+      address: 'db.example:5432/stats, table rooms',
+      state: 'down',
+      reason: 'it does not answer',
+      at,
+      windows: 5,
+      rows: 50,
+      lost: 1,
+      skipped: 2,
+      writtenAt: at,
+      lagWindows: 7,
+      upTo: at,
+    },
+  ],
   tallies: { delays: [0, 0, 4, 0, 6], eventDelays: [1], deaths: 1 },
   cost: {
     since: at,
