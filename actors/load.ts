@@ -32,12 +32,12 @@ export async function loadJob(path: string): Promise<Job> {
 
 /**
  * The job under another name, beside the one that runs under its own: a version of it. In the environment,
- * so that each process of a pipeline goes by it.
+ * so that each process of a pipeline goes by it. It writes to no sinks: what they have is the job's.
  * @throws UsageError where it is no name
  */
 function asVersion(job: Job, name: string | undefined): Job {
   if (!name) return job
-  if (isJobName(name)) return { ...job, name }
+  if (isJobName(name)) return { ...job, name, sinks: [] }
   throw new UsageError(
     `--as and MILLRACE_AS must be a job's name (${JOB_NAME_RULE}), not ${JSON.stringify(name)}`,
   )

@@ -189,6 +189,28 @@ const examples = {
       },
     } satisfies Answer<'loopSchema'>,
   },
+  getSinks: {
+    200: {
+      sinks: [
+        {
+          name: 'warehouse',
+          kind: 'postgres',
+          address: 'db.internal:5432/stats, table activity',
+          state: 'down',
+          reason:
+            'at db.internal:5432/stats, table activity is down; trying again: Failed to connect',
+          at,
+          windows: 1_204,
+          rows: 26_488,
+          lost: 0,
+          skipped: 0,
+          writtenAt: '2026-01-31T11:57:02.000Z',
+          lagWindows: 35,
+          upTo: '2026-01-31T11:56:00.000Z',
+        },
+      ],
+    } satisfies Answer<'sinksSchema'>,
+  },
   listRejects: {
     200: {
       rejects: [

@@ -28,7 +28,11 @@ await runMain('sinks', async () => {
   const config = readConfig()
   const file = positionals[0] ?? SHIPPED_JOB
   const job = await loadJob(file)
-  if (job.sinks.length === 0) throw new UsageError(`job file ${file} declares no sinks`)
+  if (job.sinks.length === 0) {
+    const version = process.env.MILLRACE_AS
+    const why = version ? ` for ${version}: a version writes to none` : ''
+    throw new UsageError(`job file ${file} declares no sinks${why}`)
+  }
   const log = createLog('sinks', config.LOG_LEVEL)
   const store = openStore(config, log)
   await runSinks({

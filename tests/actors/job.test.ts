@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { avg, count, defineJob, durationMs, JobError, type Meta, sum } from '../../actors/job.ts'
+import { consoleSink } from '../../actors/sinks/console.ts'
 
 const good = {
   name: 'job',
@@ -99,6 +100,12 @@ describe('a job', () => {
     [{ concurrency: 0 }, 'concurrency must be a whole number from 1 to 1024'],
     [{ concurrency: 1.5 }, /^concurrency must be/],
     [{ concurrency: '4' }, /^concurrency must be/],
+    [{ sinks: {} }, /^sinks must be a list of sinks/],
+    [{ sinks: ['postgres'] }, /^sinks must be a list of sinks/],
+    [
+      { sinks: [consoleSink(), consoleSink()] },
+      'sinks: two have the name "console"; give one another `name`',
+    ],
   ]
   const named = wrong.map(
     ([change, message]) =>

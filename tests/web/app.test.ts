@@ -67,6 +67,7 @@ describe('answers have the form of their schemas', () => {
     ['/api/decisions', schemas.decisionsSchema],
     ['/api/cost', schemas.costSchema],
     ['/api/loop', schemas.loopSchema],
+    ['/api/sinks', schemas.sinksSchema],
     ['/api/rejects', schemas.rejectsSchema],
   ])('%s', async (path, schema) => {
     const { status, body } = await web.json(path)
