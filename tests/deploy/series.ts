@@ -39,6 +39,9 @@ export const healthy: Series = {
   millrace_supervisor_told_timestamp_seconds: by(15),
   millrace_supervisor_looks_total: by(60),
   millrace_supervisor_measurements_failed_total: by(0.1),
+  'millrace_sink_up{sink="warehouse"}': still(1),
+  'millrace_sink_windows_total{outcome="lost"}': still(3),
+  'millrace_sink_windows_total{outcome="written"}': by(3),
 }
 
 export interface AlertCase {
@@ -140,5 +143,14 @@ export const cases: AlertCase[] = [
     good: {
       'for two minutes': { 'millrace_state{state="degraded"}': '0x171 1x8' },
     },
+  },
+  {
+    alert: 'MillraceSinkDown',
+    bad: { 'millrace_sink_up{sink="warehouse"}': still(0) },
+    good: { 'for two minutes': { 'millrace_sink_up{sink="warehouse"}': '1x171 0x8' } },
+  },
+  {
+    alert: 'MillraceSinkLost',
+    bad: { 'millrace_sink_windows_total{outcome="lost"}': '3x100 8x80' },
   },
 ]
