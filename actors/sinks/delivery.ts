@@ -29,6 +29,7 @@ import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
+import { SinkError, within } from './bounded.ts'
 import { readAccount, type SinkAccount, type SinkState } from './accounts.ts'
 import { SinkLease } from './lease.ts'
 import { beginning, isBefore, parsePosition, type Position } from './position.ts'
@@ -41,7 +42,7 @@ import {
   SinkFenced,
   SinkRefusal,
 } from './sink.ts'
-import { closedCount, newestPosition, readClosed } from './stream.ts'
+import { closedCount, newestPosition, oldestWindow, type Read, readClosed } from './stream.ts'
 
 export interface DeliveryOptions {
   sink: Sink
@@ -62,10 +63,12 @@ const times = {
   lookMs: 250,
   /** Between two accounts, each of which renews the lease. */
   tellMs: 1_500,
-  /** A write, or an opening, that takes longer has failed. */
-  writeMs: 30_000,
   closeMs: 1_000,
+  /** What was lost is a complaint for so long; the count of it stays. */
+  lostToldMs: 60 * 60_000,
 } as const
+
+const nothing: Read = { windows: [], lost: 0 }
 
 const retries = { baseMs: 200, capMs: 10_000 }
 /** Redis is waited for more closely: nothing can be done without it. */
@@ -81,6 +84,10 @@ export class Delivery {
   #place: Position = beginning
   #stored: string | null = null
   #attempt = 0
+  /** Windows behind `#lostAfter` that are cut away, and when such a gap was last passed over. */
+  #missing = 0
+  #lostAfter = ''
+  #lostAt = -Infinity
   /** After a refusal so many windows are offered one by one, to find the one. */
   #singly = 0
   /** What a write waits for is aborted when the lease is lost. */
@@ -108,11 +115,16 @@ export class Delivery {
   /** What is wrong with the sink, in one sentence; null for nothing. */
   get complaint(): string | null {
     const { state, reason, lost } = this.#account
-    const { name } = this.#options.sink
-    if (state === 'down' || state === 'refused') return `sink ${name}: ${reason}`
-    return lost > 0
-      ? `sink ${name} has lost ${lost} windows that were cut away before it took them`
-      : null
+    const { sink, clock } = this.#options
+    const wrong = state === 'down' || state === 'refused' ? [`sink ${sink.name}: ${reason}`] : []
+    const told = clock.elapsed() - this.#lostAt < times.lostToldMs
+    const count = this.#missing + (told ? lost : 0)
+    if (count > 0) {
+      wrong.push(
+        `sink ${sink.name} has lost ${count} windows that were cut away before it took them`,
+      )
+    }
+    return wrong.length > 0 ? wrong.join('; ') : null
   }
 
   /** Runs until the signal; a write that is under way is finished. */
@@ -134,25 +146,24 @@ export class Delivery {
   }
 
   async #deliver(signal: AbortSignal): Promise<void> {
-    const { sink, store, keys, job, clock } = this.#options
+    const { sink, store, keys, job } = this.#options
     await this.#open()
-    while (!signal.aborted && this.#lease.held) {
+    // The first look does not go by the count: Redis may have been away, and come back an older one.
+    for (let first = true; !signal.aborted && this.#lease.held; first = false) {
       const count = await closedCount(store, keys)
-      if (count === this.#place.number && count > 0) {
-        await clock.sleep(times.lookMs, signal)
-        continue
-      }
       if (count < this.#place.number) await this.#goBack(count)
       const most = this.#singly > 0 ? 1 : sink.windowsMax
-      const { windows, lost } = await readClosed(store, keys, job, this.#place, most)
-      if (windows.length === 0) {
-        await clock.sleep(times.lookMs, signal)
-        continue
-      }
-      if (lost > 0) this.#countLost(lost, windows[0]!)
-      await this.#offer(windows)
+      const same = count === this.#place.number && !first
+      const read = same ? nothing : await readClosed(store, keys, job, this.#place, most)
+      if (read.windows.length > 0) await this.#offer(read)
+      else await this.#idle(signal)
     }
     await this.#close()
+  }
+
+  async #idle(signal: AbortSignal): Promise<void> {
+    if (this.#account.state !== 'running') this.#enter('running')
+    await this.#options.clock.sleep(times.lookMs, signal)
   }
 
   async #open(): Promise<void> {
@@ -169,7 +180,6 @@ export class Delivery {
     this.#stored = stored
     this.#place = parsePosition(stored)
     if (stored !== kept && stored !== null) await this.#tell(stored)
-    this.#enter('running')
   }
 
   /**
@@ -187,19 +197,22 @@ export class Delivery {
     this.#place = { ...this.#place, id, number: 0 }
   }
 
-  #countLost(lost: number, next: ClosedWindow): void {
+  /** Said once of a place; counted when the window behind the gap is taken. */
+  #tellLost(lost: number, next: number): void {
     const { sink, log } = this.#options
-    const { end } = this.#place
+    const { end, id } = this.#place
+    if (this.#lostAfter === id && this.#missing === lost) return
+    this.#lostAfter = id
+    this.#missing = lost
     const from = end === null ? '' : ` that ended after ${new Date(end).toISOString()} and`
-    const until = new Date(next.end).toISOString()
-    this.#account = { ...this.#account, lost: this.#account.lost + lost }
+    const until = new Date(next).toISOString()
     log.error(
       `sink ${sink.name}: ${lost} closed windows${from} before ${until} were cut from Redis before it took them, and are lost to it`,
     )
-    this.#options.onComplaint()
   }
 
-  async #offer(windows: readonly ClosedWindow[]): Promise<void> {
+  async #offer({ windows, lost }: Read): Promise<void> {
+    if (lost > 0) this.#tellLost(lost, windows[0]!.end)
     const last = windows.at(-1)!
     const batch: Batch = { expected: this.#stored, position: last.position, windows }
     try {
@@ -210,11 +223,11 @@ export class Delivery {
       this.#singly = Math.max(this.#singly, windows.length)
       if (!found) return await this.#reopen()
       if (this.#options.sink.onRefusal === 'hold') throw error
-      await this.#skip(last, error)
+      await this.#skip(last, lost, error)
       return
     }
     const rows = windows.reduce((sum, window) => sum + window.rows.length, 0)
-    await this.#took(last, { windows: windows.length, rows, skipped: 0 })
+    await this.#took(last, { windows: windows.length, rows, skipped: 0, lost })
   }
 
   /** A connection is not used again after an error. */
@@ -223,14 +236,14 @@ export class Delivery {
     await this.#open()
   }
 
-  async #skip(window: ClosedWindow, error: unknown): Promise<void> {
+  async #skip(window: ClosedWindow, lost: number, error: unknown): Promise<void> {
     const { sink, log } = this.#options
     await this.#reopen()
     await this.#write({ expected: this.#stored, position: window.position, windows: [] })
     log.error(`sink ${sink.name}: ${windowName(window)} is passed over, as it is refused`, {
       error: causesOf(error),
     })
-    await this.#took(window, { windows: 0, rows: 0, skipped: 1 })
+    await this.#took(window, { windows: 0, rows: 0, skipped: 1, lost })
   }
 
   async #write(batch: Batch): Promise<void> {
@@ -238,35 +251,17 @@ export class Delivery {
   }
 
   /** Bounded in time, and by the lease; what hangs is left behind with its connection. */
-  async #within<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { clock } = this.#options
-    const over = new AbortController()
+  #within<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#writing = new AbortController()
-    const signal = this.#writing.signal
-    const ended = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    })
-    const late = clock.sleep(times.writeMs, over.signal).then(() => {
-      const reason = `did not ${what} within ${times.writeMs / 1_000} s`
-      if (!over.signal.aborted) this.#writing.abort(new SinkError(reason))
-    })
-    try {
-      return await Promise.race([work(signal), ended])
-    } catch (error) {
-      if (error instanceof SinkRefusal || error instanceof SinkFenced) throw error
-      throw error instanceof SinkError ? error : new SinkError(causesOf(error), { cause: error })
-    } finally {
-      over.abort()
-      await late
-    }
+    return within(this.#options.clock, what, this.#writing, work)
   }
 
   async #took(
     last: ClosedWindow,
-    more: Pick<SinkAccount, 'windows' | 'rows' | 'skipped'>,
+    more: Pick<SinkAccount, 'windows' | 'rows' | 'skipped' | 'lost'>,
   ): Promise<void> {
     const { clock } = this.#options
-    const { windows, rows, skipped } = this.#account
+    const { windows, rows, skipped, lost } = this.#account
     this.#stored = last.position
     this.#place = parsePosition(last.position)
     this.#account = {
@@ -274,8 +269,11 @@ export class Delivery {
       windows: windows + more.windows,
       rows: rows + more.rows,
       skipped: skipped + more.skipped,
+      lost: lost + more.lost,
       writtenAt: clock.now(),
     }
+    if (more.lost > 0) this.#lostAt = clock.elapsed()
+    this.#missing = 0
     this.#attempt = 0
     this.#singly = Math.max(0, this.#singly - 1)
     this.#enter('running')
@@ -297,7 +295,7 @@ export class Delivery {
     const { clock, sink, log } = this.#options
     this.#attempt++
     if (error instanceof SinkFenced) {
-      log.warn(`sink ${sink.name}: another process has written; looking where it is`)
+      log.warn(`sink ${sink.name}: ${error.message}; looking where it is`)
       return retries.baseMs
     }
     const ours = error instanceof SinkError || error instanceof SinkRefusal
@@ -310,8 +308,22 @@ export class Delivery {
     } else {
       this.#enter('down', `at ${this.#address} is down; trying again: ${messageOf(error)}`)
     }
+    await this.#lookForLoss()
     await this.#tellQuietly()
     return backoffDelayMs(retries, this.#attempt, clock.random())
+  }
+
+  /** What it can't take now may be cut away meanwhile. */
+  async #lookForLoss(): Promise<void> {
+    const { store, keys } = this.#options
+    const { number } = this.#place
+    try {
+      const oldest = number > 0 ? await oldestWindow(store, keys) : null
+      const lost = oldest ? oldest.number - number - 1 : 0
+      if (oldest && lost > 0) this.#tellLost(lost, oldest.end)
+    } catch (error) {
+      if (!isOutage(error)) throw error
+    }
   }
 
   async #tell(position = ''): Promise<void> {
@@ -335,6 +347,7 @@ export class Delivery {
     while (!signal.aborted) {
       await clock.sleep(times.tellMs, signal)
       if (this.#lease.held) await this.#tellQuietly()
+      this.#options.onComplaint()
     }
   }
 
@@ -358,11 +371,6 @@ export class Delivery {
       if (!isOutage(error)) throw error
     }
   }
-}
-
-/** It did not do what it should: down, for now. */
-class SinkError extends Error {
-  override name = 'SinkError'
 }
 
 const windowName = ({ start, end }: ClosedWindow): string =>

@@ -11,7 +11,7 @@
 import { SQL } from 'bun'
 import { UsageError } from '../errors.ts'
 import { JobError } from '../job.ts'
-import type { Aggregate } from '../windows/aggregates.ts'
+import type { Aggregate, AggregateValue } from '../windows/kinds.ts'
 import { iso } from './rows.ts'
 import {
   type Batch,
@@ -76,7 +76,10 @@ export function postgres(options: PostgresOptions): Sink {
                 `delete from ${table} where window_start = $1::timestamptz`,
                 start,
               )
-              const rows = JSON.stringify(window.rows.map((row) => rowOf(job, window, row)))
+              const rows = JSON.stringify(
+                window.rows.map((row) => rowOf(job, window, row)),
+                withoutNul,
+              )
               await transaction.unsafe(insert, [rows]).catch(refusalOf)
             }
             signal.throwIfAborted()
@@ -138,6 +141,7 @@ const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 function columnType({ kind }: Aggregate<unknown>): string {
   switch (kind) {
     case 'count':
+    case 'distinct':
       return 'bigint'
     case 'sum':
     case 'avg':
@@ -146,6 +150,13 @@ function columnType({ kind }: Aggregate<unknown>): string {
     case 'min':
     case 'max':
       return 'double precision'
+    case 'first':
+    case 'last':
+      return 'text'
+    case 'quantiles':
+    case 'topK':
+    case 'own':
+      return 'jsonb'
     default:
       return kind satisfies never
   }
@@ -216,14 +227,14 @@ function rowOf(
     ['window_start', iso(window.start)],
     ['window_end', iso(window.end)],
     ['group_key', row.group],
-    ...job.groups.map(({ name }) => [name, textOf(row.key[name] ?? null)]),
+    ...job.groups.map(({ name }) => [name, row.key[name] ?? null]),
     ...job.aggregates.map(({ name }) => [name, row.values[name] ?? null]),
-  ]) as Record<string, string | number | null>
+  ]) as Record<string, AggregateValue>
 }
 
-/** Text of PostgreSQL has no NUL; the group's key keeps it, escaped. */
-const textOf = (value: string | number | boolean | null): string | null =>
-  value === null ? null : String(value).replaceAll('\u0000', '\ufffd')
+/** Text of PostgreSQL has no NUL; the group's key, JSON in itself, keeps it escaped. */
+const withoutNul = (_: string, value: unknown): unknown =>
+  typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value
 
 /** Data that the table does not take, or a table that is not as it must be. */
 function refusalOf(error: unknown): never {

@@ -67,6 +67,18 @@ export async function closedCount(store: Store, keys: Keys): Promise<number> {
   return Number(begun ?? 0) - (begun && closing ? 1 : 0)
 }
 
+/** The first window that the stream has whole, as far as its first entries tell; null for none. */
+export async function oldestWindow(
+  store: Store,
+  keys: Keys,
+): Promise<Pick<ClosedWindow, 'number' | 'end'> | null> {
+  const page = await store.redis.xrangeBuffer(keys.closed, '-', '+', 'COUNT', 1)
+  const [first] = page.map(([id, fields]) => entryOf(id, fields))
+  if (!first) return null
+  // Of a window without its beginning nothing can be taken.
+  return first.part === 0 ? first : { number: first.number + 1, end: first.end }
+}
+
 /** Behind the newest whole window of the stream. */
 export async function newestPosition(store: Store, keys: Keys): Promise<Position> {
   let top = '+'

@@ -121,6 +121,27 @@ test('windows that were cut away before are counted as lost, to the window', asy
   )
 })
 
+test('what is cut away while it is down is told at once, and counted once', async () => {
+  const sink = memorySink()
+  await it.close(1)
+  const { delivery } = it.deliver(sink)
+  await until('one', () => sink.starts.length === 1)
+  sink.onWrite = () => {
+    throw new Error('away')
+  }
+  await it.close(4)
+  await until('a complaint', () => delivery.complaint)
+  await it.store.redis.xtrim(it.keys.closed, 'MAXLEN', 1)
+  const lost = 'sink memory has lost 3 windows that were cut away before it took them'
+  await until('the loss', () => delivery.complaint?.includes(lost))
+  expect(await report(sink)).toMatchObject({ lost: 0, state: 'down' })
+  sink.onWrite = null
+  await until('the last', () => sink.starts.length === 2)
+  await until('its account', async () => (await report(sink)).lagWindows === 0)
+  expect(await report(sink)).toMatchObject({ lost: 3, windows: 2, state: 'running' })
+  expect(delivery.complaint).toBe(lost)
+})
+
 test('of two processes at once one writes, and the other takes over', async () => {
   const sink = memorySink()
   const first = it.deliver(sink)

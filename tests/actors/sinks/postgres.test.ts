@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { SQL } from 'bun'
+import * as v from 'valibot'
+import { count, defineJob, distinct, last, max, quantiles, topK } from '../../../actors/job.ts'
 import { readSinks } from '../../../actors/sinks/accounts.ts'
 import { postgres } from '../../../actors/sinks/postgres.ts'
 import type { Sink } from '../../../actors/sinks/sink.ts'
@@ -119,6 +121,57 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
     await successor.close()
   })
 
+  test('has a column for what each aggregate says', async () => {
+    const job = defineJob({
+      name: 'kinds',
+      topic: 'records',
+      window: { size: '10 s' },
+      schema: v.object({ at: v.number(), who: v.string(), loc: v.number() }),
+      eventTime: ({ at }) => at,
+      groupBy: ['who'],
+      aggregates: {
+        events: count(),
+        whos: distinct('who'),
+        latest: last('who'),
+        most: max('loc'),
+        spread: quantiles('loc', [0.5]),
+        often: topK('who', 2),
+      },
+    })
+    const sink = postgres(options)
+    const connection = await sink.open({
+      job,
+      environment,
+      store: it.store,
+      clock: null!,
+      log: null!,
+      kept: null,
+    })
+    const values = {
+      events: 2 ** 40,
+      whos: 3,
+      latest: 'a\0b',
+      most: -0.1,
+      spread: { p50: 1.5 },
+      often: [{ value: 'x\0y', count: 2, error: 0 }],
+    }
+    const rows = [{ group: '[null]', key: { who: null }, values }]
+    const window = { start: T, end: T + 10_000, number: 1, position: '1-0/1/0', rows }
+    const batch = { expected: null, position: window.position, windows: [window] }
+    await connection.write(batch, new AbortController().signal)
+    await connection.close()
+    const [found] = (await sql.unsafe('select * from windows')) as object[]
+    expect(found).toMatchObject({
+      who: null,
+      events: String(2 ** 40),
+      whos: '3',
+      latest: 'a\ufffdb',
+      most: -0.1,
+      spread: { p50: 1.5 },
+      often: [{ value: 'x\ufffdy', count: 2, error: 0 }],
+    })
+  })
+
   test('what a constraint refuses is told, in the database’s words', async () => {
     const sink = postgres(options)
     await it.close(1)
@@ -165,7 +218,7 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
 })
 
 describe('what is declared wrong is told in one line', () => {
-  const job = { name: 'j', topic: 't', ops: 'n', windowSizeMs: 1, groups: [], aggregates: [] }
+  const job = { name: 'j', topic: 't', groups: [], aggregates: [] }
 
   test('an address in place of a name is not told', () => {
     const secret = 'postgres://u:hunter2@h/d'
