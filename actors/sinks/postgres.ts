@@ -34,6 +34,8 @@ export interface PostgresOptions extends SinkOptions {
 
 const POSITIONS = 'millrace_positions'
 const CONNECT_SECONDS = 5
+/** A process that was stopped in a transaction must not hold its lock for longer, or no other could go on. */
+const IDLE_MS = 5_000
 
 /** Columns beside those of the job's groups and aggregates. */
 const ownColumns = ['window_start', 'window_end', 'group_key']
@@ -54,6 +56,8 @@ export function postgres(options: PostgresOptions): Sink {
       const sql = new SQL({ url: href, max: 1, connectionTimeout: CONNECT_SECONDS, idleTimeout: 0 })
       const who = [job.name, base.name]
       try {
+        await sql.unsafe(`set idle_in_transaction_session_timeout = ${IDLE_MS}`)
+        await sql.unsafe(`set lock_timeout = ${2 * IDLE_MS}`)
         await prepare(sql, job, table)
         await claim(sql, who, options.table)
       } catch (error) {

@@ -65,13 +65,10 @@ export function redisStream(options: RedisOptions): Sink {
     },
     async open({ environment }) {
       const redis = await connected(urlOf(base.name, variable, environment).href)
+      const stream: Stream = { redis, keys, keep, stored: (await redis.get(keys[1])) ?? '' }
       return {
-        async position() {
-          return partly(await redis.get(keys[1])).position
-        },
-        async write(batch) {
-          await append(redis, keys, keep, batch)
-        },
+        position: () => Promise.resolve(partly(stream.stored).position),
+        write: (batch) => append(stream, batch),
         close() {
           redis.disconnect()
           return Promise.resolve()
@@ -81,15 +78,18 @@ export function redisStream(options: RedisOptions): Sink {
   }
 }
 
-type Keys = readonly [stream: string, position: string]
+interface Stream {
+  redis: Redis
+  keys: readonly [stream: string, position: string]
+  keep: number
+  /** The position as we know it: the script alone says whether it is so still. */
+  stored: string
+}
 
-async function append(redis: Redis, keys: Keys, keep: number, batch: Batch): Promise<void> {
-  const stored = await redis.get(keys[1])
-  let { position, parts } = partly(stored)
-  if (position !== batch.expected) throw new SinkFenced('the position has moved')
-  const move = (from: string, to: string, fields: string[]) =>
-    run(redis, keys, keep, from, to, fields)
-  let from = stored ?? ''
+async function append(stream: Stream, batch: Batch): Promise<void> {
+  const before = partly(stream.stored)
+  if (before.position !== batch.expected) throw new SinkFenced('the position has moved')
+  let { position, parts } = before
   for (const window of batch.windows) {
     const chunks = chunked(window.rows, ROWS_PER_ENTRY)
     for (const [place, rows] of chunks.entries()) {
@@ -97,25 +97,19 @@ async function append(redis: Redis, keys: Keys, keep: number, batch: Batch): Pro
       if (place < parts) continue
       const last = place === chunks.length - 1
       const to = last ? window.position : `${position ?? ''}+${place + 1}`
-      await move(from, to, fieldsOf(window, { rows, place, of: chunks.length }))
-      from = to
+      await move(stream, to, fieldsOf(window, { rows, place, of: chunks.length }))
     }
     position = window.position
     parts = 0
   }
-  if (from !== batch.position) await move(from, batch.position, [])
+  if (stream.stored !== batch.position) await move(stream, batch.position, [])
 }
 
-async function run(
-  redis: Redis,
-  keys: Keys,
-  keep: number,
-  from: string,
-  to: string,
-  fields: string[],
-) {
-  const moved = await redis.eval(script, 2, ...keys, from, to, keep, ...fields)
+async function move(stream: Stream, to: string, fields: string[]): Promise<void> {
+  const { redis, keys, keep, stored } = stream
+  const moved = await redis.eval(script, 2, ...keys, stored, to, keep, ...fields)
   if (moved !== 1) throw new SinkFenced('the position has moved')
+  stream.stored = to
 }
 
 function fieldsOf(

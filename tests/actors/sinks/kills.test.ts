@@ -1,6 +1,6 @@
 /**
- * The process of the sinks killed again and again, at moments that chance picks, while windows close:
- * afterwards each sink has exactly the rows of the closed stream.
+ * The process of the sinks killed again and again, at moments that chance picks, while windows close; and
+ * two processes at once. Afterwards each sink has exactly the rows of the closed stream.
  */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -99,21 +99,36 @@ async function play(sink: Sink, environment: Record<string, string> = {}, times 
 }
 
 /**
- * Two processes that both believe that they may write, over and over: the lease, which would keep them
- * apart, is taken away all the time.
+ * Two processes at once: whoever writes is stopped in the middle of it, the other one takes over and
+ * catches up, and then the first goes on with what it was about to do.
  */
-async function contend(sink: Sink, environment: Record<string, string> = {}) {
+async function contend(sink: Sink, environment: Record<string, string> = {}, rounds = 2) {
   const lease = `${it.keys.base}:sink:${sink.name}`
+  const random = seededRandom(2)
   const both = [start(sink.name, environment), start(sink.name, environment)]
-  await until('one to write', async () => (await windowsOf(sink)).windows > 0 || it.close(1))
-  for (let i = 0; i < 60; i++) {
-    await it.close(1, 1 + (i % 5) * 60)
+  for (let round = 0; round < rounds; round++) {
+    const holder = await until('one to have the lease', () => it.store.redis.get(lease))
+    const account = JSON.parse((await it.store.redis.hget(it.keys.actors, holder)) ?? '') as {
+      pid: number
+    }
+    let closing = true
+    const windows = (async () => {
+      while (closing) await it.close(1, 1 + Math.floor(random() * 1_200))
+    })()
+    await systemClock.sleep(300 + random() * 100)
+    process.kill(account.pid, 'SIGSTOP')
+    closing = false
+    await windows
+    await it.close(3)
     await it.store.redis.del(lease)
-    await systemClock.sleep(20)
+    await until('the other to catch up', async () => (await windowsOf(sink)).lagWindows === 0, {
+      timeoutMs: 30_000,
+    })
+    expect(await it.store.redis.get(lease)).not.toBe(holder)
+    process.kill(account.pid, 'SIGCONT')
   }
-  await until('one to catch up', async () => (await windowsOf(sink)).lagWindows === 0, {
-    timeoutMs: 30_000,
-  })
+  await it.close(1)
+  await until('it to catch up', async () => (await windowsOf(sink)).lagWindows === 0)
   for (const child of both) child.kill('SIGTERM')
   expect(await Promise.all(both.map(({ exited }) => exited))).toEqual([0, 0])
 }
