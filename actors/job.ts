@@ -391,7 +391,7 @@ function sinksOf(sinks: unknown): readonly Sink[] {
   const isSink = (each: unknown) => typeof (each as Sink | undefined)?.open === 'function'
   if (!Array.isArray(sinks) || !sinks.every(isSink)) {
     throw new JobError(
-      "sinks must be a list of sinks, such as [postgres({ … })] of 'millrace/sinks'",
+      "sinks must be a list of sinks, such as [postgres({ … })] of 'millrace/sinks/postgres'",
     )
   }
   const names = (sinks as Sink[]).map(({ name }) => name)
