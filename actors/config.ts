@@ -50,6 +50,8 @@ export const bounds = {
   verdictsKept: 100_000,
   lossesKept: 10_000,
   closedEntriesKept: 10_000,
+  /** Fewer entries are kept where they are so large that they would be more than this. */
+  closedBytesKept: 256 * 1024 * 1024,
   /** As many stay for a sink that is behind; what it has not taken by then is lost to it, and told. */
   closedEntriesHeld: 50_000,
   /** A process that has said nothing for so long no longer writes to a sink. */

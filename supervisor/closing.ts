@@ -21,6 +21,7 @@ export async function advance(store: Store, keys: Keys, job: Job): Promise<boole
       bounds.idleAfterMs,
       bounds.closeGroupsMax,
       bounds.closedEntriesKept,
+      bounds.closedBytesKept,
       bounds.closedEntriesHeld,
       ...job.sinks.map(({ name }) => name),
     ])) as [watermark: string, closedTo: string, more: number, holder: string]

@@ -103,7 +103,7 @@ end
 -- has not taken stays, up to the bound at XADD. Streams are cut by nodes of up to 100 entries.
 local function trimTaken(base, shape)
   if #shape.sinks == 0 then return end
-  local excess = redis.call('XLEN', key(base, 'closed')) - tonumber(shape.closedKept)
+  local excess = redis.call('XLEN', key(base, 'closed')) - shape.closedKept
   if excess < 100 then return end
   local slowest, first, second
   for _, position in ipairs(redis.call('HMGET', key(base, 'taken'), unpack(shape.sinks))) do
@@ -117,11 +117,18 @@ local function trimTaken(base, shape)
   redis.call('XTRIM', key(base, 'closed'), 'MINID', '~', slowest, 'LIMIT', math.min(excess, 500))
 end
 
+-- Entries that may be kept, of `most`, where they are as large as the last ones were: with sketches in
+-- them they are a hundred times the size of others, and memory is what the bound is for.
+local ENTRIES_LEAST = 100
+local function entriesKept(mean, bytes, most)
+  return math.min(most, math.max(ENTRIES_LEAST, math.floor(bytes / math.max(1, mean))))
+end
+
 -- Emits the rows of the window that is being closed, until it is done or the budget is used.
 local function closeSome(base, shape, budget)
   local clock = key(base, 'clock')
   local state = redis.call('HMGET', clock, 'closing', 'closingPane', 'closingCursor', 'closedWindows',
-    'closingPart')
+    'closingPart', 'closedMean')
   shape.closing = tonumber(state[1])
   local pane, cursor, rows = tonumber(state[2]), state[3], {}
   while pane < shape.closing and budget > 0 do
@@ -131,9 +138,16 @@ local function closeSome(base, shape, budget)
   end
   local last = pane >= shape.closing
   local part = tonumber(state[5] or '0')
-  redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', shape.closedMost, '*',
+  rows = table.concat(rows)
+  local mean = tonumber(state[6] or #rows)
+  mean = mean + (#rows - mean) / 32
+  local share = shape.closedMost / shape.closedKept
+  local most = entriesKept(mean, share * shape.closedBytes, shape.closedMost)
+  shape.closedKept = entriesKept(mean, shape.closedBytes, shape.closedKept)
+  redis.call('HSET', clock, 'closedMean', int(mean))
+  redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', int(most), '*',
     'start', int(shape.closing - shape.size), 'end', int(shape.closing),
-    'rows', table.concat(rows), 'last', last and '1' or '0', 'n', state[4] or '0', 'part', int(part))
+    'rows', rows, 'last', last and '1' or '0', 'n', state[4] or '0', 'part', int(part))
   trimTaken(base, shape)
   if last then
     redis.call('HDEL', clock, 'closing', 'closingPane', 'closingCursor', 'closingPart')
@@ -148,15 +162,15 @@ end
 
 -- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
 -- args: ops, window size, slide, watermark delay, idle after, groups at the most, closed entries kept,
---       closed entries held for sinks that are behind, names of the job's sinks, …
+--       their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
 -- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or ''
 register('advance', function(keys, args)
   local base = keys[1]
   local clock = key(base, 'clock')
   local shape = { cells = shapeOf(args[1]), size = tonumber(args[2]), slide = tonumber(args[3]),
-    closedKept = args[7], sinks = {} }
-  for i = 9, #args do shape.sinks[#shape.sinks + 1] = args[i] end
-  shape.closedMost = #shape.sinks > 0 and args[8] or args[7]
+    closedKept = tonumber(args[7]), closedBytes = tonumber(args[8]), sinks = {} }
+  for i = 10, #args do shape.sinks[#shape.sinks + 1] = args[i] end
+  shape.closedMost = #shape.sinks > 0 and tonumber(args[9]) or shape.closedKept
   local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
   local candidate, holder = watermarkOf(ledger, tonumber(args[4]), tonumber(args[5]))
   local held = redis.call('HMGET', clock, 'watermark', 'closedTo', 'closing')

@@ -65,6 +65,7 @@ export interface AdvanceArgs {
   idleAfter?: number
   budget?: number
   closedKept?: number
+  closedBytes?: number
 }
 
 export interface ClosedRow {
@@ -197,7 +198,13 @@ export class Shard {
   /** One step of the close function: what it says of the watermark and of what is closed. */
   async advance(args: AdvanceArgs = {}) {
     const { ops, windowSizeMs, windowSlideMs } = this.#shape
-    const { delay = 0, idleAfter = 30_000, budget = 400, closedKept = 10_000 } = args
+    const {
+      delay = 0,
+      idleAfter = 30_000,
+      budget = 400,
+      closedKept = 10_000,
+      closedBytes = 2 ** 30,
+    } = args
     const reply = await this.call(
       'advance',
       ops,
@@ -207,6 +214,7 @@ export class Shard {
       idleAfter,
       budget,
       closedKept,
+      closedBytes,
     )
     const [watermark, closedTo, more, holder] = reply as [string, string, number, string]
     const number = (text: string) => (text === '' ? null : Number(text))

@@ -52,7 +52,13 @@ export async function seed(job: Job): Promise<Seeded> {
   }
   const advance = async (groups: number) => {
     const shape = [job.ops, job.windowSizeMs, job.windowSlideMs, job.watermarkDelayMs]
-    const reply = await store.call('advance', keys.base, [...shape, 30_000, groups, 10_000])
+    const reply = await store.call('advance', keys.base, [
+      ...shape,
+      30_000,
+      groups,
+      10_000,
+      2 ** 30,
+    ])
     return (reply as [string, string, number])[2] === 1
   }
   return {

@@ -185,6 +185,7 @@ describe('closing', () => {
     expect(left).toEqual([])
     expect(await it.redis.exists(`${it.keys.base}:emitted`)).toBe(0)
     expect(await it.redis.hgetall(it.keys.clock)).toEqual({
+      closedMean: '13',
       watermark: '40000',
       closedTo: '40000',
       closedWindows: '5',
@@ -271,10 +272,16 @@ describe('closing', () => {
 
 describe('windows that sinks have not taken', () => {
   /** As the supervisor calls it for a job with these sinks. */
-  const close = async (watermark: number, kept: number, held: number, sinks: string[]) => {
+  const close = async (
+    watermark: number,
+    kept: number,
+    held: number,
+    sinks: string[],
+    bytes = 2 ** 30,
+  ) => {
     await it.redis.hset(it.keys.clock, 'watermark', watermark)
     for (;;) {
-      const shape = ['n', 10_000, 5_000, 0, 30_000, 400, kept, held, ...sinks]
+      const shape = ['n', 10_000, 5_000, 0, 30_000, 400, kept, bytes, held, ...sinks]
       const [, , more] = (await it.call('advance', ...shape)) as [string, string, number]
       if (more !== 1) return
     }
@@ -312,6 +319,23 @@ describe('windows that sinks have not taken', () => {
     const left = await it.redis.xrange(it.keys.closed, '-', '+')
     expect(left.length).toBeLessThan(260)
     expect(left.some(([id]) => id === ids[251])).toBe(true)
+  })
+
+  test('are fewer where their rows are large, but some in any case', async () => {
+    await it.register(0)
+    const group = 'g'.repeat(4_000)
+    for (let i = 0; i < 450; i++) {
+      await record(0, i * 5 * S, group)
+      await close(i * 5 * S, 400, 0, [], 1_000_000)
+    }
+    // 250 of 4 KB; streams are cut by nodes.
+    const kept = await it.redis.xlen(it.keys.closed)
+    expect(kept).toBeGreaterThanOrEqual(240)
+    expect(kept).toBeLessThan(360)
+    await close(450 * 5 * S, 400, 0, [], 1)
+    await record(0, 450 * 5 * S, group)
+    await close(451 * 5 * S, 400, 0, [], 1)
+    expect(await it.redis.xlen(it.keys.closed)).toBeGreaterThanOrEqual(100)
   })
 
   test('and no longer than the bound', async () => {

@@ -272,7 +272,8 @@ export class Sequence {
     const delay = this.#one([0, 0, 5_000])
     const idleAfter = this.#one([0, 2, 30_000])
     const budget = this.#one([1, 1, 3, 400])
-    return this.#call('advance', ops, size, slide, delay, idleAfter, budget, this.#one([4, 1_000]))
+    const kept = [this.#one([4, 1_000]), this.#one([1, 2 ** 30])]
+    return this.#call('advance', ops, size, slide, delay, idleAfter, budget, ...kept)
   }
 
   // Plain commands
