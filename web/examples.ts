@@ -104,6 +104,7 @@ const examples = {
         { name: 'events', kind: 'count' },
       ],
       window: { sizeMs: 10_000, slideMs: 5_000 },
+      sinks: ['warehouse'],
       watermarkDelayMs: 60_000,
       control: { needsToken: true },
       version: '0.1.0',

@@ -15,6 +15,7 @@ export function jobReport(job: Job, needsToken: boolean): JobReport {
       ...(aggregate.wanted && { quantiles: aggregate.wanted.map(quantileName) }),
     })),
     window: { sizeMs: job.windowSizeMs, slideMs: job.windowSlideMs },
+    sinks: job.sinks.map(({ name }) => name),
     watermarkDelayMs: job.watermarkDelayMs,
     control: { needsToken },
     version,

@@ -193,6 +193,7 @@ export const jobSchema = v.object({
     v.description('Fields of a window row’s `values`'),
   ),
   window: v.object({ sizeMs: count, slideMs: count }),
+  sinks: v.pipe(v.array(v.string()), v.description('Names of those that closed windows go to')),
   watermarkDelayMs: count,
   control: v.object({
     needsToken: v.pipe(v.boolean(), v.description('Whether control calls need the token')),

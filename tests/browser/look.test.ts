@@ -9,6 +9,7 @@ import type { Browser, Page } from 'playwright-core'
 import { systemClock } from '../../actors/clock.ts'
 import { until } from '../../faults/until.ts'
 import { recordDecision } from '../../supervisor/decisions.ts'
+import { files } from '../../actors/sinks/files.ts'
 import { openWeb, type Web } from '../web/setup.ts'
 import { launch, Problems, program, shownBy, timeoutMs } from './browser.ts'
 
@@ -23,7 +24,7 @@ describe.skipIf(!program)('the page, for everybody', () => {
   const now = systemClock.now()
 
   beforeAll(async () => {
-    web = await openWeb('look', { tickMs: 200 })
+    web = await openWeb('look', { tickMs: 200 }, { sinks: [files({ directory: 'windows' })] })
     const { store, keys } = web.seeded
     await store.call('lead', keys.base, ['leader', 's1', 60_000])
     await store.redis.hset(keys.control, { min: '0', max: '4', policy: 'backlog' })
@@ -138,6 +139,16 @@ describe.skipIf(!program)('the page, for everybody', () => {
       expect(await page.locator('#control').isVisible()).toBe(true)
       await page.keyboard.press('Escape')
       expect(await page.locator('#control').isVisible()).toBe(false)
+      await page.close()
+    },
+    timeoutMs,
+  )
+
+  test(
+    'the sinks of a job are told of, where it has any',
+    async () => {
+      const page = await open(1_280)
+      await shownBy(page).shows('#sinksTable tbody', /files.*absent/s)
       await page.close()
     },
     timeoutMs,

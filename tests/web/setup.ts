@@ -3,7 +3,7 @@
  */
 import * as v from 'valibot'
 import { systemClock } from '../../actors/clock.ts'
-import { avg, count, defineJob, sum } from '../../actors/job.ts'
+import { avg, count, defineJob, type Job, sum } from '../../actors/job.ts'
 import { createStatusReader } from '../../supervisor/status.ts'
 import { createApp, type WebApp, type WebParts } from '../../web/app.ts'
 import { uniqueName } from '../../faults/names.ts'
@@ -34,8 +34,12 @@ export interface Web extends WebApp {
 // Answers are checked by the schemas where their form matters; here they are only looked into.
 export type Json = Record<string, unknown> & { error?: { code: string; message: string } }
 
-export async function openWeb(label: string, parts: Partial<WebParts> = {}): Promise<Web> {
-  const seeded = await seed(jobNamed(uniqueName(label)))
+export async function openWeb(
+  label: string,
+  parts: Partial<WebParts> = {},
+  change: Partial<Job> = {},
+): Promise<Web> {
+  const seeded = await seed({ ...jobNamed(uniqueName(label)), ...change })
   const { store, keys, job } = seeded
   const clock = systemClock
   const { app, feed } = createApp({

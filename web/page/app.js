@@ -12,6 +12,7 @@ import { connect } from '/link.js'
 import { createRejects } from '/rejects.js'
 import { put } from '/rows.js'
 import { createSeries } from '/series.js'
+import { createSinks } from '/sinks.js'
 import { showWatermark, showWay } from '/way.js'
 import { createWindows } from '/windows.js'
 
@@ -31,6 +32,7 @@ const seen = {
 }
 let job = null
 let windows = null
+let showSinks = null
 let marked = []
 
 const control = createControl()
@@ -107,6 +109,7 @@ async function fetchJob() {
   put(byId('version'), `Millrace ${job.version}`)
   control.show({ job })
   windows = createWindows(job)
+  showSinks = createSinks(job)
   const told = waiting
   waiting = []
   take(told)
@@ -124,6 +127,7 @@ function render() {
   put(byId('standing'), standingText(status))
   if (cost) showCost(cost, now)
   void showRejects(status, now)
+  void showSinks?.(now)
   control.show({ status })
   windows.render()
   const { totals, backlog } = status
