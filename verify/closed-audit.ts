@@ -96,6 +96,8 @@ export class ClosedAudit {
     const { job, skips } = this.#options
     const missing = expected
       .windows()
+      // A pane that is kept for a later window belongs to settled ones too.
+      .filter((start) => start + job.windowSizeMs > this.#settledTo)
       .filter((start) => isClosed(state, start + job.windowSizeMs) && !this.#seen.has(start))
       .filter((start) => !skips?.(start))
     const cut = isTrimmed(state.closed) && !this.#options.after

@@ -1,6 +1,6 @@
 /**
  * An audit in rounds, over a real topic and a state that is made by hand and goes on from round to
- * round: two partitions, windows of 10 s that tumble.
+ * round: two partitions, windows of 10 s that tumble (in one test, slide).
  *
  *   committed    p0: a 1.5, b 0.000001   p1: a 2     then p0: not JSON   p1: a 4 at 10 s, late
  *   window       [0, 10) open                        [0, 10) closed, [10, 20) open
@@ -102,6 +102,17 @@ test('goes along with what is committed and closed', async () => {
   await become(second)
   expect(await audit.round()).toMatchObject({ ...clean, records: 6, windows: 1, behind: 0 })
   expect(await audit.round()).toMatchObject({ ...clean, records: 6, windows: 1, notes: [] })
+})
+
+test('does not miss a compared window for the pane that it shares with a later one', async () => {
+  job = jobOn('audit', topic.name, '5 s')
+  keys = keysOf(job.name)
+  await audit.close()
+  audit = open()
+  const before = { start: -5_000, rows: window.rows.slice(0, 1) }
+  await become({ ...first, closedTo: 10_000, closed: [before, window] })
+  expect(await audit.round()).toMatchObject({ ...clean, records: 3, windows: 2 })
+  expect(await audit.round()).toMatchObject({ ...clean, records: 3, windows: 2 })
 })
 
 test('finds a row that is wrong in a window that has closed since, and keeps it', async () => {
