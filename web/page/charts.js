@@ -235,7 +235,9 @@ function valueAxis({ log = false }, increments) {
     size: 50,
     space: 24,
     ...(log ? { splits: powersBetween } : { incrs: increments ?? steps }),
-    values: (_, ticks) => ticks.map((tick) => (log ? durationTick(tick) : compact.format(tick))),
+    // A logarithmic axis has null for those that it has no room for.
+    values: (_, ticks) =>
+      ticks.map((tick) => (tick === null ? '' : log ? durationTick(tick) : compact.format(tick))),
   }
 }
 
