@@ -18,8 +18,8 @@ export function jobSource({ name, topic, from, plan }: NewJob): string {
   return `/**
  * ${comment(from, 90)}
  *
- *   millrace doctor jobs/${name}.ts       whether it could run here
- *   millrace supervisor jobs/${name}.ts   runs it
+ *   bun run doctor jobs/${name}.ts       whether it could run here
+ *   bun run supervisor jobs/${name}.ts   runs it
  */
 import { defineJob } from 'millrace'
 import * as v from 'valibot'
@@ -28,7 +28,7 @@ export default defineJob({
   // Names the job's keys in Redis and its group in Kafka.
   name: ${literal(name)},
   topic: ${literal(topic)},
-  // What a record must be. Anything else is rejected, and kept with the reason: millrace rejects list.
+  // What a record must be. Anything else is rejected, and kept with the reason: bun run rejects list.
   // A field that is not named here may hold anything.
   schema: ${schemaSource(root, '  ')},
 ${eventTimeSource(time)}  // How far a record may lie behind the newest one before it in its partition, and still count.

@@ -173,7 +173,7 @@ function reportOf(
     `  time      ${time ? `${time.path.join('.')}, ${timeForms[time.form]}` : kafkaTime}`,
     `  groups    ${groupTexts.join(', ') || 'none found: all records of a window are one row'}`,
     `  numbers   ${aggregates.map(({ name }) => name).join(', ') || 'none found: records are counted'}`,
-    `next: bun test ${files.test}, then millrace supervisor ${files.job}`,
+    `next: bun test ${files.test}, then bun run supervisor ${files.job}`,
   ]
 }
 

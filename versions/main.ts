@@ -7,7 +7,7 @@ import { keysOf } from '../actors/keys.ts'
 import { loadJob } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
-import { anotherShape, differencesOf } from '../actors/shape.ts'
+import { differencesOf } from '../actors/shape.ts'
 import { compareVersions, type Version } from './compare.ts'
 import { dropJob, heldJobs } from './list.ts'
 import { comparisonText, heldText } from './print.ts'
@@ -128,8 +128,9 @@ async function readable(store: Store, { job, keys }: Version): Promise<void> {
   if (kept === null) throw new RefusalError(`Redis holds no job ${job.name}; bun run versions list`)
   const differences = differencesOf(kept, job).filter(({ text }) => text.startsWith('aggregates'))
   if (differences.length === 0) return
+  const what = differences.map(({ text }) => text).join('; ')
   throw new RefusalError(
-    `${anotherShape(job.name, differences)}; here: name its own file (--other-file)`,
+    `${job.name} was made with another job file (${what}): name it with --other-file`,
   )
 }
 

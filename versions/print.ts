@@ -8,7 +8,10 @@ export function heldText(jobs: readonly Held[]): string {
   const rows = jobs.map(({ name, snapshot }) => {
     const { leader, watermark, totals, actors } = snapshot
     const executors = actors.filter(({ kind, alive }) => kind === 'executor' && alive).length
-    const state = leader === '' ? 'no supervisor' : `at work, ${executors} executors`
+    const state =
+      leader === ''
+        ? 'no supervisor'
+        : `at work, ${executors} executor${executors === 1 ? '' : 's'}`
     const until =
       watermark === null ? 'no watermark' : `watermark ${new Date(watermark).toISOString()}`
     return [name, state, until, `${totals.committed.toLocaleString('en')} records`]

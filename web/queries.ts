@@ -23,6 +23,8 @@ const executorCount = (name: string) => {
 const { fromMs, toMs } = resultDelayRange
 const delayMessage = `maxResultDelayMs must be a whole number from ${fromMs} to ${toMs}`
 
+const bodyMessage = `body must be {"min": …, "max": …}, both whole numbers from 0 to ${EXECUTORS_MOST}`
+
 /** Body of POST /api/executors; what relates min and max is checked behind it. */
 const limits = v.strictObject(
   {
@@ -40,7 +42,7 @@ const limits = v.strictObject(
   (issue) =>
     issue.received === 'Object' || issue.expected === 'never'
       ? 'body must be {"min": …, "max": …, "maxResultDelayMs": … (optional)} and nothing else'
-      : 'body must be {"min": …, "max": …}',
+      : bodyMessage,
 )
 export const limitsSchema = v.pipe(limits, v.metadata({ examples: [{ min: 0, max: 4 }] }))
 
