@@ -10,6 +10,7 @@ import { type Duration, parseDuration, unitMs } from './duration.ts'
 import { fieldReader, reachesMeta } from './fields.ts'
 import type { Sink } from './sinks/sink.ts'
 import { cellOps } from './windows/aggregates.ts'
+import { SPAN_OPS } from './windows/span.ts'
 import { type Aggregate, type AggregatesOf, aggregatesOf } from './windows/kinds.ts'
 import { sketchOf } from './windows/sketches.ts'
 
@@ -90,8 +91,12 @@ export interface JobDeclaration<
   eventTime: 'kafka' | ((record: Row, meta: Meta) => number)
   /** How far a record may lie behind the newest one before it in its partition. Default 1 minute. */
   watermarkDelay?: Duration
-  /** Size and slide; without a slide the windows tumble. The slide must divide the size. */
-  window: { size: Duration; slide?: Duration }
+  /**
+   * Size and slide; without a slide the windows tumble. The slide must divide the size. Or a gap, for
+   * sessions: a group's records that are less than the gap apart, cut at multiples of `max` from the
+   * epoch on where there is one.
+   */
+  window: { size: Duration; slide?: Duration } | { gap: Duration; max?: Duration }
   /**
    * Makes rows of a record that passed the filter: 0 to 1,000 of them, all with the record's event time.
    * Groups and aggregates then are of rows. The record itself is counted once whatever it becomes,
@@ -148,8 +153,11 @@ export interface Job {
   eventTime: (record: unknown, meta: Meta) => number
   flatMap: ((record: unknown, meta: Meta) => unknown) | null
   watermarkDelayMs: number
+  /** Of sessions both are the span within which one must lie: `max`, or all of time. */
   windowSizeMs: number
   windowSlideMs: number
+  /** Of sessions the gap; null for windows. */
+  gapMs: number | null
   groups: readonly { name: string; of: (row: unknown, meta: Meta) => unknown }[]
   aggregates: readonly { name: string; aggregate: Aggregate<unknown> }[]
   /** One letter a slot of a group's cells, over all aggregates; see windows/aggregates.ts. */
@@ -203,9 +211,10 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
   const unknown = Object.keys(given).find((field) => !fields.includes(field))
   if (unknown)
     throw new JobError(`unknown field ${JSON.stringify(unknown)}; a job has ${fields.join(', ')}`)
-  const { windowSizeMs, windowSlideMs } = windowOf(declaration.window)
+  const { windowSizeMs, windowSlideMs, gapMs } = windowOf(declaration.window)
   const aggregates = namedAggregates(given.aggregates)
-  const slots = aggregates.map(({ aggregate }) => cellOps(aggregate)).join('')
+  const cells = aggregates.map(({ aggregate }) => cellOps(aggregate)).join('')
+  const slots = gapMs === null ? cells : cells + SPAN_OPS
   const sketches = aggregates.map(({ aggregate }) => sketchOf(aggregate)?.letter ?? '').join('')
   const functions = {
     decode: functionOf<NonNullable<Job['decode']>>('decode', given.decode, true),
@@ -223,6 +232,7 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
     watermarkDelayMs: durationMs('watermarkDelay', declaration.watermarkDelay ?? '1 minute', 0),
     windowSizeMs,
     windowSlideMs,
+    gapMs,
     aggregates,
     usesMeta: metaIsUsed(functions, aggregates),
     slots,
@@ -248,10 +258,15 @@ export function durationMs(field: string, duration: Duration, atLeastMs: number)
   return ms
 }
 
-function windowOf(window: JobDeclaration<v.GenericSchema>['window'] | undefined) {
+type Windows = Pick<Job, 'windowSizeMs' | 'windowSlideMs' | 'gapMs'>
+
+function windowOf(window: JobDeclaration<v.GenericSchema>['window'] | undefined): Windows {
   if (!window || typeof window !== 'object') {
-    throw new JobError("window must be { size, slide }, such as { size: '10 s', slide: '5 s' }")
+    throw new JobError(
+      "window must be { size, slide }, such as { size: '10 s', slide: '5 s' }, or { gap, max } for sessions",
+    )
   }
+  if ('gap' in window) return sessionsOf(window)
   const windowSizeMs = durationMs('window.size', window.size, 1)
   const windowSlideMs = durationMs('window.slide', window.slide ?? windowSizeMs, 1)
   if (windowSizeMs % windowSlideMs !== 0) {
@@ -262,8 +277,25 @@ function windowOf(window: JobDeclaration<v.GenericSchema>['window'] | undefined)
   if (windowSizeMs / windowSlideMs > 128) {
     throw new JobError('window.size must be at most 128 times window.slide')
   }
-  return { windowSizeMs, windowSlideMs }
+  return { windowSizeMs, windowSlideMs, gapMs: null }
 }
+
+function sessionsOf(window: { gap: Duration; max?: Duration }): Windows {
+  const unknown = Object.keys(window).find((field) => field !== 'gap' && field !== 'max')
+  if (unknown !== undefined) {
+    throw new JobError(`window has gap and max for sessions, not ${JSON.stringify(unknown)}`)
+  }
+  const gapMs = durationMs('window.gap', window.gap, 1)
+  if (window.max === undefined) return { windowSizeMs: ENDLESS, windowSlideMs: ENDLESS, gapMs }
+  const maxMs = durationMs('window.max', window.max, 1)
+  if (maxMs < gapMs) {
+    throw new JobError(`window.max (${maxMs} ms) must be at least window.gap (${gapMs} ms)`)
+  }
+  return { windowSizeMs: maxMs, windowSlideMs: maxMs, gapMs }
+}
+
+/** Longer than all of time that Date can name, so that no session is cut but at the epoch. */
+const ENDLESS = 2 ** 53
 
 export const JOB_NAME_RULE = '1 to 64 lower-case letters, digits, - or _'
 

@@ -27,6 +27,9 @@ export interface Keys {
   /** Hash: pane start → number of commits into it; the list of open panes. */
   panes: string
   pane(start: number): string
+  /** Of a job with session windows. Hash: group → its open sessions; sorted set: group → when the first of them ends. */
+  sessions: string
+  ends: string
   /** Streams: rows of closed windows; rejected records; verdicts that depended on time or order. */
   closed: string
   rejects: string
@@ -83,6 +86,8 @@ export function keysOf(job: string, shard = 0): Keys {
     totals: `${base}:totals`,
     clock: `${base}:clock`,
     panes: `${base}:panes`,
+    sessions: `${base}:sessions`,
+    ends: `${base}:ends`,
     pane: (start) => `${base}:pane:${start}`,
     closed: `${base}:closed`,
     rejects: `${base}:rejects`,

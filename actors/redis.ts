@@ -20,8 +20,11 @@ import { setNew } from './redis-set.ts'
 import took from './sinks/took.lua' with { type: 'text' }
 import advance from './windows/advance.lua' with { type: 'text' }
 import cells from './windows/cells.lua' with { type: 'text' }
+import closed from './windows/closed.lua' with { type: 'text' }
+import sessions from './windows/sessions.lua' with { type: 'text' }
 
-export const code = [shared, append, share, cells, commit, advance, lifecycle, took].join('\n')
+const windows = [cells, closed, sessions].join('\n')
+export const code = [shared, append, share, windows, commit, advance, lifecycle, took].join('\n')
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 

@@ -11,6 +11,8 @@ import type { Job } from './job.ts'
 const shapeSchema = v.object({
   windowSizeMs: v.number(),
   windowSlideMs: v.number(),
+  /** Of sessions; absent for windows. */
+  gapMs: v.optional(v.number()),
   /** Name → how a record's value is found. */
   groups: v.array(v.tuple([v.string(), v.string()])),
   /** Name → kind and parameters, and how a record's value is found. */
@@ -47,6 +49,7 @@ function shapeOf(job: Job): Shape {
   return {
     windowSizeMs: job.windowSizeMs,
     windowSlideMs: job.windowSlideMs,
+    ...(job.gapMs !== null && { gapMs: job.gapMs }),
     groups: job.groups.map(({ name, of }) => [name, sourceOf(of)]),
     aggregates: job.aggregates.map(({ name, aggregate }) => {
       const { of, ...parameters } = aggregate
@@ -71,14 +74,30 @@ export function differencesOf(kept: string, job: Job): Difference[] {
   if (!parsed.success) return []
   const [before, now] = [parsed.output, shapeOf(job)]
   return [
-    ...changed('window.size', `${before.windowSizeMs} ms`, `${now.windowSizeMs} ms`),
-    ...changed('window.slide', `${before.windowSlideMs} ms`, `${now.windowSlideMs} ms`),
+    ...windows(before, now),
     ...changed('groupBy', namesOf(before.groups), namesOf(now.groups)),
     ...changed('aggregates', namesOf(before.aggregates), namesOf(now.aggregates)),
     ...kinds(before, now),
     ...code('groupBy', before.groups, now.groups),
     ...code('aggregates', before.aggregates, now.aggregates),
   ]
+}
+
+/** Sessions beside windows are another kind altogether. */
+function windows(before: Shape, now: Shape): Difference[] {
+  if (before.gapMs === undefined && now.gapMs === undefined) {
+    return [
+      ...changed('window.size', `${before.windowSizeMs} ms`, `${now.windowSizeMs} ms`),
+      ...changed('window.slide', `${before.windowSlideMs} ms`, `${now.windowSlideMs} ms`),
+    ]
+  }
+  return changed('window', windowText(before), windowText(now))
+}
+
+function windowText({ windowSizeMs, windowSlideMs, gapMs }: Shape): string {
+  if (gapMs === undefined) return `windows of ${windowSizeMs} ms every ${windowSlideMs} ms`
+  const max = Number.isSafeInteger(windowSizeMs) ? `, cut at ${windowSizeMs} ms` : ''
+  return `sessions with a gap of ${gapMs} ms${max}`
 }
 
 function changed(name: string, before: string, now: string): Difference[] {

@@ -6,6 +6,7 @@ import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import { shapeArguments } from '../actors/windows/span.ts'
 
 /** Steps of one look: many groups must not keep the supervisor from its other work. */
 const stepsMax = 40
@@ -15,8 +16,7 @@ export async function advance(store: Store, keys: Keys, job: Job): Promise<boole
   for (let step = 0; step < stepsMax; step++) {
     const reply = (await store.call('advance', keys.base, [
       job.ops,
-      job.windowSizeMs,
-      job.windowSlideMs,
+      ...shapeArguments(job),
       job.watermarkDelayMs,
       bounds.idleAfterMs,
       bounds.closeGroupsMax,

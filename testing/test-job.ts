@@ -17,6 +17,7 @@ import { parseDuration } from '../actors/duration.ts'
 import { Batch, commitArguments, type FoldContext } from '../actors/executor/batch.ts'
 import { type Entry, Inbox } from '../actors/executor/inbox.ts'
 import { RecordCursor } from '../actors/executor/records.ts'
+import { type LateSessions, moreLate } from '../actors/executor/sessions.ts'
 import type { Duration, Job } from '../actors/job.ts'
 import { type Keys, keysOf } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
@@ -201,13 +202,16 @@ export class TestJob {
   }
 
   async #commit(first: Batch): Promise<void> {
-    for (let batch = first; ; batch = await batch.again(this.#verdict, new WeakSet())) {
+    let late: LateSessions = new Map()
+    for (let batch = first; ; ) {
       const args = commitArguments(batch, ME, this.#job)
       const [outcome, ...details] = (await this.#call('commit', args)) as [string, ...string[]]
       if (outcome === 'ok') return
       if (outcome === 'closed') this.#closedTo = details[0] === '' ? null : Number(details[0])
+      else if (outcome === 'late') late = moreLate(late, details)
       else if (outcome === 'full') this.#full.set(Number(details[0]), new Set(details.slice(1)))
       else throw new Error(`a commit was answered with ${outcome}`)
+      batch = await batch.again({ ...this.#verdict, late }, new WeakSet())
     }
   }
 

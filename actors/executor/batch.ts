@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
 import type { Job } from '../job.ts'
 import { encodeState } from '../windows/sketches.ts'
+import { shapeArguments } from '../windows/span.ts'
 import type { Candidate } from './candidate.ts'
 import { Fold, type Verdict } from './fold.ts'
 import type { Hand } from './hand.ts'
@@ -283,8 +284,7 @@ export function commitArguments(batch: Batch, me: string, job: Job): (string | n
   const args: (string | number | Buffer)[] = [
     me,
     job.ops,
-    job.windowSizeMs,
-    job.windowSlideMs,
+    ...shapeArguments(job),
     closedTo,
     bounds.groupsMax,
     bounds.rejectsKept,

@@ -20,6 +20,7 @@ import { isOutage, type Store } from '../redis.ts'
 import { Batch, commitArguments, type FoldContext } from './batch.ts'
 import type { Hand } from './hand.ts'
 import { type Entry, Inbox } from './inbox.ts'
+import { type LateSessions, moreLate } from './sessions.ts'
 import { RecordCursor } from './records.ts'
 import type { Trace } from '../trace/trace.ts'
 import type { Stats } from './stats.ts'
@@ -246,8 +247,9 @@ export class Executor {
   async #commit(first: Batch): Promise<void> {
     const { writer, keys, life, job, clock, trace } = this.#options
     const since = trace?.now() ?? 0
+    let late: LateSessions = new Map()
     const again = (batch: Batch) =>
-      batch.again({ closedTo: this.#closedTo, full: this.#full }, this.#gone)
+      batch.again({ closedTo: this.#closedTo, full: this.#full, late }, this.#gone)
     const stale = first.slices.some(({ entry }) => this.#gone.has(entry))
     let batch: Batch = stale ? await again(first) : first
     while (batch.slices.length > 0) {
@@ -258,6 +260,8 @@ export class Executor {
       switch (outcome) {
         case 'ok':
           this.#settle(batch)
+          // A group has room again when its sessions close, which nobody tells.
+          if (job.gapMs !== null) this.#full.clear()
           trace?.committed(batch.slices, since)
           return
         case 'lost':
@@ -265,6 +269,9 @@ export class Executor {
           break
         case 'closed':
           this.#closedTo = details[0] === '' ? null : Number(details[0])
+          break
+        case 'late':
+          late = moreLate(late, details)
           break
         case 'full':
           this.#addFull(Number(details[0]), details.slice(1))

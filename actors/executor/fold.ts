@@ -11,11 +11,13 @@ import { messageOf } from '../errors.ts'
 import { type Job, kafkaTime, type Meta } from '../job.ts'
 import { addToSum } from '../windows/aggregates.ts'
 import type { Place, Sketch } from '../windows/sketches.ts'
+import { isSession, sessionEnd, spanOf } from '../windows/span.ts'
 import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
 import { type Candidate, EMPTY, type Source, valueOf } from './candidate.ts'
 import { type Adder, fits, type Sketcher } from './adders.ts'
 import { RecordMeta } from './meta.ts'
 import { type Group, keyOf, type Pane, Panes } from './panes.ts'
+import { joined, type LateSessions, widen } from './sessions.ts'
 import { planOf } from './plan.ts'
 import { lateMessage, type Reject, type RejectReason, shown, timely } from './reasons.ts'
 import type { RecordCursor } from './records.ts'
@@ -29,6 +31,8 @@ export interface Verdict {
   closedTo: number | null
   /** Groups that do not fit into a full pane any more: pane start → group keys. */
   full: Map<number, Set<string>>
+  /** Sessions of this very batch that would be closed as soon as they are made. */
+  late?: LateSessions
 }
 
 /** A row that will count, once all of its record's rows are known to. */
@@ -202,8 +206,11 @@ export class Fold {
       }
       if (!this.#readValues(row, source, meta)) return
       const pane = this.#table.at(start)
-      const group = this.#table.find(pane, row, meta) ?? this.#newGroup(pane, row, source, meta)
+      let group = this.#table.find(pane, row, meta)
+      if (job.gapMs !== null && group && this.#isLate(group.key, candidate, source)) return
+      group ??= this.#newGroup(pane, row, candidate, source) ?? undefined
       if (!group) return
+      if (job.gapMs !== null) group = this.#sessionOf(pane, group, candidate.eventTime)
       this.#addValues(group.cells)
       if (this.#sketchers.length > 0) this.#addSketches(group.sketches, candidate, 0)
       this.counted++
@@ -225,13 +232,14 @@ export class Fold {
     }
     const ready: Ready[] = []
     for (const row of rows as unknown[]) {
-      const one = this.#readRow(start, row, candidate.meta, source)
+      const one = this.#readRow(start, row, candidate, source)
       if (!one) return
       ready.push(one)
     }
     const pane = this.#table.at(start)
     ready.forEach(({ values, key, numbers, sketchable }, i) => {
-      const group = this.#made(pane, values, key)
+      let group = this.#made(pane, values, key)
+      if (this.#job.gapMs !== null) group = this.#sessionOf(pane, group, candidate.eventTime)
       this.#values = numbers
       this.#sketchable = sketchable
       this.#addValues(group.cells)
@@ -243,10 +251,11 @@ export class Fold {
     if (closedTo !== null) this.#notePartly(start, candidate, closedTo)
   }
 
-  #readRow(start: number, row: unknown, meta: Meta, source: Source): Ready | null {
+  #readRow(start: number, row: unknown, candidate: Candidate, source: Source): Ready | null {
+    const { meta } = candidate
     if (!this.#readValues(row, source, meta)) return null
     const values = this.#table.valuesOf(row, meta)
-    const key = this.#keyOf(start, values, source)
+    const key = this.#keyOf(start, values, candidate, source)
     if (key === null) return null
     return { values, key, numbers: [...this.#values], sketchable: [...this.#sketchable] }
   }
@@ -256,8 +265,10 @@ export class Fold {
     this.tally.add(offset)
   }
 
-  #notePartly(start: number, { offset }: Candidate, closedTo: number): void {
-    if (firstWindowEnd(this.#job, start) > closedTo) return
+  /** A record behind what is closed may have missed a session: only where that is said, it can be known. */
+  #notePartly(start: number, { offset, eventTime }: Candidate, closedTo: number): void {
+    const job = this.#job
+    if (job.gapMs === null ? firstWindowEnd(job, start) > closedTo : eventTime >= closedTo) return
     this.partly++
     this.#remember('partly', offset)
   }
@@ -345,26 +356,61 @@ export class Fold {
   }
 
   /** First row of a group in this fold: the group's values are checked once, here. */
-  #newGroup(pane: Pane, row: unknown, source: Source, meta: Meta): Group | null {
-    const values = this.#table.valuesOf(row, meta)
-    const key = this.#keyOf(pane.start, values, source)
+  #newGroup(pane: Pane, row: unknown, candidate: Candidate, source: Source): Group | null {
+    const values = this.#table.valuesOf(row, candidate.meta)
+    const key = this.#keyOf(pane.start, values, candidate, source)
     return key === null ? null : this.#made(pane, values, key)
   }
 
   /** Null where the values can't be a group's, or the pane has no place for it. */
-  #keyOf(start: number, values: unknown[], source: Source): string | null {
+  #keyOf(start: number, values: unknown[], candidate: Candidate, source: Source): string | null {
     const found = keyOf(values)
     if ('problem' in found) return this.#reject(source, 'group', found.problem)
+    if (this.verdict.late && this.#isLate(found.key, candidate, source)) return null
     if (!this.verdict.full.get(start)?.has(found.key)) return found.key
-    return this.#reject(source, 'groups', `the window has ${bounds.groupsMax} groups already`)
+    const message =
+      this.#job.gapMs === null
+        ? `the window has ${bounds.groupsMax} groups already`
+        : `there are ${bounds.groupsMax} groups, or the group has ${SESSIONS_MAX} open sessions`
+    return this.#reject(source, 'groups', message)
+  }
+
+  /** Rejects a record whose session Redis would have to make closed. */
+  #isLate(key: string, { eventTime }: Candidate, source: Source): boolean {
+    const { late, closedTo } = this.verdict
+    const job = this.#job
+    if (!late || closedTo === null || !isSession(job)) return false
+    if (sessionEnd(job, eventTime) > closedTo) return false
+    const spans = late.get(key) ?? []
+    if (!spans.some(({ first, last }) => first <= eventTime && eventTime <= last)) return false
+    this.#reject(source, 'late', lateMessage(eventTime, closedTo))
+    return true
+  }
+
+  /** The session of a group that a record belongs to, made where there is none. */
+  #sessionOf(pane: Pane, known: Group, eventTime: number): Group {
+    const job = this.#job
+    if (!isSession(job)) return known
+    known.siblings ??= [known]
+    const isNew = spanOf(known.cells).first === Infinity
+    let group = isNew ? known : joined(job, job.slots, known.siblings, eventTime, pane.groups)
+    if (!group) {
+      group = this.#table.beside(pane, known)
+      this.#countGroup()
+    }
+    widen(group.cells, eventTime)
+    return group
   }
 
   #made(pane: Pane, values: unknown[], key: string): Group {
     const { group, isNew } = this.#table.make(pane, values, key)
-    if (!isNew) return group
+    if (isNew) this.#countGroup()
+    return group
+  }
+
+  #countGroup(): void {
     this.groups++
     for (const { weight } of this.#sketchers) this.sketched += weight
-    return group
   }
 
   #reject(source: Source, reason: RejectReason, message: string): null {
@@ -393,5 +439,7 @@ export class Fold {
 const EVENT_TIME_MAX = 8_640_000_000_000_000
 /** Given where no function of the job's can reach it. */
 const NOT_ASKED_FOR = {} as Meta
+/** As in sessions.lua. */
+const SESSIONS_MAX = 100
 /** Entries of sketches that Redis merges in the time that the slots of a group take. */
 const ENTRIES_OF_A_GROUP = 5

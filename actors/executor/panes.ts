@@ -12,6 +12,8 @@ export interface Group {
   key: string
   cells: Float64Array
   sketches: Sketch[]
+  /** Of a session: the sessions of its group, itself among them, newest last. */
+  siblings?: Group[]
 }
 export interface Pane {
   start: number
@@ -60,6 +62,20 @@ export class Panes {
     return this.#groups.map(({ of }) => of(row, meta))
   }
 
+  /** One more session of a group. */
+  beside(pane: Pane, { key, siblings }: Group): Group {
+    const group = this.#empty(key)
+    group.siblings = siblings!
+    siblings!.push(group)
+    pane.groups.push(group)
+    return group
+  }
+
+  #empty(key: string): Group {
+    const sketches = this.#sketchers.map(({ create }) => create())
+    return { key, cells: emptyCells(this.#slots), sketches }
+  }
+
   /** The group with these values, made where there is none; its key is known already. */
   make(pane: Pane, values: unknown[], key: string): { group: Group; isNew: boolean } {
     let level = pane.root
@@ -70,8 +86,7 @@ export class Panes {
     }
     const found = values.length === 0 ? pane.groups[0] : level.get(values.at(-1))
     if (found) return { group: found as Group, isNew: false }
-    const sketches = this.#sketchers.map(({ create }) => create())
-    const group = { key, cells: emptyCells(this.#slots), sketches }
+    const group = this.#empty(key)
     pane.groups.push(group)
     if (values.length > 0) level.set(values.at(-1), group)
     return { group, isNew: true }

@@ -99,36 +99,11 @@ local function closeStep(base, shape, pane, cursor, rows, budget)
   return page[1], budget - 1 - known / 4, page[1] == '0'
 end
 
--- Takes from the closed stream what is beyond its history and every sink of the job has taken. What one
--- has not taken stays, up to the bound at XADD. Streams are cut by nodes of up to 100 entries.
-local function trimTaken(base, shape)
-  if #shape.sinks == 0 then return end
-  local excess = redis.call('XLEN', key(base, 'closed')) - shape.closedKept
-  if excess < 100 then return end
-  local slowest, first, second
-  for _, position in ipairs(redis.call('HMGET', key(base, 'taken'), unpack(shape.sinks))) do
-    local high, low = string.match(position or '', '^(%d+)-(%d+)')
-    if not high then return end
-    high, low = tonumber(high), tonumber(low)
-    if not slowest or high < first or (high == first and low < second) then
-      slowest, first, second = int(high) .. '-' .. int(low), high, low
-    end
-  end
-  redis.call('XTRIM', key(base, 'closed'), 'MINID', '~', slowest, 'LIMIT', math.min(excess, 500))
-end
-
--- Entries that may be kept, of `most`, where they are as large as the last ones were: with sketches in
--- them they are a hundred times the size of others, and memory is what the bound is for.
-local ENTRIES_LEAST = 100
-local function entriesKept(mean, bytes, most)
-  return math.min(most, math.max(ENTRIES_LEAST, math.floor(bytes / math.max(1, mean))))
-end
-
 -- Emits the rows of the window that is being closed, until it is done or the budget is used.
 local function closeSome(base, shape, budget)
   local clock = key(base, 'clock')
   local state = redis.call('HMGET', clock, 'closing', 'closingPane', 'closingCursor', 'closedWindows',
-    'closingPart', 'closedMean')
+    'closingPart')
   shape.closing = tonumber(state[1])
   local pane, cursor, rows = tonumber(state[2]), state[3], {}
   while pane < shape.closing and budget > 0 do
@@ -138,17 +113,7 @@ local function closeSome(base, shape, budget)
   end
   local last = pane >= shape.closing
   local part = tonumber(state[5] or '0')
-  rows = table.concat(rows)
-  local mean = tonumber(state[6] or #rows)
-  mean = mean + (#rows - mean) / 32
-  local share = shape.closedMost / shape.closedKept
-  local most = entriesKept(mean, share * shape.closedBytes, shape.closedMost)
-  shape.closedKept = entriesKept(mean, shape.closedBytes, shape.closedKept)
-  redis.call('HSET', clock, 'closedMean', int(mean))
-  redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', int(most), '*',
-    'start', int(shape.closing - shape.size), 'end', int(shape.closing),
-    'rows', rows, 'last', last and '1' or '0', 'n', state[4] or '0', 'part', int(part))
-  trimTaken(base, shape)
+  emit(base, shape, shape.closing - shape.size, table.concat(rows), last, state[4] or '0', part)
   if last then
     redis.call('HDEL', clock, 'closing', 'closingPane', 'closingCursor', 'closingPart')
     redis.call('UNLINK', key(base, 'emitted'))
@@ -160,27 +125,10 @@ local function closeSome(base, shape, budget)
   return budget
 end
 
--- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
--- args: ops, window size, slide, watermark delay, idle after, groups at the most, closed entries kept,
---       their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
--- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or ''
-register('advance', function(keys, args)
-  local base = keys[1]
+-- Moves closedTo window by window to where the watermark allows; says whether there is more to do.
+local function advanceWindows(base, shape, watermark, closedTo, budget)
   local clock = key(base, 'clock')
-  local shape = { cells = shapeOf(args[1]), size = tonumber(args[2]), slide = tonumber(args[3]),
-    closedKept = tonumber(args[7]), closedBytes = tonumber(args[8]), sinks = {} }
-  for i = 10, #args do shape.sinks[#shape.sinks + 1] = args[i] end
-  shape.closedMost = #shape.sinks > 0 and tonumber(args[9]) or shape.closedKept
-  local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
-  local candidate, holder = watermarkOf(ledger, tonumber(args[4]), tonumber(args[5]))
-  local held = redis.call('HMGET', clock, 'watermark', 'closedTo', 'closing')
-  local watermark, closedTo = tonumber(held[1] or ''), tonumber(held[2] or '')
-  if candidate and (not watermark or candidate > watermark) then
-    watermark = math.floor(candidate)
-    redis.call('HSET', clock, 'watermark', int(watermark))
-  end
-  local budget = tonumber(args[6])
-  if held[3] then budget = closeSome(base, shape, budget) end
+  if redis.call('HEXISTS', clock, 'closing') == 1 then budget = closeSome(base, shape, budget) end
   local limit = watermark and math.floor(watermark / shape.slide) * shape.slide
   while limit and budget > 0 and (not closedTo or closedTo < limit) do
     local earliest, looks = earliestEnd(base, shape.size, shape.slide, closedTo)
@@ -194,9 +142,35 @@ register('advance', function(keys, args)
       budget = closeSome(base, shape, math.max(budget, 1))
     end
   end
-  local walking = follow(base, frontiersOf(ledger))
-  local more = walking or redis.call('HEXISTS', clock, 'closing') == 1
-    or (limit and closedTo < limit)
-  return { watermark and int(watermark) or '', closedTo and int(closedTo) or '', more and 1 or 0,
-    holder or '' }
+  return closedTo, redis.call('HEXISTS', clock, 'closing') == 1 or (limit and closedTo < limit)
+end
+
+-- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
+-- args: ops, window size, slide (of sessions s and the gap), watermark delay, idle after,
+--       groups at the most, closed entries kept, their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
+-- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or ''
+register('advance', function(keys, args)
+  local base = keys[1]
+  local clock = key(base, 'clock')
+  local shape = readShape(args[1], args[2], args[3])
+  shape.closedKept, shape.closedBytes, shape.sinks = tonumber(args[7]), tonumber(args[8]), {}
+  for i = 10, #args do shape.sinks[#shape.sinks + 1] = args[i] end
+  shape.closedMost = #shape.sinks > 0 and tonumber(args[9]) or shape.closedKept
+  local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
+  local candidate, holder = watermarkOf(ledger, tonumber(args[4]), tonumber(args[5]))
+  local held = redis.call('HMGET', clock, 'watermark', 'closedTo')
+  local watermark, closedTo = tonumber(held[1] or ''), tonumber(held[2] or '')
+  if candidate and (not watermark or candidate > watermark) then
+    watermark = math.floor(candidate)
+    redis.call('HSET', clock, 'watermark', int(watermark))
+  end
+  local budget = tonumber(args[6])
+  local walking, more = follow(base, frontiersOf(ledger)), false
+  if shape.gap then
+    closedTo, more = advanceSessions(base, shape, watermark, closedTo, budget)
+  else
+    closedTo, more = advanceWindows(base, shape, watermark, closedTo, budget)
+  end
+  return { watermark and int(watermark) or '', closedTo and int(closedTo) or '',
+    (walking or more) and 1 or 0, holder or '' }
 end, { 'allow-oom' })

@@ -10,6 +10,12 @@ local function shapeOf(ops)
     format = '<' .. string.rep('d', #slots) }
 end
 
+-- What windows a job has: of sessions the gap, and as size the span that each lies in.
+local function readShape(ops, size, slide)
+  return { cells = shapeOf(ops), size = tonumber(size), slide = tonumber(slide),
+    gap = tonumber(string.match(slide, '^s(%d+)$') or '') }
+end
+
 -- Whether bytes are a group's state of this shape: another job's must not be merged into it.
 local function fits(shape, bytes)
   if shape.sketches == '' then return #bytes == shape.width end

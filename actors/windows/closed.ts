@@ -13,6 +13,7 @@ const PAGE_ENTRIES = { first: 8, max: 128 }
 interface ClosedEntry {
   id: string
   start: number
+  end: number
   rows: Buffer
   last: boolean
 }
@@ -21,7 +22,7 @@ interface ClosedEntry {
 export async function* closedWindows(store: Store, keys: Keys, job: Job, query: WindowQuery) {
   let groups: Groups | null = null
   let start = Number.NaN
-  for await (const entry of closedEntries(store, keys, query)) {
+  for await (const entry of closedEntries(store, keys, upperBound(query))) {
     // Backwards, a window's `last` entry comes first, and the previous window is complete with it.
     if (entry.last) {
       if (groups && isWanted(start, query)) yield { start, groups }
@@ -35,9 +36,9 @@ export async function* closedWindows(store: Store, keys: Keys, job: Job, query: 
   if (groups && isWanted(start, query) && !(await isTrimmed(store, keys))) yield { start, groups }
 }
 
-/** Entries of the closed stream from the newest that `to` and `before` leave, in bounded pages. */
-async function* closedEntries(store: Store, keys: Keys, query: WindowQuery) {
-  let top = await newestId(store, keys, upperBound(query))
+/** Entries of the closed stream from the newest that starts before the bound, in bounded pages. */
+export async function* closedEntries(store: Store, keys: Keys, bound: number) {
+  let top = await newestId(store, keys, bound)
   let count = PAGE_ENTRIES.first
   for (;;) {
     const page = await store.redis.xrevrangeBuffer(keys.closed, top, '-', 'COUNT', count)
@@ -86,6 +87,7 @@ function closedEntry(id: Buffer, fields: Buffer[]): ClosedEntry {
   const entry: ClosedEntry = {
     id: id.toString(),
     start: 0,
+    end: 0,
     rows: Buffer.alloc(0),
     last: false,
   }
@@ -93,6 +95,7 @@ function closedEntry(id: Buffer, fields: Buffer[]): ClosedEntry {
     const value = fields[i + 1]!
     const name = fields[i]!.toString()
     if (name === 'start') entry.start = Number(value.toString())
+    if (name === 'end') entry.end = Number(value.toString())
     if (name === 'last') entry.last = value.toString() === '1'
     if (name === 'rows') entry.rows = value
   }

@@ -7,7 +7,7 @@ import { type Stored, storedAt } from './state.ts'
 /** Group's JSON text → its state, in parts where it comes from several panes. */
 export type Groups = Map<string, readonly Stored[]>
 
-/** Where a page of rows ended: the window's start and the group's JSON text. */
+/** Where a page of rows ended: the window's start, or the session's end, and the group's JSON text. */
 export interface WindowCursor {
   start: number
   group: string

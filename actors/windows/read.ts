@@ -14,6 +14,8 @@ import { closedWindows } from './closed.ts'
 import { type Groups, splitRows, type WindowCursor, type WindowQuery } from './groups.ts'
 import type { AggregateValue } from './kinds.ts'
 import { openWindows, PaneCache, readClosedTo } from './open.ts'
+import { closedSessions, openSessions, type Session } from './sessions.ts'
+import { isSession } from './span.ts'
 import { type Stored, valuesOf } from './state.ts'
 
 export type { WindowCursor, WindowQuery } from './groups.ts'
@@ -40,7 +42,7 @@ export interface WindowTotal extends Omit<WindowRow, 'key'> {
 /** The place behind a row, for `before`. */
 export function cursorOf(job: Job, row: WindowRow): WindowCursor {
   const parts = job.groups.map(({ name }) => row.key[name])
-  return { start: row.start, group: JSON.stringify(parts) }
+  return { start: isSession(job) ? row.end : row.start, group: JSON.stringify(parts) }
 }
 
 /** The rows of one entry of the closed stream (`rows`: u32 key length, key, state, repeated). */
@@ -58,6 +60,10 @@ export async function readOpenWindows(
   query: WindowQuery = {},
   cache = new PaneCache(),
 ): Promise<WindowRow[]> {
+  if (isSession(job)) {
+    const rows = await sessionRows(job, 'open', await openSessions(store, keys, job, query), query)
+    return stillOpen(store, keys, rows)
+  }
   const limit = query.limit ?? Infinity
   const rows: WindowRow[] = []
   for await (const { start, groups } of openWindows(store, keys, job, query, cache)) {
@@ -101,6 +107,9 @@ export async function readClosedWindows(
   job: Job,
   query: WindowQuery = {},
 ): Promise<WindowRow[]> {
+  if (isSession(job)) {
+    return sessionRows(job, 'closed', closedSessions(store, keys, job, query), query)
+  }
   const limit = query.limit ?? Infinity
   const rows: WindowRow[] = []
   for await (const { start, groups } of closedWindows(store, keys, job, query)) {
@@ -120,6 +129,22 @@ export async function* closedTotals(
   for await (const { start, groups } of closedWindows(store, keys, job, query)) {
     yield totalOf(job, windowOf(job, start, 'closed'), groups)
   }
+}
+
+/** Rows of sessions, which are in order, `limit` at the most. */
+async function sessionRows(
+  job: Job,
+  state: WindowRow['state'],
+  sessions: Iterable<Session> | AsyncIterable<Session>,
+  { where, limit = Infinity }: WindowQuery,
+): Promise<WindowRow[]> {
+  const rows: WindowRow[] = []
+  for await (const { start, end, group, state: stored } of sessions) {
+    if (rows.length >= limit) break
+    const row = rowOf(job, group, [stored])
+    if (matches(row, where)) rows.push({ start, end, state, ...row })
+  }
+  return rows
 }
 
 const windowOf = <const State extends WindowRow['state']>(

@@ -101,11 +101,21 @@ export const sortedSets: Commands = {
     const value = space.scores(key!)?.scores.get(name!)
     return value === undefined ? null : score(value)
   }),
+  ZRANGEBYSCORE: read(3, (space, [key, from, to, ...options]) => {
+    const [least, greatest] = [scoreOf(from!), scoreOf(to!)]
+    const ranked = ranking(space.scores(key!)?.scores)
+    const found = ranked.filter(([, value]) => value >= least && value <= greatest)
+    const [option, skipped, most] = options
+    if (option === undefined) return found.map(([name]) => name)
+    if (option.toUpperCase() !== 'LIMIT' || options.length !== 3) {
+      throw new UnsupportedError(`ZRANGEBYSCORE … ${options.join(' ')}`)
+    }
+    const first = integer(skipped!)
+    return found.slice(first, first + integer(most!)).map(([name]) => name)
+  }),
   ZCARD: read(1, (space, [key]) => space.scores(key!)?.scores.size ?? 0),
   ZRANGE: read(3, (space, [key, from, to, ...options]) => {
-    const ranked = [...(space.scores(key!)?.scores ?? [])].sort(
-      (a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1),
-    )
+    const ranked = ranking(space.scores(key!)?.scores)
     const [option] = options
     if (option !== undefined && option.toUpperCase() !== 'WITHSCORES') {
       throw new UnsupportedError(`ZRANGE … ${option}`)
@@ -120,6 +130,9 @@ export const sortedSets: Commands = {
       : found.map(([name]) => name)
   }),
 }
+
+const ranking = (scores: ReadonlyMap<string, number> = new Map()): [string, number][] =>
+  [...scores].sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1))
 
 function scoreOf(text: string): number {
   const infinite = /^([-+]?)inf(?:inity)?$/i.exec(text)
