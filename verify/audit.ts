@@ -17,6 +17,7 @@ import {
 } from './pipeline.ts'
 import { include, type Ranges, subtract } from './ranges.ts'
 import { Recount } from './recount.ts'
+import { openRows } from './rows.ts'
 import { type PartitionOffsets, TopicReader, topicOffsets } from './topic.ts'
 import type { Verification } from './verify.ts'
 
@@ -54,6 +55,8 @@ interface Baseline {
   totals: Totals
   /** Panes that held records by then. */
   panes: ReadonlySet<number>
+  /** Of sessions: when the last one ends that was open then. */
+  sessionsTo: number
   closedTo: number
 }
 
@@ -122,6 +125,7 @@ export class Audit {
       ? {
           totals: state.totals,
           panes: new Set(panes.map(Number)),
+          sessionsTo: job.gapMs === null ? -Infinity : await this.#lastEnd(),
           closedTo: state.closedTo ?? -Infinity,
         }
       : null
@@ -138,10 +142,18 @@ export class Audit {
     this.#began = true
   }
 
+  async #lastEnd(): Promise<number> {
+    const { store, keys, job } = this.#verification
+    const rows = await openRows(store, keys, job, null)
+    return rows.reduce((last, { end }) => Math.max(last, end), -Infinity)
+  }
+
   /** Whether records of the window were committed before the audit began. */
   #skips(start: number): boolean {
-    const { windowSizeMs, windowSlideMs } = this.#verification.job
+    const { windowSizeMs, windowSlideMs, gapMs } = this.#verification.job
     if (!this.#baseline) return false
+    // What began before those ended may be a part of one.
+    if (gapMs !== null) return start < this.#baseline.sessionsTo
     if (start + windowSizeMs <= this.#baseline.closedTo) return true
     for (let pane = start; pane < start + windowSizeMs; pane += windowSlideMs) {
       if (this.#baseline.panes.has(pane)) return true
@@ -198,9 +210,11 @@ export class Audit {
   }
 
   /** Whatever ends before the window that is being closed has been compared. */
-  #settle({ closedTo, closing }: PipelineState): void {
+  #settle({ closedTo, closing, writtenTo }: PipelineState): void {
+    const { gapMs, windowSlideMs } = this.#verification.job
     if (closedTo === null) return
-    const to = closing === null ? closedTo : closing - this.#verification.job.windowSlideMs
+    const before = gapMs === null ? closedTo - windowSlideMs : writtenTo!
+    const to = closing === null ? closedTo : before
     this.#recount.settle(to, this.#baseline?.panes)
     this.#closed.settle(to)
   }

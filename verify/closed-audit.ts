@@ -7,10 +7,10 @@ import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import { type Finding, wrong } from './checks.ts'
 import { ClosedWindows } from './closed-windows.ts'
-import { compareWindow } from './compare.ts'
+import { compareSessions, compareWindow } from './compare.ts'
 import type { Expected } from './expected.ts'
 import { isTrimmed, type PipelineState } from './pipeline.ts'
-import { closedParts, type FoundRow } from './rows.ts'
+import { type ClosedPart, closedParts, type FoundRow } from './rows.ts'
 
 export interface ClosedAuditOptions {
   store: Store
@@ -36,6 +36,9 @@ export class ClosedAudit {
   /** Windows before this one were lost by the stream; set with its first window. */
   #oldest: number | null = null
   #settledTo = -Infinity
+  /** Of sessions: up to where they were compared; the entry that may have lost its beginning. */
+  #comparedTo = -Infinity
+  #cutAfter: string | null = null
 
   constructor(options: ClosedAuditOptions) {
     this.#options = options
@@ -53,19 +56,50 @@ export class ClosedAudit {
     const found: Finding[] = []
     const parts = closedParts(store, keys, job, { after: this.newest, last: state.closed.last })
     for await (const part of parts) {
-      const odd = this.#windows.take(part)
-      found.push(...odd)
+      found.push(...this.#windows.take(part))
       if (state.closedTo === null || part.end > state.closedTo) {
         found.push(wrong('C5', `the window that ends at ${part.end} is closed before its time`))
       }
       this.#held.push(...part.decoded)
-      if (!part.last) continue
+      if (job.gapMs !== null) found.push(...this.#tooSoon(part))
+      if (!part.last || job.gapMs !== null) continue
       // What is closed again says so; its rows have been compared.
       const known = this.#seen.has(part.start) || part.end <= this.#settledTo
       if (!known) found.push(...this.#whole(part.start, state, expected))
       this.#held = []
     }
+    if (job.gapMs !== null) return [...found, ...this.#sessions(state, expected)]
     return [...found, ...this.#missing(state, expected)]
+  }
+
+  #tooSoon({ id, end, decoded }: ClosedPart): Finding[] {
+    if (this.#oldest === null) {
+      // The stream was cut: what was closed with its oldest entry may lack rows.
+      const after = this.#options.after ?? '0-0'
+      this.#oldest = end
+      this.#cutAfter = after === '0-0' ? id : null
+    }
+    return decoded
+      .filter((row) => row.end > end)
+      .map((row) => wrong('C5', `a session that ends at ${row.end} is closed at ${end}`))
+  }
+
+  /** Those that are written by the instant, each once. */
+  #sessions(state: PipelineState, expected: Expected): Finding[] {
+    const { job, skips } = this.#options
+    const to = state.writtenTo ?? -Infinity
+    const cut = isTrimmed(state.closed) && this.#cutAfter !== null ? this.#oldest! : -Infinity
+    const isWanted = ({ start, end }: { start: number; end: number }) =>
+      end > cut && !skips?.(start)
+    const wanted = expected.sessions(this.#comparedTo, to)
+    const rows = this.#held.filter(({ end }) => end <= to)
+    this.#held = this.#held.filter(({ end }) => end > to)
+    this.#comparedTo = Math.max(this.#comparedTo, to)
+    this.trimmed += wanted.filter(({ end }) => end <= cut).length
+    const [sessions, found] = [wanted.filter(isWanted), rows.filter(isWanted)]
+    this.compared += sessions.length
+    this.rows += found.length
+    return compareSessions(job, sessions, found)
   }
 
   /** Windows that end at or before this are not asked about any more. */

@@ -9,6 +9,7 @@ import type { Job } from '../actors/job.ts'
 import { amiss, conserved, conservedOf, type Finding, findingText, wrong } from './checks.ts'
 import type { ExpectedRow } from './expected.ts'
 import type { Totals } from './pipeline.ts'
+import type { ExpectedSession } from './sessions.ts'
 import { type Counts, time } from './recount.ts'
 import type { FoundRow, FoundValue } from './rows.ts'
 import { type Top, topProblem } from './sketches.ts'
@@ -63,6 +64,39 @@ export function compareWindow(
     if (seen.has(key)) continue
     const text = `${placeOf(job, start, group)}: the row is missing, ${records} records`
     differences.push(amiss('C3', -records, text))
+  }
+  return differences
+}
+
+/** Sessions; each is known by its group and its bounds. */
+export function compareSessions(
+  job: Job,
+  expected: readonly ExpectedSession[],
+  found: readonly FoundRow[],
+): Finding[] {
+  const differences: Finding[] = []
+  const nameOf = ({ start, end, key }: Pick<FoundRow, 'start' | 'end' | 'key'>) =>
+    JSON.stringify([start, end, ...job.groups.map(({ name }) => key[name])])
+  const placeOfOne = ({ start, end, key }: Pick<FoundRow, 'start' | 'end' | 'key'>) =>
+    `${placeOf(job, start, key)} to ${time(end)}`
+  const wanted = new Map(expected.map((session) => [nameOf(session), session]))
+  const seen = new Set<string>()
+  for (const row of found) {
+    const name = nameOf(row)
+    const session = wanted.get(name)
+    if (session && !seen.has(name)) {
+      differences.push(...compareRow(job, placeOfOne(row), session, row.values))
+    } else {
+      const what = seen.has(name) ? 'the session is there twice' : 'the session should not be there'
+      const amount = recordsOf(job, row.values) ?? 1
+      differences.push(amiss('C3', amount, `${placeOfOne(row)}: ${what}`))
+    }
+    seen.add(name)
+  }
+  for (const [name, session] of wanted) {
+    if (seen.has(name)) continue
+    const text = `${placeOfOne(session)}: the session is missing, ${session.records} records`
+    differences.push(amiss('C3', -session.records, text))
   }
   return differences
 }

@@ -6,6 +6,7 @@
  * layer of its pane that names up to where windows were closed then.
  */
 import type { GroupValue, Job, Meta } from '../actors/job.ts'
+import { type ExpectedSession, Sessions } from './sessions.ts'
 import {
   type Expectation,
   Misfit,
@@ -39,6 +40,8 @@ export class Expected {
   readonly #readers: readonly Reader[]
   readonly #values: unknown[]
   readonly #panes = new Map<number, Pane>()
+  /** In place of panes, where the job has them. */
+  readonly #sessions: Sessions | null
   #lastStart = Number.NaN
   #lastLayer: Layer = new Map()
 
@@ -46,6 +49,8 @@ export class Expected {
     this.#job = job
     this.#readers = job.aggregates.map(({ name, aggregate }) => readerOf(name, aggregate))
     this.#values = job.aggregates.map(() => null)
+    const create = () => this.#readers.map((reader) => reader.create())
+    this.#sessions = job.gapMs === null ? null : new Sessions(job, create)
   }
 
   /** Start of the pane that an event time falls into. */
@@ -86,6 +91,11 @@ export class Expected {
     place: Place,
     closedTo = NOTHING_CLOSED,
   ): void {
+    if (this.#sessions) {
+      const behind = closedTo === NOTHING_CLOSED ? null : closedTo
+      this.#sessions.add(group, this.#values, place, behind)
+      return
+    }
     const layer = this.#layerOf(pane, closedTo)
     let held = layer.get(group.key)
     if (!held) {
@@ -119,8 +129,21 @@ export class Expected {
     return [...starts].sort((a, b) => a - b)
   }
 
-  /** Forgets the panes whose windows all end at or before `closedTo`. */
+  /** Sessions that end after `from`, up to `to`. */
+  sessions(from: number, to: number): ExpectedSession[] {
+    const row = (values: GroupValue[], records: number, states: State[]) =>
+      this.#row({ values, records, states })
+    return this.#sessions?.between(from, to, row) ?? []
+  }
+
+  /** Where a session would end whose last record is of this time. */
+  sessionEnd(eventTime: number): number {
+    return this.#sessions!.endOf(eventTime)
+  }
+
+  /** Forgets the panes whose windows all end at or before `closedTo`, and sessions that do. */
   drop(closedTo: number): void {
+    this.#sessions?.drop(closedTo)
     for (const start of this.#panes.keys()) {
       if (start + this.#job.windowSizeMs <= closedTo) this.#panes.delete(start)
     }

@@ -43,6 +43,8 @@ export interface PipelineState {
   closedTo: number | null
   /** End of the window that is being closed. */
   closing: number | null
+  /** What ends after this may not be written yet, though it is closed; null before the first. */
+  writtenTo: number | null
   closed: StreamState
   verdicts: StreamState
 }
@@ -85,6 +87,7 @@ export async function readState(store: Store, keys: Keys): Promise<PipelineState
     applied: without(appliedRanges(partitions, reply.ahead), reply.losses),
     closedTo: numberOrNull(reply.clock.closedTo),
     closing: numberOrNull(reply.clock.closing),
+    writtenTo: numberOrNull(reply.clock.closingPane ?? reply.clock.closedTo),
     closed: reply.closed,
     verdicts: reply.verdicts,
   }

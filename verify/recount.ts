@@ -226,7 +226,9 @@ export class Recount {
     const pane = this.expected.paneOf(eventTime)
     if (ruling?.reason === 'late') {
       this.counts.late++
-      this.#checkClosed(candidate, pane + this.#job.windowSizeMs)
+      const end = pane + this.#job.windowSizeMs
+      const isSession = this.#job.gapMs !== null
+      this.#checkClosed(candidate, isSession ? this.expected.sessionEnd(eventTime) : end)
       return
     }
     const rows = this.#job.flatMap ? this.#job.flatMap(row, meta) : [row]
@@ -241,15 +243,17 @@ export class Recount {
     }
     if (ruling?.reason === 'groups') {
       this.counts.rejected++
-      this.#full.add(pane)
+      // How many sessions were open then is not known.
+      if (this.#job.gapMs === null) this.#full.add(pane)
       return
     }
     this.counts.counted++
-    this.#checkSettled(record, pane, ruling?.closedTo ?? -Infinity)
+    this.#checkSettled(candidate, pane, ruling?.closedTo ?? -Infinity)
     const partly = ruling?.reason === 'partly'
     if (partly) {
       this.counts.partly++
-      this.#checkClosed(candidate, pane + this.#job.windowSlideMs)
+      const isSession = this.#job.gapMs !== null
+      this.#checkClosed(candidate, isSession ? eventTime : pane + this.#job.windowSlideMs)
     }
     const closedTo = partly ? (ruling.closedTo ?? -Infinity) : undefined
     groups.forEach((group, i) => {
@@ -288,8 +292,13 @@ export class Recount {
   }
 
   /** A record that counted when windows up to `closedTo` were closed: is it in all the others? */
-  #checkSettled(record: TopicRecord, pane: number, closedTo: number): void {
-    const { windowSizeMs, windowSlideMs } = this.#job
+  #checkSettled({ record, eventTime }: Candidate, pane: number, closedTo: number): void {
+    const { windowSizeMs, windowSlideMs, gapMs } = this.#job
+    if (gapMs !== null) {
+      if (Math.max(eventTime, closedTo) >= this.#settledTo) return
+      this.#contradict(`${name(record)} counted in a session that was closed: ${time(eventTime)}`)
+      return
+    }
     const first = Math.max(pane + windowSlideMs, closedTo + windowSlideMs)
     if (first > Math.min(this.#settledTo, pane + windowSizeMs)) return
     this.#contradict(`${name(record)} counted in a window that was closed: ${time(first)}`)

@@ -62,8 +62,11 @@ function closedPart(job: Job, id: string, fields: Buffer[]): ClosedPart {
     end,
     last: String(named.get('last')) === '1',
     rows,
-    groups: packed.map(({ group }) => group),
-    decoded: packed.map(({ group, part }) => ({ start, end, ...rowOf(job, group, [part]) })),
+    groups: packed.map(({ group, part }) => (job.gapMs === null ? group : nameOf(group, part))),
+    decoded: packed.map(({ group, part }) => ({
+      ...(job.gapMs === null ? { start, end } : boundsOf(job, part)),
+      ...rowOf(job, group, [part]),
+    })),
   }
 }
 
@@ -71,6 +74,18 @@ function closedPart(job: Job, id: string, fields: Buffer[]): ClosedPart {
 interface Part {
   numbers: number[]
   sketches: Buffer[]
+}
+
+/** The last two numbers of a session are its first and its last event time. */
+const timesOf = ({ numbers }: Part) => ({ first: numbers.at(-2)!, last: numbers.at(-1)! })
+
+const nameOf = (group: string, part: Part) => `${group} from ${timesOf(part).first}`
+
+/** Up to the gap after the last record, at most to the next multiple of the greatest length. */
+function boundsOf({ gapMs, windowSizeMs }: Job, part: Part): { start: number; end: number } {
+  const { first, last } = timesOf(part)
+  const pieces = Math.floor(first / windowSizeMs) + 1
+  return { start: first, end: Math.min(last + gapMs!, pieces * windowSizeMs) }
 }
 
 /** `rows`: u32 key length, key, state, repeated. */
@@ -110,6 +125,7 @@ export async function openRows(
   job: Job,
   closedTo: number | null,
 ): Promise<FoundRow[]> {
+  if (job.gapMs !== null) return openSessions(store, keys, job, closedTo ?? -Infinity)
   const { windowSizeMs, windowSlideMs } = job
   /** Window's start → group → its states in the panes. */
   const windows = new Map<number, Map<string, Part[]>>()
@@ -132,6 +148,33 @@ export async function openRows(
       ...rowOf(job, group, parts),
     })),
   )
+}
+
+/** `sessions`: group → u32 length, state, repeated. */
+async function openSessions(
+  store: Store,
+  keys: Keys,
+  job: Job,
+  closedTo: number,
+): Promise<FoundRow[]> {
+  const layout = layoutOf(job)
+  const groups = new Map<string, FoundRow[]>()
+  for (let cursor = '0'; ; ) {
+    const [next, page] = await store.redis.hscanBuffer(keys.sessions, cursor, 'COUNT', SCAN_COUNT)
+    for (let i = 0; i + 1 < page.length; i += 2) {
+      const [group, bytes] = [String(page[i]), page[i + 1]!]
+      const rows: FoundRow[] = []
+      for (let at = 0; at < bytes.length; at += 4 + bytes.readUInt32LE(at)) {
+        const { part } = partAt(bytes, at + 4, layout)
+        rows.push({ ...boundsOf(job, part), ...rowOf(job, group, [part]) })
+      }
+      groups.set(group, rows)
+    }
+    cursor = String(next)
+    if (cursor === '0') break
+  }
+  // What has ended and is still here is about to be written out.
+  return [...groups.values()].flat().filter(({ end }) => end > closedTo)
 }
 
 async function readPane(store: Store, key: string, layout: Layout): Promise<Map<string, Part>> {
@@ -163,7 +206,10 @@ interface Layout {
 }
 
 const layoutOf = (job: Job): Layout => ({
-  slots: job.aggregates.reduce((sum, { aggregate }) => sum + slotsOf(aggregate), 0),
+  slots: job.aggregates.reduce(
+    (sum, { aggregate }) => sum + slotsOf(aggregate),
+    job.gapMs === null ? 0 : 2,
+  ),
   letters: job.aggregates.flatMap(({ aggregate: { kind } }) =>
     kind in letters ? letters[kind as keyof typeof letters] : [],
   ),

@@ -11,7 +11,7 @@ import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import { applied, unaccountedOf, wrong } from './checks.ts'
 import { ClosedAudit } from './closed-audit.ts'
-import { compareCounts, compareWindow, Differences } from './compare.ts'
+import { compareCounts, compareSessions, compareWindow, Differences } from './compare.ts'
 import {
   isTrimmed,
   type PipelineState,
@@ -208,6 +208,13 @@ function compareOpen(
   differences: Differences,
   compared: Compared,
 ): void {
+  if (job.gapMs !== null) {
+    const sessions = recount.expected.sessions(state.closedTo ?? -Infinity, Infinity)
+    differences.add(compareSessions(job, sessions, open))
+    compared.open = sessions.length
+    compared.rows += open.length
+    return
+  }
   const wanted = recount.expected
     .windows()
     .filter((start) => state.closedTo === null || start + job.windowSizeMs > state.closedTo)

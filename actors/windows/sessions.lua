@@ -173,6 +173,10 @@ local function advanceSessions(base, shape, watermark, closedTo, budget)
   end
   if not watermark or (closedTo and closedTo >= watermark) then return closedTo, false end
   redis.call('HSET', clock, 'closedTo', int(watermark))
-  -- Before the first is closed there is no end of what was closed before.
-  return watermark, closeSessions(base, shape, watermark, closedTo or watermark - shape.gap, budget, false)
+  if not closedTo then
+    -- Nothing was closed before: just before the first of all.
+    local first = tonumber(redis.call('ZRANGE', key(base, 'ends'), '0', '0', 'WITHSCORES')[2] or '')
+    closedTo = math.min(first or watermark, watermark) - 1
+  end
+  return watermark, closeSessions(base, shape, watermark, closedTo, budget, false)
 end

@@ -5,10 +5,11 @@
 import { GROUP } from '../../actors/keys.ts'
 import { drained, findingText, tidied } from '../../verify/checks.ts'
 import type { SimRecord } from './records.ts'
+import { sessionFindings } from './sessions.ts'
 import type { World } from './world.ts'
 
 /** A group's numbers, by the records. */
-interface Row {
+export interface Row {
   n: bigint
   micros: bigint
   least: bigint
@@ -17,7 +18,8 @@ interface Row {
 }
 
 export function finalFindings(world: World, closed: boolean): string[] {
-  return [...leftovers(world), ...counters(world), ...windows(world, closed)]
+  const found = world.job.gapMs === null ? windows(world, closed) : sessionFindings(world, closed)
+  return [...leftovers(world), ...counters(world), ...found]
 }
 
 /** C4: drained to the last key. */
@@ -142,20 +144,22 @@ function expectedRows({ witness, job }: World) {
 }
 
 function add(into: Map<number, Map<string, Row>>, at: number, record: SimRecord): void {
-  const { group, micros } = record
   let groups = into.get(at)
   if (!groups) into.set(at, (groups = new Map()))
-  const key = JSON.stringify([group])
-  const row = groups.get(key)
-  if (!row) {
-    groups.set(key, { n: 1n, micros, least: micros, greatest: micros, last: record })
-    return
-  }
+  const key = JSON.stringify([record.group])
+  groups.set(key, withRecord(groups.get(key), record))
+}
+
+/** The row with one more record. */
+export function withRecord(row: Row | undefined, record: SimRecord): Row {
+  const { micros } = record
+  if (!row) return { n: 1n, micros, least: micros, greatest: micros, last: record }
   row.n++
   row.micros += micros
   if (micros < row.least) row.least = micros
   if (micros > row.greatest) row.greatest = micros
   if (isAfter(record, row.last)) row.last = record
+  return row
 }
 
 const isAfter = (a: SimRecord, b: SimRecord): boolean =>
@@ -167,15 +171,21 @@ function readRows(bytes: Buffer, into: Map<string, Buffer>, twice: (group: strin
     const group = bytes.toString('utf8', at + 4, at + 4 + length)
     at += 4 + length
     if (into.has(group)) twice(group)
-    let end = at + CELLS * 8
-    for (let sketch = 0; sketch < SKETCHES; sketch++) end += 4 + bytes.readUInt32LE(end)
+    const end = stateEnd(bytes, at)
     into.set(group, bytes.subarray(at, end))
     at = end
   }
 }
 
+/** Where a group's state ends that begins at `at`; `span`: slots beyond the usual. */
+export function stateEnd(bytes: Buffer, at: number, span = 0): number {
+  let end = at + (CELLS + span) * 8
+  for (let sketch = 0; sketch < SKETCHES; sketch++) end += 4 + bytes.readUInt32LE(end)
+  return end
+}
+
 /** count, sum (two slots), average (three), least, greatest; then quantiles and the last value. */
-const CELLS = 8
+export const CELLS = 8
 const SKETCHES = 2
 
 function differences(what: string, expected: Map<string, Row>, rows: Map<string, Buffer>) {
@@ -192,17 +202,17 @@ function differences(what: string, expected: Map<string, Row>, rows: Map<string,
   return found
 }
 
-function rowText({ n, micros, least, greatest, last }: Row): string {
+export function rowText({ n, micros, least, greatest, last }: Row): string {
   const real = (value: bigint) => String(Number(value) / 1_000_000)
   const { time, partition, offset } = last
   const end = `${time}|${partition}|${offset}|0 ${real(last.micros)}`
   return `${n} ${micros} ${n} ${micros} ${real(least)} ${real(greatest)} ${n} ${end}`
 }
 
-function cellsText(cells: Buffer): string {
+export function cellsText(cells: Buffer, span = 0): string {
   const slot = (i: number) => cells.readDoubleLE(i * 8)
   const sum = (i: number) => BigInt(slot(i)) * 2n ** 52n + BigInt(slot(i + 1))
-  const sketches = CELLS * 8
+  const sketches = (CELLS + span) * 8
   const counts = cells.subarray(sketches + 4, sketches + 4 + cells.readUInt32LE(sketches))
   let records = 0
   // A letter, then entries of a bucket (u16) and its count.
@@ -215,7 +225,7 @@ function cellsText(cells: Buffer): string {
   return `${numbers} ${records} ${place} ${value}`
 }
 
-function hash(flat: unknown): Map<string, string> {
+export function hash(flat: unknown): Map<string, string> {
   const result = new Map<string, string>()
   const list = flat as string[]
   for (let i = 0; i < list.length; i += 2) result.set(list[i]!, list[i + 1]!)

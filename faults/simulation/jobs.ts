@@ -25,8 +25,7 @@ const schema = v.looseObject({ t: v.number(), g: v.string(), v: v.number(), f: v
 type Row = v.InferOutput<typeof schema>
 
 interface Shape {
-  size: number
-  slide: number
+  window: { size: number; slide: number } | { gap: number; max?: number }
   delay: number
   /** Milliseconds of a record's work; 0 for none. */
   workMs: number
@@ -34,16 +33,23 @@ interface Shape {
 }
 
 export const shapes: readonly Shape[] = [
-  { size: 1_000, slide: 1_000, delay: 1_000, workMs: 0, concurrency: 1 },
-  { size: 2_000, slide: 500, delay: 1_500, workMs: 0, concurrency: 1 },
-  { size: 1_000, slide: 500, delay: 0, workMs: 0, concurrency: 1 },
-  { size: 3_000, slide: 1_000, delay: 2_000, workMs: 8, concurrency: 1 },
-  { size: 1_000, slide: 500, delay: 700, workMs: 30, concurrency: 3 },
+  { window: { size: 1_000, slide: 1_000 }, delay: 1_000, workMs: 0, concurrency: 1 },
+  { window: { size: 2_000, slide: 500 }, delay: 1_500, workMs: 0, concurrency: 1 },
+  { window: { size: 1_000, slide: 500 }, delay: 0, workMs: 0, concurrency: 1 },
+  { window: { size: 3_000, slide: 1_000 }, delay: 2_000, workMs: 8, concurrency: 1 },
+  { window: { size: 1_000, slide: 500 }, delay: 700, workMs: 30, concurrency: 3 },
+]
+
+/** The same with sessions. */
+export const sessionShapes: readonly Shape[] = [
+  { window: { gap: 150 }, delay: 700, workMs: 0, concurrency: 1 },
+  { window: { gap: 400, max: 1_000 }, delay: 100, workMs: 0, concurrency: 1 },
+  { window: { gap: 60, max: 300 }, delay: 400, workMs: 20, concurrency: 2 },
 ]
 
 /** A job for each shape; `waiting` is set by the world that runs. */
 export function createJobs(waiting: Waiting): Job[] {
-  return shapes.map(({ size, slide, delay, workMs, concurrency }) =>
+  return [...shapes, ...sessionShapes].map(({ window, delay, workMs, concurrency }) =>
     defineJob({
       name: 'simulated',
       topic: 'simulated',
@@ -51,7 +57,7 @@ export function createJobs(waiting: Waiting): Job[] {
       eventTime: (row) => row.t,
       filter: (row) => row.f,
       watermarkDelay: delay,
-      window: { size, slide },
+      window,
       groupBy: ['g'],
       aggregates: {
         n: count(),

@@ -8,7 +8,7 @@ import { bounds } from '../../actors/config.ts'
 import type { Job } from '../../actors/job.ts'
 import { Chance } from './chance.ts'
 import { finalFindings } from './checks.ts'
-import { createJobs, shapes, type Waiting } from './jobs.ts'
+import { createJobs, sessionShapes, shapes, type Waiting } from './jobs.ts'
 import type { SimPartition } from './kafka.ts'
 import { restoreKnobs, turnKnobs } from './knobs.ts'
 import { Process } from './processes.ts'
@@ -59,7 +59,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   now = time
   const trace = new Trace(time, options.print ?? null)
   const shape = chance.whole(0, shapes.length - 1)
-  const job = jobs[shape]!
+  const job = jobs[seed % SESSIONS_EVERY === 0 ? shapes.length + sessionsOf(seed) : shape]!
   // Most bugs need no more than a moment and a few batches; some need leases to run out.
   const brief = chance.is(0.9)
   const spanMs = brief ? chance.whole(150, 500) : chance.whole(500, 4_500)
@@ -91,6 +91,10 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const { counts, hash } = trace
   return { seed, findings, hash, counts, steps: time.steps, virtualMs: time.nowMs }
 }
+
+/** One seed in so many plays a job with sessions. */
+const SESSIONS_EVERY = 5
+const sessionsOf = (seed: number) => (seed / SESSIONS_EVERY) % sessionShapes.length
 
 interface Script {
   closes: boolean

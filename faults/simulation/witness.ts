@@ -265,7 +265,7 @@ export class Witness {
         if (pane + job.windowSizeMs <= closedTo) {
           this.find(`${place}: counted, though all of its windows are closed`)
         }
-        if (pane + job.windowSlideMs <= closedTo) {
+        if (missesSome(record, job, closedTo)) {
           expected.partly++
           trace.count('record partly')
           if (!is(record, 'partly')) this.find(`${place}: missed a closed window unsaid`)
@@ -287,7 +287,7 @@ export class Witness {
    */
   #mayBeLate(record: SimRecord): boolean {
     const { job } = this.#options
-    const end = paneOf(record, job) + job.windowSizeMs
+    const end = lastEnd(record, job)
     if (end > this.#state.closedTo) return false
     const { newestBefore, partition } = record
     if (newestBefore !== null && record.time! < newestBefore - job.watermarkDelayMs) return true
@@ -362,6 +362,16 @@ interface Commit {
 
 const paneOf = ({ time }: SimRecord, { windowSlideMs }: Job) =>
   Math.floor(time! / windowSlideMs) * windowSlideMs
+
+/** Whether what is closed may lack the record: windows do, and of sessions nobody else can know. */
+const missesSome = (record: SimRecord, job: Job, closedTo: number) =>
+  job.gapMs === null ? paneOf(record, job) + job.windowSlideMs <= closedTo : record.time! < closedTo
+
+/** Where the last of a record's windows ends, or a session that is of this record alone. */
+function lastEnd(record: SimRecord, job: Job): number {
+  const end = paneOf(record, job) + job.windowSizeMs
+  return job.gapMs === null ? end : Math.min(end, record.time! + job.gapMs)
+}
 
 /** The arguments of a commit; their order stands in commit.lua. */
 function readCommit(args: Argument[]): Commit {
