@@ -168,4 +168,8 @@ function join(into: Span, from: Span): void {
   into.states.forEach((state, i) => state.merge(from.states[i]!))
 }
 
-const mod = (time: number, span: number): number => ((time % span) + span) % span
+/** Without a sum: of a span that is all of time it would not be exact. */
+function mod(time: number, span: number): number {
+  const rest = time % span
+  return rest < 0 ? rest + span : rest
+}
