@@ -7,7 +7,7 @@ import type { WebParts } from './app.ts'
 import type { WindowsSource } from './feed.ts'
 import type { WindowTotalReport } from './schemas.ts'
 import { RecentTotals, totalReport } from './totals.ts'
-import { newestRows, windowReport, windowsVersion } from './windows.ts'
+import { newestRows, windowReport, windowsVersion, withoutClosed } from './windows.ts'
 
 /** The newest windows, and the newest rows of each state. */
 const most = { windows: 120, open: 400, closed: 200 }
@@ -29,9 +29,7 @@ export function followWindows({
     async rows() {
       const open = await newestRows(store, keys, job, 'open', { limit: most.open }, panes)
       const closed = await newestRows(store, keys, job, 'closed', { limit: most.closed })
-      const closedStarts = new Set(closed.map(({ start }) => start))
-      const live = open.filter(({ start }) => !closedStarts.has(start))
-      return [...live, ...closed].map(windowReport)
+      return [...withoutClosed(job, open, closed), ...closed].map(windowReport)
     },
     async totals(limit = most.windows) {
       return (await recent.look()).slice(0, limit).map(totalReport)

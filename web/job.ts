@@ -14,10 +14,17 @@ export function jobReport(job: Job, needsToken: boolean): JobReport {
       kind: aggregate.kind,
       ...(aggregate.wanted && { quantiles: aggregate.wanted.map(quantileName) }),
     })),
-    window: { sizeMs: job.windowSizeMs, slideMs: job.windowSlideMs },
+    window: windowReport(job),
     sinks: job.sinks.map(({ name }) => name),
     watermarkDelayMs: job.watermarkDelayMs,
     control: { needsToken },
     version,
   }
+}
+
+/** Of sessions, size and slide are those of the spans that totals are told by. */
+function windowReport({ gapMs, windowSizeMs, windowSlideMs }: Job): JobReport['window'] {
+  if (gapMs === null) return { sizeMs: windowSizeMs, slideMs: windowSlideMs }
+  const max = Number.isSafeInteger(windowSizeMs) ? { maxMs: windowSizeMs } : {}
+  return { sizeMs: gapMs, slideMs: gapMs, gapMs, ...max }
 }

@@ -192,7 +192,12 @@ export const jobSchema = v.object({
     ),
     v.description('Fields of a window row’s `values`'),
   ),
-  window: v.object({ sizeMs: count, slideMs: count }),
+  window: v.object({
+    sizeMs: count,
+    slideMs: count,
+    gapMs: v.optional(v.pipe(count, v.description('Of sessions'))),
+    maxMs: v.optional(v.pipe(count, v.description('Of sessions that are cut'))),
+  }),
   sinks: v.pipe(v.array(v.string()), v.description('Names of those that closed windows go to')),
   watermarkDelayMs: count,
   control: v.object({

@@ -65,8 +65,15 @@ export async function newestRows(
   const open = state === 'closed' ? [] : await readOpenWindows(store, keys, job, query, cache)
   const isFull = state === undefined && open.length >= query.limit
   const closed = state === 'open' || isFull ? [] : await readClosedWindows(store, keys, job, query)
-  const closedStarts = new Set(closed.map((row) => row.start))
-  return [...open.filter((row) => !closedStarts.has(row.start)), ...closed].slice(0, query.limit)
+  return [...withoutClosed(job, open, closed), ...closed].slice(0, query.limit)
+}
+
+/** Open rows but for those of windows, or those sessions, that are closed by now. */
+export function withoutClosed(job: Job, open: WindowRow[], closed: WindowRow[]): WindowRow[] {
+  const placeOf = (row: WindowRow) =>
+    job.gapMs === null ? row.start : JSON.stringify([row.end, row.key])
+  const places = new Set(closed.map(placeOf))
+  return open.filter((row) => !places.has(placeOf(row)))
 }
 
 /** Changes whenever a row of open or closed windows may have: a few bytes, read in a few calls. */

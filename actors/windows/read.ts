@@ -15,7 +15,8 @@ import { type Groups, splitRows, type WindowCursor, type WindowQuery } from './g
 import type { AggregateValue } from './kinds.ts'
 import { openWindows, PaneCache, readClosedTo } from './open.ts'
 import { closedSessions, openSessions, type Session } from './sessions.ts'
-import { isSession } from './span.ts'
+import { closedSpans, openSpans, type SessionSpan } from './session-spans.ts'
+import { isSession, type SessionShape } from './span.ts'
 import { type Stored, valuesOf } from './state.ts'
 
 export type { WindowCursor, WindowQuery } from './groups.ts'
@@ -80,6 +81,7 @@ export async function readOpenTotals(
   job: Job,
   cache = new PaneCache(),
 ): Promise<WindowTotal[]> {
+  if (isSession(job)) return spanTotals(store, keys, job)
   const totals: WindowTotal[] = []
   for await (const { start, groups } of openWindows(store, keys, job, {}, cache)) {
     totals.push(totalOf(job, windowOf(job, start, 'open'), groups))
@@ -126,10 +128,35 @@ export async function* closedTotals(
   job: Job,
   query: Pick<WindowQuery, 'from' | 'to'> = {},
 ): AsyncGenerator<WindowTotal> {
+  if (isSession(job)) {
+    yield* closedSpanTotals(store, keys, job, query)
+    return
+  }
   for await (const { start, groups } of closedWindows(store, keys, job, query)) {
     yield totalOf(job, windowOf(job, start, 'closed'), groups)
   }
 }
+
+const spanTotals = async (store: Store, keys: Keys, job: Job & SessionShape) =>
+  (await openSpans(store, keys, job)).map((span) => spanTotal(job, span))
+
+async function* closedSpanTotals(
+  store: Store,
+  keys: Keys,
+  job: Job & SessionShape,
+  query: Pick<WindowQuery, 'from' | 'to'>,
+): AsyncGenerator<WindowTotal> {
+  for await (const span of closedSpans(store, keys, job, query)) yield spanTotal(job, span)
+}
+
+const spanTotal = (job: Job, { sessions, ...window }: SessionSpan): WindowTotal => ({
+  ...window,
+  groups: sessions.length,
+  values: valuesOf(
+    job,
+    sessions.map(({ state }) => state),
+  ),
+})
 
 /** Rows of sessions, which are in order, `limit` at the most. */
 async function sessionRows(

@@ -68,6 +68,15 @@ describe('a job', () => {
     [{ window: {} }, /^window.size must be a duration of at least 1 ms/],
     [{ window: { size: '10 parsecs' } }, /^window.size must be a duration .*not "10 parsecs"$/],
     [{ window: { size: '0 s' } }, /^window.size must be a duration of at least 1 ms/],
+    [{ window: { gap: '0 s' } }, /^window.gap must be a duration of at least 1 ms/],
+    [
+      { window: { gap: '30 s', max: '10 s' } },
+      'window.max (10000 ms) must be at least window.gap (30000 ms)',
+    ],
+    [
+      { window: { gap: '30 s', size: '10 s' } },
+      'window has gap and max for sessions, not "size"',
+    ],
     [{ window: { size: 10.5 } }, /^window.size must be/],
     [{ window: { size: Infinity } }, /^window.size must be/],
     [{ window: { size: '0.0001 s' } }, /^window.size must be/],

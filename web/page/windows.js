@@ -17,7 +17,7 @@ const ASK_MS = 1_000
 
 const byId = (id) => document.getElementById(id)
 
-export function createWindows({ groups, aggregates }) {
+export function createWindows({ groups, aggregates, window: { gapMs } }) {
   const totals = new Map()
   const rows = new Map()
   const measures = measuresOf(aggregates)
@@ -36,6 +36,9 @@ export function createWindows({ groups, aggregates }) {
     const chosen = view.chosen && totals.get(view.chosen)
     return chosen ?? followed(order)
   }
+  const sessions = gapMs !== undefined
+  const isOf = (row, { start, end }) =>
+    sessions ? row.end > start && row.end <= end : row.start === start
   const touch = () => {
     changed = true
     render()
@@ -61,8 +64,9 @@ export function createWindows({ groups, aggregates }) {
 
   /** Events tell the newest rows; of a larger or an older window they are asked for. */
   const rowsOf = (total) => {
-    const told = [...rows.values()].filter(({ start }) => start === total.start)
-    if (told.length >= total.groups) return told
+    const told = [...rows.values()].filter((row) => isOf(row, total))
+    // Sessions can't be asked for by when they end.
+    if (told.length >= total.groups || sessions) return told
     const version = JSON.stringify(total)
     if (asked?.start !== total.start || asked.version !== version) void ask(total.start, version)
     return asked?.start === total.start ? asked.rows : told
