@@ -73,10 +73,7 @@ describe('a job', () => {
       { window: { gap: '30 s', max: '10 s' } },
       'window.max (10000 ms) must be at least window.gap (30000 ms)',
     ],
-    [
-      { window: { gap: '30 s', size: '10 s' } },
-      'window has gap and max for sessions, not "size"',
-    ],
+    [{ window: { gap: '30 s', size: '10 s' } }, 'window has gap and max for sessions, not "size"'],
     [{ window: { size: 10.5 } }, /^window.size must be/],
     [{ window: { size: Infinity } }, /^window.size must be/],
     [{ window: { size: '0.0001 s' } }, /^window.size must be/],

@@ -42,11 +42,11 @@ describe('the shape of a job', () => {
       'window.size was 10000 ms, and is 20000 ms',
     ],
     [
-    'sessions in place of windows',
-    { window: { gap: '5 s' } },
-    'window was windows of 10000 ms every 5000 ms, and is sessions with a gap of 5000 ms',
-  ],
-  ['another slide', { window: { size: '10 s' } }, 'window.slide was 5000 ms, and is 10000 ms'],
+      'sessions in place of windows',
+      { window: { gap: '5 s' } },
+      'window was windows of 10000 ms every 5000 ms, and is sessions with a gap of 5000 ms',
+    ],
+    ['another slide', { window: { size: '10 s' } }, 'window.slide was 5000 ms, and is 10000 ms'],
     ['other groups', { groupBy: ['who'] as const }, 'the function of groupBy.who is another one'],
     ['one group less', { groupBy: {} }, 'groupBy was who, and is none'],
     [

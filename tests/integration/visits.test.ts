@@ -24,8 +24,12 @@ test('sessions of several partitions, kill -9 of an executor among them', async 
     })
     await pipeline.begin()
     await pipeline.topic.produce([
-      ...[click(0, 'a', 0), click(2_500, 'a', 1), click(1_000, 'a', 2)],
-      ...[click(3_000, 'b', 0), click(59_000, 'b', 1), click(60_500, 'b', 2)],
+      click(0, 'a', 0),
+      click(2_500, 'a', 1),
+      click(1_000, 'a', 2),
+      click(3_000, 'b', 0),
+      click(59_000, 'b', 1),
+      click(60_500, 'b', 2),
     ])
     await pipeline.drained()
     const rows = await pipeline.windows('state=open')

@@ -260,7 +260,7 @@ describe('sessions', () => {
     await hand.commit([entry!])
     while (await hand.advance(2));
     const all = (await hand.rows()).closed
-    expect(brief(all).map(([who, start]) => `${who}${start}`)).toEqual(
+    expect(all.map(({ start, key }) => `${String(key.who)}${start - NOW}`)).toEqual(
       'c40 b40 a40 c20 b20 a20 c0 b0 a0'.split(' '),
     )
     const paged: WindowRow[] = []
