@@ -158,9 +158,14 @@ local function closeSessions(base, shape, closing, from, budget, again)
   -- Open sessions are one pane in the list: who looks there for changes sees theirs.
   if redis.call('HLEN', key(base, 'sessions')) == 0 then redis.call('HDEL', panes, '0') end
   if #rows > 0 or again then
-    redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', shape.closedKept, '*', 'start', int(from),
-      'end', int(closing), 'rows', table.concat(rows), 'last', more and '0' or '1')
+    local part = tonumber(redis.call('HGET', clock, 'closingPart') or '0')
+    local number = again and redis.call('HGET', clock, 'closedWindows')
+      or redis.call('HINCRBY', clock, 'closedWindows', 1)
+    shape.closing = closing
+    emit(base, shape, from, table.concat(rows), not more, number, part)
+    if more then redis.call('HSET', clock, 'closingPart', int(part + 1)) end
   end
+  if not more then redis.call('HDEL', clock, 'closingPart') end
   return more
 end
 

@@ -96,7 +96,16 @@ class Hand {
   /** One step of closing; whether there is more. */
   async advance(budget: number): Promise<boolean> {
     const { ops, watermarkDelayMs } = this.job
-    const args = [ops, ...shapeArguments(this.job), watermarkDelayMs, 30_000, budget, 1_000]
+    const args = [
+      ops,
+      ...shapeArguments(this.job),
+      watermarkDelayMs,
+      30_000,
+      budget,
+      1_000,
+      1e9,
+      1_000,
+    ]
     return ((await this.#call('advance', args)) as [string, string, number])[2] === 1
   }
 
