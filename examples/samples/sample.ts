@@ -17,11 +17,11 @@ export interface Sample<Value = unknown> {
 export const sampleStart = Date.parse('2025-06-02T09:00:00Z')
 export const minuteMs = 60_000
 
-const seed = 1
+export const sampleSeed = 1
 
 /** A line a record. */
 export function linesOf<Value>(sample: Sample<Value>): string[] {
-  return sample.make(new Chance(seed)).map((record) => JSON.stringify(record))
+  return sample.make(new Chance(sampleSeed)).map((record) => JSON.stringify(record))
 }
 
 /**
