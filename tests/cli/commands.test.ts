@@ -9,7 +9,7 @@ const root = resolve(import.meta.dir, '../..')
 const names = commands.map(({ name }) => name)
 
 /** Scripts that are no commands of millrace: they work on the project itself. */
-const ownScripts = ['millrace', 'types', 'lint', 'format']
+const ownScripts = ['millrace', 'reference', 'types', 'lint', 'format']
 
 test('each command is a script of package.json, with the same file, and the other way round', () => {
   const files = Object.entries(scripts)

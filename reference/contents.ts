@@ -1,0 +1,63 @@
+/** What the reference tells of, in which order: each exported declaration of these files but some. */
+
+export interface Section {
+  title: string
+  about: string
+  files: readonly Source[]
+}
+
+/** With `only` these exports; otherwise all but `internal`, which are for the pipeline itself. */
+export type Source = { path: string } & (
+  | { only: readonly string[] }
+  | { internal: readonly string[] }
+)
+
+export const contents: readonly Section[] = [
+  {
+    title: 'The job',
+    about: "From `'millrace'`.",
+    files: [
+      {
+        path: 'actors/job.ts',
+        internal: [
+          'Job',
+          'durationMs',
+          'JOB_NAME_RULE',
+          'isJobName',
+          'nameOf',
+          'topicOf',
+          'kafkaTime',
+        ],
+      },
+      { path: 'actors/duration.ts', only: ['Duration'] },
+    ],
+  },
+  {
+    title: 'Aggregates',
+    about:
+      "From `'millrace'`, or as the argument of a job's `aggregates` function, where their functions know the record's type.",
+    files: [
+      {
+        path: 'actors/windows/kinds.ts',
+        internal: ['Aggregate', 'AggregatesOf', 'aggregatesOf', 'NumberOf', 'TextOf', 'Parts'],
+      },
+    ],
+  },
+  {
+    title: 'Testing',
+    about: "From `'millrace/testing'`.",
+    files: [
+      { path: 'testing/test-job.ts', internal: [] },
+      { path: 'actors/windows/read.ts', only: ['GroupRow', 'WindowRow'] },
+    ],
+  },
+]
+
+/** Whether the reference tells of an export. */
+export function isTold(source: Source, name: string): boolean {
+  return 'only' in source ? source.only.includes(name) : !source.internal.includes(name)
+}
+
+/** Names that a source lists: each must be one of the file's exports. */
+export const namesOf = (source: Source): readonly string[] =>
+  'only' in source ? source.only : source.internal

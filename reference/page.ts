@@ -1,0 +1,23 @@
+/** The reference, from the sources as they are. */
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { contents, isTold, namesOf, type Section, type Source } from './contents.ts'
+import { type Declaration, declarationsOf } from './declarations.ts'
+import { pageOf } from './markdown.ts'
+
+const root = resolve(import.meta.dir, '..')
+export const referenceFile = join(root, 'docs/reference.md')
+
+/** @throws where the contents name an export that is not there any more */
+export const referencePage = (): string => pageOf(contents.map(told))
+
+function told({ title, about, files }: Section) {
+  return { title, about, declarations: files.flatMap(declarationsIn) }
+}
+
+function declarationsIn(source: Source): Declaration[] {
+  const declarations = declarationsOf(source.path, readFileSync(join(root, source.path), 'utf8'))
+  const gone = namesOf(source).find((name) => !declarations.some((one) => one.name === name))
+  if (gone !== undefined) throw new Error(`${source.path} exports no ${gone}`)
+  return declarations.filter(({ name }) => isTold(source, name))
+}
