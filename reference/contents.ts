@@ -44,6 +44,20 @@ export const contents: readonly Section[] = [
     ],
   },
   {
+    title: 'Sinks',
+    about:
+      "Each from its own module, such as `'millrace/sinks/postgres'`. [sinks.md](sinks.md) says what each promises.",
+    files: [
+      { path: 'actors/sinks/sink.ts', only: ['SinkOptions'] },
+      { path: 'actors/sinks/console.ts', internal: [] },
+      { path: 'actors/sinks/files.ts', internal: ['filePath'] },
+      { path: 'actors/sinks/kafka.ts', internal: [] },
+      { path: 'actors/sinks/postgres.ts', internal: [] },
+      { path: 'actors/sinks/redis.ts', internal: [] },
+      { path: 'actors/sinks/webhook.ts', internal: [] },
+    ],
+  },
+  {
     title: 'Testing',
     about: "From `'millrace/testing'`.",
     files: [

@@ -50,5 +50,4 @@ function declarationText({ name, signatures, doc, members }: Declaration): strin
 
 const said = (doc: string) => (doc ? `<br>${paragraph(doc)}` : '')
 
-const paragraph = (doc: string) =>
-  doc.replace(/@throws (\w+)/g, '_Throws_ `$1`').replace(/ ?@(\w+)/g, ' _$1_')
+const paragraph = (doc: string) => doc.replace(/@throws (\w+)/g, '_Throws_ `$1`')

@@ -1,11 +1,18 @@
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
+import { exports } from '../../package.json'
+import { contents } from '../../reference/contents.ts'
 import { declarationsOf } from '../../reference/declarations.ts'
 import { pageOf } from '../../reference/markdown.ts'
 import { referenceFile, referencePage } from '../../reference/page.ts'
 
 test('docs/reference.md is what `bun run reference` writes', () => {
   expect(readFileSync(referenceFile, 'utf8')).toBe(referencePage())
+})
+
+test('each module that the package exports is told of', () => {
+  const told = contents.flatMap(({ files }) => files.map(({ path }) => `./${path}`))
+  expect(told).toEqual(expect.arrayContaining(Object.values(exports)))
 })
 
 const only = (text: string) => declarationsOf('a.ts', text)[0]!
