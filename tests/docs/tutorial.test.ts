@@ -82,7 +82,6 @@ for (const [i, step] of steps.entries()) {
 test('in the end it has scaled', async () => {
   const why = start('bun run why jobs/lifts.ts')
   await why.child.exited
-  console.log(why.output())
   expect(why.output()).toMatch(/→ [2-4] +\[/)
 })
 
