@@ -75,8 +75,15 @@ function contentOf(node: Declared, source: Source): Pick<Declaration, 'name' | '
       return classOf(node, source)
     case 'VariableDeclaration':
       return constantOf(node, source)
-    default:
+    case 'ClassExpression':
+    case 'FunctionExpression':
+    case 'TSEmptyBodyFunctionExpression':
+    case 'TSEnumDeclaration':
+    case 'TSImportEqualsDeclaration':
+    case 'TSModuleDeclaration':
       throw new Error(`the reference can't tell of an exported ${node.type}`)
+    default:
+      return node satisfies never
   }
 }
 

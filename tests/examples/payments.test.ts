@@ -36,15 +36,17 @@ test('what a card did within ten minutes', async () => {
   expect(rows.find(({ key }) => key.card === 'c-02')!.values).toMatchObject({ payments: 1 })
 })
 
+/** Starts of the windows in which three small payments and a later large one look like fraud, in minutes. */
+const suspicious = async (largeAt: number) => {
+  const it = testJob(job)
+  await it.feedAll([payment(0, 1), payment(60, 1.5), payment(120, 0.5), payment(largeAt, 500)])
+  return startsOf((await it.windows()).filter(({ values }) => values.triedOut))
+}
+
 //  minutes   0   1   2   3   …  12
 //  small     ·   ·   ·
 //  large                            ·    only the windows from 3 on hold it, and none holds all four
 test('small payments and a large one within ten minutes, not within thirteen', async () => {
-  const suspicious = async (largeAt: number) => {
-    const it = testJob(job)
-    await it.feedAll([payment(0, 1), payment(60, 1.5), payment(120, 0.5), payment(largeAt, 500)])
-    return startsOf((await it.windows()).filter(({ values }) => values.triedOut))
-  }
   // The windows from 6 minutes before to the first payment hold all of them.
   expect(await suspicious(180)).toEqual([-6, -5, -4, -3, -2, -1, 0])
   expect(await suspicious(780)).toEqual([])
