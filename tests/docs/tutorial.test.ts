@@ -57,9 +57,12 @@ beforeAll(async () => {
 }, minuteMs)
 
 afterAll(async () => {
-  await endTerminal()
-  await forget()
-  rmSync(copy, { recursive: true })
+  try {
+    await endTerminal()
+    await forget()
+  } finally {
+    rmSync(copy, { recursive: true })
+  }
 }, minuteMs)
 
 test('the tutorial has all kinds of steps', () => {
