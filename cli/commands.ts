@@ -38,6 +38,7 @@ export const commands: readonly Listed[] = [
   { name: 'bench', about: 'how fast, beside Flink, Streams and Spark', main: 'bench/main.ts' },
   { name: 'executor', about: 'one executor by itself', main: 'actors/executor/main.ts' },
   { name: 'bridge', about: 'one bridge by itself', main: 'actors/bridge/main.ts' },
+  { name: 'sinks', about: 'the sinks of a job by themselves', main: 'actors/sinks/main.ts' },
   { name: 'web', about: 'the page and the API by themselves', main: 'web/main.ts' },
   { name: 'screenshot', about: 'a picture of the page', main: 'demo/screenshot.ts' },
   { name: 'check', about: 'everything that must hold: all tests', main: 'tests/check.ts' },
