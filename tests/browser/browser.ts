@@ -6,6 +6,8 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { chromiumFlags } from '../../demo/chromium.ts'
 import { until } from '../../faults/until.ts'
+import type { WebParts } from '../../web/app.ts'
+import { openWeb, type Web } from '../web/setup.ts'
 
 const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
@@ -45,4 +47,38 @@ export function shownBy(page: Page) {
         return typeof wanted === 'string' ? shown === wanted : wanted.test(shown)
       }),
   }
+}
+
+/** A page of a seeded job, served and shown; what a suite has for itself. */
+export interface Opened {
+  web: Web
+  server: ReturnType<typeof Bun.serve>
+  browser: Browser
+  page: Page
+  problems: Problems
+  end(): Promise<void>
+}
+
+/** `seed` is done before the page is opened. */
+export async function openPage(
+  label: string,
+  parts: Partial<WebParts> = {},
+  seed: (web: Web) => Promise<void> = () => Promise.resolve(),
+): Promise<Opened> {
+  const web = await openWeb(label, { tickMs: 200, ...parts })
+  await seed(web)
+  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: web.app.fetch })
+  const browser = await launch()
+  const page = await browser.newPage({ viewport: { width: 1_280, height: 900 } })
+  const problems = new Problems()
+  problems.watch(page, server.url.href)
+  await page.goto(server.url.href)
+  const opened = { web, server, browser, page, problems }
+  const end = async () => {
+    await browser.close()
+    // Perhaps another one by now.
+    await opened.server.stop(true)
+    await web.end()
+  }
+  return Object.assign(opened, { end })
 }

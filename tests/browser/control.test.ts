@@ -2,42 +2,33 @@
  * What people change through the page: with the token, confirmed, and its effect seen.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { until } from '../../faults/until.ts'
-import { openWeb, type Web } from '../web/setup.ts'
-import { launch, Problems, program, shownBy, timeoutMs } from './browser.ts'
+import type { Web } from '../web/setup.ts'
+import { type Opened, openPage, type Problems, program, shownBy, timeoutMs } from './browser.ts'
 
 const token = 'a-token-of-the-tests'
 
 describe.skipIf(!program)('control by the page', () => {
-  let browser: Browser
+  let opened: Opened
   let web: Web
-  let server: ReturnType<typeof Bun.serve>
   let page: Page
-  const problems = new Problems()
+  let problems: Problems
   let shows: ReturnType<typeof shownBy>['shows']
 
   beforeAll(async () => {
-    web = await openWeb('control', { tickMs: 200, token })
-    const { store, keys } = web.seeded
-    await store.call('lead', keys.base, ['leader', 's1', 60_000])
-    await store.redis.hset(keys.control, { min: '0', max: '4', policy: 'backlog' })
-    await web.seeded.actor({ id: 'executor-7', kind: 'executor', busy: 0.5 })
-    server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: web.app.fetch })
-    browser = await launch()
-    page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-    problems.watch(page, server.url.href)
+    opened = await openPage('control', { token }, async ({ seeded: { store, keys, actor } }) => {
+      await store.call('lead', keys.base, ['leader', 's1', 60_000])
+      await store.redis.hset(keys.control, { min: '0', max: '4', policy: 'backlog' })
+      await actor({ id: 'executor-7', kind: 'executor', busy: 0.5 })
+    })
+    ;({ web, page, problems } = opened)
     ;({ shows } = shownBy(page))
-    await page.goto(server.url.href)
     await shows('#limits', 'of 0 to 4')
     await page.getByRole('button', { name: 'Control' }).click()
   }, timeoutMs)
 
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop(true)
-    await web?.end()
-  }, timeoutMs)
+  afterAll(() => opened?.end(), timeoutMs)
 
   const control = (field: string) => web.seeded.store.redis.hget(web.seeded.keys.control, field)
   const press = (name: string) => page.getByRole('button', { name, exact: true }).click()

@@ -3,12 +3,12 @@
  * users wrote stays text.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { systemClock } from '../../actors/clock.ts'
 import { recordDecision, recordEffect } from '../../supervisor/decisions.ts'
 import { until } from '../../faults/until.ts'
-import { openWeb, type Web } from '../web/setup.ts'
-import { launch, Problems, program, shownBy, timeoutMs } from './browser.ts'
+import type { Web } from '../web/setup.ts'
+import { type Opened, openPage, type Problems, program, shownBy, timeoutMs } from './browser.ts'
 
 const hostile = [
   '<img src=x onerror="window.hacked=1">',
@@ -18,31 +18,22 @@ const hostile = [
 ]
 
 describe.skipIf(!program)('the page', () => {
-  let browser: Browser
+  let opened: Opened
   let web: Web
-  let server: ReturnType<typeof Bun.serve>
   let page: Page
-  const problems = new Problems()
+  let problems: Problems
   let shows: ReturnType<typeof shownBy>['shows']
   let text: ReturnType<typeof shownBy>['text']
   const now = systemClock.now()
   const record = (who: string, loc = 1, at = now) => ({ at, group: [who, 'on'], fields: { loc } })
 
   beforeAll(async () => {
-    web = await openWeb('page', { tickMs: 200 })
-    server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: web.app.fetch })
-    browser = await launch()
-    page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-    problems.watch(page, server.url.href)
+    opened = await openPage('page')
+    ;({ web, page, problems } = opened)
     ;({ shows, text } = shownBy(page))
-    await page.goto(server.url.href)
   }, timeoutMs)
 
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop(true)
-    await web?.end()
-  }, timeoutMs)
+  afterAll(() => opened?.end(), timeoutMs)
 
   test(
     'says what to do while there are no records',
@@ -192,12 +183,12 @@ describe.skipIf(!program)('the page', () => {
   test(
     'marks what is stale, and comes back by itself',
     async () => {
-      const port = server.port!
-      await server.stop(true)
+      const port = opened.server.port!
+      await opened.server.stop(true)
       await shows('#state', 'stale')
       expect(await text('#freshness')).toContain('ago')
       expect(await text('#notice')).toContain('connection')
-      server = Bun.serve({ hostname: '127.0.0.1', port, fetch: web.app.fetch })
+      opened.server = Bun.serve({ hostname: '127.0.0.1', port, fetch: web.app.fetch })
       await shows('#state', 'running')
       await shows('#freshness', 'live')
       expect(await page.locator('#notice').isVisible()).toBe(false)

@@ -3,41 +3,32 @@
  * the event stream tells.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { systemClock } from '../../actors/clock.ts'
 import { until } from '../../faults/until.ts'
-import { openWeb, type Web } from '../web/setup.ts'
-import { launch, Problems, program, shownBy, timeoutMs } from './browser.ts'
+import type { Web } from '../web/setup.ts'
+import { type Opened, openPage, type Problems, program, shownBy, timeoutMs } from './browser.ts'
 
 /** Aligned to the slide, so that windows begin where the pictures below say. */
 const T = Math.floor(systemClock.now() / 5_000) * 5_000 - 60_000
 const GROUPS = 700
 
 describe.skipIf(!program)('windows on the page', () => {
-  let browser: Browser
+  let opened: Opened
   let web: Web
-  let server: ReturnType<typeof Bun.serve>
   let page: Page
-  const problems = new Problems()
+  let problems: Problems
   let shows: ReturnType<typeof shownBy>['shows']
 
   beforeAll(async () => {
-    web = await openWeb('windows', { tickMs: 200 })
-    const { store, keys } = web.seeded
-    await store.call('lead', keys.base, ['leader', 's1', 60_000])
-    server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: web.app.fetch })
-    browser = await launch()
-    page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-    problems.watch(page, server.url.href)
+    opened = await openPage('windows', {}, async ({ seeded: { store, keys } }) => {
+      await store.call('lead', keys.base, ['leader', 's1', 60_000])
+    })
+    ;({ web, page, problems } = opened)
     ;({ shows } = shownBy(page))
-    await page.goto(server.url.href)
   }, timeoutMs)
 
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop(true)
-    await web?.end()
-  }, timeoutMs)
+  afterAll(() => opened?.end(), timeoutMs)
 
   const record = (seconds: number, who: string, state: string, loc = 1) => ({
     at: T + seconds * 1_000,

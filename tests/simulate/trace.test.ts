@@ -8,31 +8,15 @@ import { holesText, replayOf } from '../../simulate/replay.ts'
 import { scenarios } from '../../simulate/scenarios.ts'
 import { recordingOf } from '../../simulate/trace.ts'
 import { type Look, play } from '../../simulate/world.ts'
+import { sampleAt } from '../supervisor/views.ts'
 
 setDefaultTimeout(60_000)
 
 const begin = 1_800_000_000_000
 const terms = { min: 0, max: 4, maxResultDelayMs: 2_000, seed: 1, pricePerHour: 1 }
 
-const sample = (seconds: number, given: Partial<Sample>): Sample => ({
-  at: begin + seconds * 1_000,
-  arrived: 0,
-  committed: 0,
-  busyUs: 0,
-  waiting: 0,
-  kafkaLag: 0,
-  running: 1,
-  target: 1,
-  min: 0,
-  max: 4,
-  policy: 'backlog',
-  watermark: null,
-  resultP50: null,
-  resultP99: null,
-  eventP50: null,
-  eventP99: null,
-  ...given,
-})
+const sample = (seconds: number, given: Partial<Sample> = {}): Sample =>
+  sampleAt(begin + seconds * 1_000, given)
 
 const recording = (samples: Sample[]) => recordingOf('test', { samples, decisions: [] })!
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { type Board, boardLines } from '../../status/board.ts'
 import { lineText } from '../../status/lines.ts'
-import { executorReport, lookWith, now, sampleAt, statusReport } from './looks.ts'
+import { sampleAt } from '../supervisor/views.ts'
+import { executorReport, lookWith, now, statusReport } from './looks.ts'
 
 const board = (given: Partial<Board> = {}): Board => ({
   ...lookWith(),

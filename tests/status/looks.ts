@@ -1,6 +1,5 @@
 /** Looks at a job, with what a test does not care about filled in. */
 import type { Look } from '../../status/look.ts'
-import type { Sample } from '../../supervisor/measurements.ts'
 import type { ActorReport, StatusReport } from '../../supervisor/status.ts'
 
 export const now = Date.parse('2026-01-01T00:00:00Z')
@@ -75,25 +74,5 @@ export const lookWith = (given: Partial<Look> = {}): Look => ({
     pricePerExecutorHour: 0.05,
     money: { used: 0.00225, static: 0.005833, saved: 0.003583 },
   },
-  ...given,
-})
-
-export const sampleAt = (at: number, given: Partial<Sample> = {}): Sample => ({
-  at,
-  arrived: null,
-  committed: 0,
-  busyUs: 0,
-  waiting: 0,
-  kafkaLag: 0,
-  running: 0,
-  target: 0,
-  min: 0,
-  max: 4,
-  policy: 'backlog',
-  watermark: null,
-  resultP50: null,
-  resultP99: null,
-  eventP50: null,
-  eventP99: null,
   ...given,
 })

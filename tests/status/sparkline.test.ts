@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { seriesOf, sparkline } from '../../status/sparkline.ts'
-import { now, sampleAt } from './looks.ts'
+import { sampleAt } from '../supervisor/views.ts'
+import { now } from './looks.ts'
 
 test('blocks from nothing to the most; what is not known is a space', () => {
   expect(sparkline([0, 1, 50, null, 100])).toBe('▁▂▅ █')

@@ -5,30 +5,13 @@ import type { Sample } from '../../supervisor/measurements.ts'
 import { Recorder } from '../../supervisor/measurements.ts'
 import { pointsOf } from '../../web/history.ts'
 import { historySchema } from '../../web/schemas.ts'
-import { fleet, measured } from '../supervisor/views.ts'
+import { fleet, measured, sampleAt } from '../supervisor/views.ts'
 import { openWeb, type Web } from './setup.ts'
 
 const begin = 1_800_000_000_000
 
-const sample = (seconds: number, given: Partial<Sample> = {}): Sample => ({
-  at: begin + seconds * 1_000,
-  arrived: 0,
-  committed: 0,
-  busyUs: 0,
-  waiting: 0,
-  kafkaLag: 0,
-  running: 1,
-  target: 1,
-  min: 0,
-  max: 4,
-  policy: 'backlog',
-  watermark: null,
-  resultP50: null,
-  resultP99: null,
-  eventP50: null,
-  eventP99: null,
-  ...given,
-})
+const sample = (seconds: number, given: Partial<Sample> = {}): Sample =>
+  sampleAt(begin + seconds * 1_000, given)
 
 describe('points of a chart', () => {
   /**
