@@ -1,5 +1,6 @@
 /** Versions as people read them. */
 import { cutText, escaped } from '../actors/escape.ts'
+import { plural } from '../supervisor/figures.ts'
 import type { Comparison, RowDifference } from './compare.ts'
 import type { Held } from './list.ts'
 
@@ -8,10 +9,7 @@ export function heldText(jobs: readonly Held[]): string {
   const rows = jobs.map(({ name, snapshot }) => {
     const { leader, watermark, totals, actors } = snapshot
     const executors = actors.filter(({ kind, alive }) => kind === 'executor' && alive).length
-    const state =
-      leader === ''
-        ? 'no supervisor'
-        : `at work, ${executors} executor${executors === 1 ? '' : 's'}`
+    const state = leader === '' ? 'no supervisor' : `at work, ${plural(executors, 'executor')}`
     const until =
       watermark === null ? 'no watermark' : `watermark ${new Date(watermark).toISOString()}`
     return [name, state, until, `${totals.committed.toLocaleString('en')} records`]

@@ -6,14 +6,13 @@
  *
  * Reconnects by itself; rests while nobody looks, so that the server may rest too.
  */
+import { trimRows, trimTotals } from '/kept.js'
+
 const HIDDEN_MS = 60_000
-const RETRY_MS = 2_000
 /** The server says something every 5 s; a connection that is silent for longer is dead. */
 const SILENT_MS = 12_000
+/** Between two looks, and so between two tries to connect. */
 const LOOK_MS = 2_000
-/** Rows of windows that the server follows, by state; older ones are not told of any more. */
-const ROWS_MOST = { open: 400, closed: 200 }
-const TOTALS_MOST = 120
 const DECISIONS_MOST = 30
 
 const keys = {
@@ -85,22 +84,19 @@ export function createHub() {
     link(false)
   }
 
-  setInterval(
-    () => {
-      const now = performance.now()
-      const isLookedAt = [...pages.values()].some((isVisible) => isVisible)
-      hiddenAt = isLookedAt ? null : (hiddenAt ?? now)
-      if (source === null) {
-        if (isLookedAt) open()
-      } else if (pages.size === 0 || (hiddenAt !== null && now - hiddenAt > HIDDEN_MS)) {
-        close()
-      } else if (source.readyState === EventSource.CLOSED || now - heardAt > SILENT_MS) {
-        link(false)
-        open()
-      }
-    },
-    Math.min(LOOK_MS, RETRY_MS),
-  )
+  setInterval(() => {
+    const now = performance.now()
+    const isLookedAt = [...pages.values()].some((isVisible) => isVisible)
+    hiddenAt = isLookedAt ? null : (hiddenAt ?? now)
+    if (source === null) {
+      if (isLookedAt) open()
+    } else if (pages.size === 0 || (hiddenAt !== null && now - hiddenAt > HIDDEN_MS)) {
+      close()
+    } else if (source.readyState === EventSource.CLOSED || now - heardAt > SILENT_MS) {
+      link(false)
+      open()
+    }
+  }, LOOK_MS)
 
   return {
     join(post) {
@@ -133,24 +129,10 @@ function known(connected, latest, lists) {
 }
 
 function trim(name, list) {
-  if (name === 'window') return trimRows(list)
-  const most = name === 'total' ? TOTALS_MOST : DECISIONS_MOST
-  if (list.size <= most) return
-  // Decisions come in order; windows may not.
-  const oldest = name === 'total' ? [...list.keys()].reduce(earlier) : list.keys().next().value
-  list.delete(oldest)
-}
-
-const earlier = (a, b) => (a < b ? a : b)
-
-/** Seldom, as a sort of all costs more than a few rows too many. */
-function trimRows(list) {
-  if (list.size <= 1.5 * (ROWS_MOST.open + ROWS_MOST.closed)) return
-  for (const [state, most] of Object.entries(ROWS_MOST)) {
-    const held = [...list].filter(([, row]) => row.state === state)
-    held.sort(([, a], [, b]) => b.start.localeCompare(a.start))
-    for (const [key] of held.slice(most)) list.delete(key)
-  }
+  if (name === 'window') trimRows(list)
+  else if (name === 'total') trimTotals(list)
+  // Decisions come in order.
+  else if (list.size > DECISIONS_MOST) list.delete(list.keys().next().value)
 }
 
 /** As a shared worker: each tab has a port. */

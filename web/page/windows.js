@@ -6,6 +6,7 @@
  */
 import * as format from '/format.js'
 import { createHeat } from '/heat.js'
+import { newestFirst, trimRows, trimTotals } from '/kept.js'
 import { defaultMeasure, measuresOf, valueOf } from '/measures.js'
 import { createHead, createRows, put } from '/rows.js'
 import { createStrip } from '/strip.js'
@@ -117,7 +118,7 @@ export function createWindows({ groups, aggregates, window: { gapMs } }) {
     },
     putTotal(total) {
       totals.set(total.start, total)
-      if (totals.size > 120) totals.delete([...totals.keys()].reduce(earlier))
+      trimTotals(totals)
       changed = true
     },
     putRow(row) {
@@ -125,7 +126,7 @@ export function createWindows({ groups, aggregates, window: { gapMs } }) {
       changed = true
     },
     render() {
-      if (rows.size > 2 * ROWS_MOST) trim(rows)
+      trimRows(rows)
       render()
     },
     redraw: touch,
@@ -160,8 +161,6 @@ function fillMeasures(measures, chosen) {
 /** The newest but one: the newest has only begun, and is nearly empty each time. */
 const followed = (order) => order.at(-2) ?? order.at(-1) ?? null
 
-const earlier = (a, b) => (a < b ? a : b)
-
 const matches = (row, filter) =>
   filter === '' ||
   Object.values(row.key).some((value) => String(value).toLowerCase().includes(filter))
@@ -176,10 +175,6 @@ function newest(rows, { shows, filter }) {
     .filter((row) => row.state === shows && matches(row, filter))
     .sort(newestFirst)
 }
-
-const newestFirst = (a, b) =>
-  b.start.localeCompare(a.start) ||
-  JSON.stringify(Object.values(a.key)).localeCompare(JSON.stringify(Object.values(b.key)))
 
 function tableRow(row, { isOne, groups, aggregates }) {
   return {
@@ -202,16 +197,4 @@ function noteOf(order, count, filter) {
   if (count === 0 && filter !== '') return 'No group here has that in a field.'
   const most = count > ROWS_MOST ? `, the first ${format.number(ROWS_MOST)} shown` : ''
   return `${format.count(count, 'row')}${most}; /api/windows has all of them.`
-}
-
-/** The server follows the newest rows only; what it no longer follows must not look current. */
-function trim(rows) {
-  for (const [state, most] of [
-    ['open', 400],
-    ['closed', 200],
-  ]) {
-    const held = [...rows].filter(([, row]) => row.state === state)
-    held.sort(([, a], [, b]) => newestFirst(a, b))
-    for (const [key] of held.slice(most)) rows.delete(key)
-  }
 }
