@@ -109,7 +109,7 @@ function readStat(pid: number) {
   }
 }
 
-function proportionalBytes(pid: number): number {
+export function proportionalBytes(pid: number): number {
   return Number(/^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? '')?.[1] ?? 0) * 1_024
 }
 
