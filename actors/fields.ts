@@ -7,8 +7,13 @@
  * taken apart into names, that is followed by `.name` wherever it stands; a second one may follow. Pure.
  */
 
-/** Functions that we made of a field's name. */
-const readers = new WeakMap<object, string>()
+/**
+ * Marks a function that we made of a field's name with the name. Of the whole process: an actor that was
+ * compiled and the job's file, which loads this file anew, must agree on it.
+ */
+const FIELD = Symbol.for('millrace.field')
+
+const fieldOf = (reader: object): string | undefined => (reader as { [FIELD]?: string })[FIELD]
 
 /**
  * A function that gives a record's field. Compiled, because engines remember for each place in the
@@ -20,13 +25,12 @@ export function fieldReader(name: string): (record: unknown) => unknown {
   const reader = new Function('record', `return record[${JSON.stringify(name)}]`) as (
     record: unknown,
   ) => unknown
-  readers.set(reader, name)
-  return reader
+  return Object.assign(reader, { [FIELD]: name })
 }
 
 /** A function's text, as Bun has it after TypeScript's types and comments are gone; of ours, the field's name. */
 export function sourceOf(reader: (record: never, meta: never) => unknown): string {
-  const name = readers.get(reader)
+  const name = fieldOf(reader)
   return name === undefined ? Function.prototype.toString.call(reader) : JSON.stringify(name)
 }
 
@@ -35,7 +39,7 @@ export function sourceOf(reader: (record: never, meta: never) => unknown): strin
  * not clear.
  */
 export function reachesMeta(reader: (record: never, meta: never) => unknown): boolean {
-  if (readers.has(reader)) return false
+  if (fieldOf(reader) !== undefined) return false
   const source = Function.prototype.toString.call(reader)
   if (hidden.test(source)) return true
   const found = signature.exec(source)
@@ -46,7 +50,7 @@ export function reachesMeta(reader: (record: never, meta: never) => unknown): bo
 export function fieldsReached(
   reader: (record: never, meta: never) => unknown,
 ): ReadonlySet<string> | null {
-  const name = readers.get(reader)
+  const name = fieldOf(reader)
   if (name !== undefined) return new Set([name])
   const source = Function.prototype.toString.call(reader)
   if (hidden.test(source)) return null

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { messageOf, UsageError } from './errors.ts'
-import { isJobName, type Job, JOB_NAME_RULE, JobError } from './job.ts'
+import { isJobName, type Job, JOB_NAME_RULE } from './job.ts'
 
 export const SHIPPED_JOB = 'jobs/students.ts'
 
@@ -19,7 +19,9 @@ export async function loadJob(path: string): Promise<Job> {
   try {
     module = (await import(file)) as { default?: Job }
   } catch (error) {
-    if (error instanceof JobError) throw new UsageError(`job file ${path}: ${error.message}`)
+    // By its name: a compiled actor and the job's file have each a class of their own.
+    if ((error as Error | null)?.name === 'JobError')
+      throw new UsageError(`job file ${path}: ${messageOf(error)}`)
     throw new UsageError(`job file ${path} can't be loaded: ${loadMessage(error)}`, {
       cause: error,
     })

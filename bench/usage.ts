@@ -91,7 +91,7 @@ function roleOf(pid: number, root: { name: string; pid: number }): string {
   if (pid === root.pid) return root.name
   const command = read(`/proc/${pid}/cmdline`) ?? ''
   if (/^[^\0]*\bjava\0/.test(command)) return 'java'
-  return /(bridge|executor|web)\/main\.ts/.exec(command)?.[1] ?? OTHER
+  return /(bridge|executor|web)\/main\.[jt]s/.exec(command)?.[1] ?? OTHER
 }
 
 function readStat(pid: number) {

@@ -41,7 +41,8 @@ export interface Moment {
 
 /** A gap longer than this (suspended, not leading, Redis away) is not counted. */
 const gapMaxMs = 10_000
-const saveEveryMs = 1_000
+/** Between two times that Redis is told; with nothing but time to tell, longer. */
+const saveEveryMs = { used: 1_000, idle: 10_000 }
 
 export class CostMeter {
   readonly #store: Store
@@ -80,7 +81,8 @@ export class CostMeter {
     this.#countedTo = to.elapsed
     const usedMs = executorMs(snapshot.actors, to.now - ms, to.now)
     this.#account = addCost(this.#account, ms, usedMs, max)
-    if (!last && to.elapsed - this.#savedAt < saveEveryMs) return
+    const everyMs = usedMs > 0 ? saveEveryMs.used : saveEveryMs.idle
+    if (!last && to.elapsed - this.#savedAt < everyMs) return
     this.#savedAt = to.elapsed
     await saveCost(this.#store, this.#keys, this.#account, this.#pricePerHour)
   }

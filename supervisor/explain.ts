@@ -19,7 +19,7 @@ export interface Now {
 const unsaid = new Set(['policy', 'min', 'max', 'maxResultDelayMs'])
 
 /** A leader that has told nothing for so long decides nothing. */
-const silentMs = 5_000
+const silentMs = 8_000
 
 /** The state, and why nothing changes at this moment. */
 export function nowText(job: string, now: Now): string {

@@ -2,10 +2,10 @@
  * The supervisor's loop, observed: how late looks begin, how long they take, how old a measurement is
  * when it is decided upon, and how long decisions take to take effect.
  *
- *   begins → measured → decided → ends … → `loop` in Redis, once a second → GET /metrics, /api/loop, why
+ *   begins → measured → decided → ends … → `loop` in Redis, once a second or, idle, every four → GET /metrics, /api/loop, why
  *
  * Counted since this process began, as Prometheus's counters are; only the leader tells. Costs the loop
- * one SET a second, and a call for each decision that has taken effect.
+ * at most one SET a second, and a call for each decision that has taken effect.
  */
 import * as v from 'valibot'
 import type { Clock } from '../actors/clock.ts'
@@ -39,7 +39,8 @@ const accountSchema = v.object({
 })
 export type LoopAccount = v.InferOutput<typeof accountSchema>
 
-const saveEveryMs = 1_000
+/** Between two times that Redis is told; longer while there is no executor and nothing changes. */
+const saveEveryMs = { busy: 1_000, idle: 4_000 }
 
 export class Loop {
   readonly #store: Store
@@ -125,7 +126,9 @@ export class Loop {
       await recordEffect(this.#store, this.#keys, this.#untold[0])
       this.#untold.shift()
     }
-    if (now - this.#savedAt < saveEveryMs) return
+    const { decision } = this.#account
+    const idle = living === 0 && decision !== null && decision.from === decision.to
+    if (now - this.#savedAt < (idle ? saveEveryMs.idle : saveEveryMs.busy)) return
     this.#savedAt = now
     this.#account.at = this.#clock.now()
     await this.#store.redis.set(this.#keys.loop, JSON.stringify(this.#account))

@@ -16,6 +16,7 @@ import type { Finding } from '../doctor/finding.ts'
 import { acceptShape, agreedShape } from '../actors/agree.ts'
 import { FROM_FORMS, type From, fromFlag, fromText } from '../actors/bridge/from.ts'
 import { bunCommand, spawner } from './child.ts'
+import { Compiled } from './compiled.ts'
 import { Console } from './console.ts'
 import type { InitialLimits, Setting } from './control.ts'
 import { childOutput } from './output.ts'
@@ -86,6 +87,7 @@ interface Settings {
 }
 
 const root = join(import.meta.dir, '..')
+const compiled = new Compiled(root)
 const signals = ['SIGINT', 'SIGTERM'] as const
 const leave = () => process.exit(0)
 
@@ -163,6 +165,7 @@ await runMain('supervisor', async () => {
     },
   })
   onSecondSignal(() => supervisor.kill())
+  compiled.make(log)
   const mailbox = openStore(config, createLog('supervisor', 'error'), { blockMs: mailboxBlockMs })
   await runSupervisor({
     supervisor,
@@ -178,6 +181,7 @@ await runMain('supervisor', async () => {
       ])
     },
   })
+  compiled.end()
   return 0
 })
 
@@ -233,22 +237,21 @@ function commandOf(
   file: string,
   settings: Settings & { begun: boolean; waits: boolean },
 ): string[] {
-  const script = (path: string, args: string[]) =>
-    bunCommand(join(root, path), [file, '--id', id, ...args])
+  const script = (path: string, args: string[]) => bunCommand(path, [file, '--id', id, ...args])
   switch (kind) {
     case 'executor':
-      return script('actors/executor/main.ts', settings.waits ? ['--warm'] : [])
+      return script(compiled.script('executor'), settings.waits ? ['--warm'] : [])
     case 'bridge': {
       const loss = settings.acceptLoss ? ['--accept-loss'] : []
       const fresh = settings.fresh ? ['--fresh'] : []
       const begun = settings.begun ? ['--begun'] : []
       const flags = ['--from', fromText(settings.from), ...loss, ...fresh, ...begun]
-      return script('actors/bridge/main.ts', flags)
+      return script(compiled.script('bridge'), flags)
     }
     case 'sinks':
-      return script('actors/sinks/main.ts', [])
+      return script(join(root, 'actors/sinks/main.ts'), [])
     case 'web':
-      return script('web/main.ts', ['--port', String(settings.port)])
+      return script(join(root, 'web/main.ts'), ['--port', String(settings.port)])
     case 'supervisor':
       throw new Error('a supervisor starts no supervisor')
     default:

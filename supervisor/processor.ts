@@ -3,6 +3,7 @@
  * share the machine with the bridge, and often with Kafka and Redis; one more that finds no core to
  * itself only takes turns with them.
  */
+import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import type { Clock } from '../actors/clock.ts'
 
@@ -34,4 +35,13 @@ export class Processor {
   }
 }
 
-const idleMs = () => cpus().reduce((sum, { times }) => sum + times.idle, 0)
+/** Where there is no /proc, by way of Node's, which looks at much more: a millisecond where this takes a tenth. */
+function idleMs(): number {
+  if (process.platform !== 'linux') return cpus().reduce((sum, { times }) => sum + times.idle, 0)
+  // `cpu  user nice system idle …`, of all cores.
+  const ticks = Number(readFileSync('/proc/stat', 'utf8').split(/ +/, 5)[4])
+  return (ticks * 1_000) / TICKS_PER_SECOND
+}
+
+/** USER_HZ is 100 on every Linux that Bun runs on. */
+const TICKS_PER_SECOND = 100

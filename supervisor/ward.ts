@@ -261,6 +261,7 @@ export class Ward {
 
   #killIfLarge(member: Member): void {
     const { register, memoryMaxBytes = Infinity } = this.#options
+    if (memoryMaxBytes === Infinity) return
     const { child } = member
     const bytes = child.residentBytes?.() ?? register.rssBytes(child.id)
     if (bytes <= memoryMaxBytes) return

@@ -39,7 +39,7 @@ Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_
   },
 } as const
 
-await runMain('bridge', async () => {
+void runMain('bridge', async () => {
   const { values, positionals } = parseFlags({ ...command, positionals: ['jobs/file.ts'] })
   const config = readConfig()
   const from = fromFlag(values.from, config.START_FROM)

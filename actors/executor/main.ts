@@ -30,7 +30,7 @@ Environment: REDIS_URL, LOG_LEVEL, LOG_FORMAT`,
   positionals: ['jobs/file.ts'],
 } as const
 
-await runMain('executor', async () => {
+void runMain('executor', async () => {
   const { values, positionals } = parseFlags({ ...command, positionals: [...command.positionals] })
   const config = readConfig()
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)

@@ -13,7 +13,7 @@ import { until, type UntilOptions } from '../until.ts'
 
 export type Kind = Actor['kind']
 
-/** Scripts by which a process of a pipeline is known. */
+/** Scripts by which a process of a pipeline is known; compiled ones end in .js. */
 const scripts: Record<Kind, string> = {
   supervisor: 'supervisor/main.ts',
   bridge: 'actors/bridge/main.ts',
@@ -124,7 +124,7 @@ export const leads =
 
 /** Processes of a kind, whether they have said who they are or not. */
 export const processesOf = (pipeline: Pipeline, kind: Kind): { pid: number; command: string }[] =>
-  pipeline.processes().filter(({ command }) => command.includes(scripts[kind]))
+  pipeline.processes().filter(({ command }) => command.includes(scripts[kind].replace(/ts$/, '')))
 
 /** An actor by hand, beside those of the supervisor or in place of them. */
 export function startByHand(

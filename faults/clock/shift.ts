@@ -5,7 +5,7 @@
  */
 const SOON_MS = 3_000
 
-const kind = /(supervisor|bridge|executor|web)\/main\.ts$/.exec(process.argv[1] ?? '')?.[1]
+const kind = /(supervisor|bridge|executor|web)\/main\.[jt]s$/.exec(process.argv[1] ?? '')?.[1]
 const shifts = new Map(
   (process.env.MILLRACE_TEST_CLOCK ?? '').split(',').map((one) => {
     const [name = '', ms = '0'] = one.split(':')

@@ -69,7 +69,7 @@ describe('the loop', () => {
     expect(loop.account).toMatchObject({ failed: 1, age: { count: 1 } })
   })
 
-  test('tells Redis once a second: how long looks took, and the newest decision', async () => {
+  test('tells Redis once a second, and less often of nothing: how long looks took, and the newest decision', async () => {
     loop.begins()
     loop.decided(decision(1, 1), true)
     clock.pass(20)
@@ -79,11 +79,18 @@ describe('the loop', () => {
     expect(told?.decision).toEqual({ ...decision(1, 1), at: T0 })
     clock.pass(900)
     loop.begins()
-    await end([])
+    await end([executor('a')])
     expect((await readLoop(place.store, place.keys))?.looks).toBe(1)
     clock.pass(200)
+    await end([executor('a')])
+    expect((await readLoop(place.store, place.keys))?.looks).toBe(2)
+    loop.begins()
+    clock.pass(3_900)
     await end([])
     expect((await readLoop(place.store, place.keys))?.looks).toBe(2)
+    clock.pass(200)
+    await end([])
+    expect((await readLoop(place.store, place.keys))?.looks).toBe(3)
   })
 
   test('a decision is told with how long it took to take effect', async () => {
