@@ -6,9 +6,9 @@
 import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
 import type { Job } from '../job.ts'
-import { encodeState } from '../windows/sketches.ts'
 import { shapeArguments } from '../windows/span.ts'
 import type { Candidate } from './candidate.ts'
+import { paneArguments } from './deltas.ts'
 import { Fold, type Verdict } from './fold.ts'
 import type { Hand } from './hand.ts'
 import type { Entry } from './inbox.ts'
@@ -84,7 +84,7 @@ export class Batch {
 
   get #heavy(): boolean {
     return (
-      this.fold.groups + this.fold.sketched >= bounds.commitGroupsMax ||
+      this.fold.merges >= bounds.commitGroupsMax ||
       this.fold.rejects.length >= bounds.commitRejectsMax
     )
   }
@@ -316,10 +316,7 @@ export function commitArguments(batch: Batch, me: string, job: Job): (string | n
   }
   const panes = [...fold.panes.values()].filter(({ groups }) => groups.length > 0)
   args.push(panes.length)
-  for (const { start, groups } of panes) {
-    args.push(start, groups.length)
-    for (const { key, cells, sketches } of groups) args.push(key, encodeState(cells, sketches))
-  }
+  for (const { start, groups } of panes) args.push(...paneArguments(start, groups))
   args.push(fold.rejects.length)
   for (const { partition, offset, reason, message, value } of fold.rejects) {
     args.push(partition, offset, reason, message, value)

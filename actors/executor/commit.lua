@@ -120,26 +120,38 @@ local function obstacle(base, me, slices, panes, shape)
   end
 end
 
+-- What some of a pane's groups will hold, as HSET takes it; of those that it has no room for, their names
+-- go to `full`. Answers with the room that is left; nil where the pane is another job's.
+local function mergeGroups(pane, cells, first, last, room, full)
+  local held = redis.call('HMGET', pane.key, unpack(pane.groups, first, last))
+  local fields, places, before, added = {}, {}, {}, {}
+  for i = 1, last - first + 1 do
+    local group, state = pane.groups[first + i - 1], pane.cells[first + i - 1]
+    fields[2 * i - 1], fields[2 * i] = group, state
+    if held[i] then
+      if not fits(cells, held[i]) then return nil end
+      local at = #places + 1
+      places[at], before[at], added[at] = 2 * i, held[i], state
+    else
+      room = room - 1
+      if room < 0 then full[#full + 1] = group end
+    end
+  end
+  for i, state in ipairs(mergeAll(cells, before, added)) do fields[places[i]] = state end
+  return room, fields
+end
+
 -- What the panes will hold, not yet written: merging can fail, and writing must not. Answers with an
 -- obstacle where a pane would get too many groups.
 local function mergePanes(base, panes, groupsMax, cells)
   for _, pane in ipairs(panes) do
-    pane.key = key(base, 'pane:' .. int(pane.start))
+    pane.key, pane.fields = key(base, 'pane:' .. int(pane.start)), {}
     local room = groupsMax - redis.call('HLEN', pane.key)
     local full = { 'full', int(pane.start) }
-    for first = 1, #pane.groups, 500 do
-      local last = math.min(first + 499, #pane.groups)
-      local held = redis.call('HMGET', pane.key, unpack(pane.groups, first, last))
-      for i = 1, last - first + 1 do
-        local group = first + i - 1
-        if held[i] then
-          if not fits(cells, held[i]) then return { 'shape' } end
-          pane.cells[group] = merge(cells, held[i], pane.cells[group])
-        else
-          room = room - 1
-          if room < 0 then full[#full + 1] = pane.groups[group] end
-        end
-      end
+    for first = 1, #pane.groups, cells.together do
+      local last = math.min(first + cells.together - 1, #pane.groups)
+      room, pane.fields[#pane.fields + 1] = mergeGroups(pane, cells, first, last, room, full)
+      if not room then return { 'shape' } end
     end
     if #full > 2 then return full end
   end
@@ -147,16 +159,7 @@ end
 
 local function writePanes(base, panes)
   for _, pane in ipairs(panes) do
-    local fields = {}
-    for group, name in ipairs(pane.groups) do
-      fields[#fields + 1] = name
-      fields[#fields + 1] = pane.cells[group]
-      if #fields == 1000 then
-        redis.call('HSET', pane.key, unpack(fields))
-        fields = {}
-      end
-    end
-    if #fields > 0 then redis.call('HSET', pane.key, unpack(fields)) end
+    for _, fields in ipairs(pane.fields) do redis.call('HSET', pane.key, unpack(fields)) end
     redis.call('HINCRBY', key(base, 'panes'), int(pane.start), 1)
   end
 end
@@ -211,15 +214,11 @@ local function readSlices(take)
   return slices
 end
 
-local function readDeltas(take)
+local function readDeltas(take, cells)
   local panes = {}
   for i = 1, tonumber(take()) do
-    local pane = { start = tonumber(take()), groups = {}, cells = {} }
-    for group = 1, tonumber(take()) do
-      pane.groups[group] = take()
-      pane.cells[group] = take()
-    end
-    panes[i] = pane
+    local start, count = tonumber(take()), tonumber(take())
+    panes[i] = { start = start, groups = strings(take(), count), cells = statesOf(cells, take(), count) }
   end
   return panes
 end
@@ -227,7 +226,7 @@ end
 -- commit: everything that a set of entries does, or nothing of it.
 -- args: me, ops, window size, slide (of sessions s and the gap), closedTo that the executor went by ('' for none), groups of a
 --       pane at the most, rejects kept, verdicts kept, topic; counted, filtered, late, rejected,
---       partly, busy µs, hash of the records' places (tally.ts); slices, panes, rejects, verdicts, each
+--       partly, busy µs, hash of the records' places (tally.ts); slices, panes (deltas.ts), rejects, verdicts, each
 --       behind its number
 -- reply: {'ok'} | {'lost', id, …} not ours, or further than we knew: drop them
 --        | {'closed', closedTo or ''} not what the executor went by: fold again | {'closing'}: again soon
@@ -247,7 +246,7 @@ register('commit', function(keys, args)
   local hash = tonumber(take())
   totals.committed = totals.counted + totals.filtered + totals.late + totals.rejected
   local slices = readSlices(take)
-  local panes = readDeltas(take)
+  local panes = readDeltas(take, shape.cells)
   local refused = obstacle(base, me, slices, panes, shape)
   local sessions
   if not refused and shape.gap then

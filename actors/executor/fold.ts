@@ -55,9 +55,8 @@ export class Fold {
   late = 0
   rejected = 0
   partly = 0
-  groups = 0
-  /** What merging the sketches will cost Redis, in groups. */
-  sketched = 0
+  /** What merging its groups will cost Redis, in groups that are merged one by one. */
+  merges = 0
   /** Event times up to here are none of the future's. */
   #presentTo = -Infinity
   /** Highest event time of the slice. */
@@ -69,6 +68,7 @@ export class Fold {
   readonly #scanner: Scanner | null
   readonly #adders: Adder[]
   readonly #sketchers: Sketcher[]
+  readonly #groupWeight: number
   readonly #table: Panes
   /** Of the row at hand. */
   #values: (number | null)[]
@@ -83,12 +83,13 @@ export class Fold {
   ) {
     this.#job = job
     this.#now = now
-    const { validate, scanner, adders, sketchers } = planOf(job)
+    const { validate, scanner, adders, sketchers, groupWeight } = planOf(job)
     this.#validate = validate
     this.#scanner = scanner
     this.#adders = adders
     this.#values = this.#adders.map(() => null)
     this.#sketchers = sketchers
+    this.#groupWeight = groupWeight
     this.#sketchable = sketchers.map(() => null)
     this.#table = new Panes(job, sketchers)
     this.panes = this.#table.byStart
@@ -329,7 +330,7 @@ export class Fold {
     place.row = row
     for (let i = 0; i < sketches.length; i++) {
       const value = this.#sketchable[i]
-      if (value !== null) this.sketched += sketches[i]!.add(value, place) / ENTRIES_OF_A_GROUP
+      if (value !== null) this.merges += sketches[i]!.add(value, place) / ENTRIES_OF_A_GROUP
     }
   }
 
@@ -409,8 +410,7 @@ export class Fold {
   }
 
   #countGroup(): void {
-    this.groups++
-    for (const { weight } of this.#sketchers) this.sketched += weight
+    this.merges += this.#groupWeight
   }
 
   #reject(source: Source, reason: RejectReason, message: string): null {

@@ -67,36 +67,75 @@ local function dropPane(base, pane)
   redis.call('HDEL', key(base, 'panes'), int(pane))
 end
 
--- Bytes of sketches that merge in the time that a group takes.
+-- Bytes of sketches that merge in the time that the budget's unit takes, and groups that are closed in it
+-- where they are slots alone.
 local SKETCH_BYTES = 25
+local PLAIN_GROUPS = 2.5
+
+-- The rows of some groups, which are in no pane before this one, merged with what the later panes hold of
+-- them; answers with what that costs.
+local function closeGroups(base, shape, pane, groups, states, rows)
+  local cells, cost = shape.cells, #groups / (shape.cells.sketches == '' and PLAIN_GROUPS or 1)
+  for other = pane + shape.slide, shape.closing - shape.slide, shape.slide do
+    local held = redis.call('HMGET', key(base, 'pane:' .. int(other)), unpack(groups))
+    local places, before, added = {}, {}, {}
+    for i, more in ipairs(held) do
+      if more then
+        local at = #places + 1
+        places[at], before[at], added[at] = i, states[i], more
+        -- What slots cost is in the group's own share; a sketch costs by its bytes.
+        cost = cost + (#more - cells.width) / SKETCH_BYTES
+      end
+    end
+    for i, state in ipairs(mergeAll(cells, before, added)) do states[places[i]] = state end
+    cost = cost + #groups / 4 / PLAIN_GROUPS
+  end
+  local parts = {}
+  for i, group in ipairs(groups) do
+    parts[3 * i - 2], parts[3 * i - 1], parts[3 * i] = #group, group, states[i]
+  end
+  rows[#rows + 1] = struct.pack('<' .. string.rep('I4c0c0', #groups), unpack(parts))
+  return cost
+end
+
+-- Groups that are closed together; what sketches cost is seen one by one.
+local function groupsIn(shape, budget)
+  if shape.cells.sketches ~= '' then return 1 end
+  return math.max(1, math.min(shape.cells.together, math.floor(budget * PLAIN_GROUPS)))
+end
+
+-- Where the scan of a job's pane goes on, as this process was told: a cursor means nothing to another one,
+-- in which the hash lies in another order, such as Redis after a restart.
+local scans = {}
 
 -- Rows of one HSCAN step over a pane of the window that is being closed: each group once, merged
--- over the window's panes. `emitted` keeps groups from coming twice, from two panes or from HSCAN, so
--- a group that comes here first is in no pane before this one. A step that takes too long ends in
--- the middle and is scanned again. Replies: cursor, the budget's rest, whether the pane is through.
+-- over the window's panes. `emitted` keeps groups from coming twice, from two panes or from HSCAN. A step
+-- that takes too long ends in the middle and is scanned again, and so is a pane whose cursor is not ours.
 local function closeStep(base, shape, pane, cursor, rows, budget)
+  local place = int(shape.closing) .. ':' .. int(pane) .. ':'
+  if scans[base] ~= place .. cursor then cursor = '0' end
+  scans[base] = place .. cursor
   local page = redis.call('HSCAN', key(base, 'pane:' .. int(pane)), cursor, 'COUNT', '200')
-  local known = 0
-  for i = 1, #page[2], 2 do
+  local emitted, found, first = key(base, 'emitted'), page[2], 1
+  while first < #found do
     if budget <= 0 then return cursor, budget, false end
-    local group, cells = page[2][i], page[2][i + 1]
-    if redis.call('SADD', key(base, 'emitted'), group) == 1 then
-      budget = budget - 1
-      for other = pane + shape.slide, shape.closing - shape.slide, shape.slide do
-        local more = redis.call('HGET', key(base, 'pane:' .. int(other)), group)
-        if more then
-          cells = merge(shape.cells, cells, more)
-          -- What slots cost is in the group's own share; a sketch costs by its bytes.
-          budget = budget - (#more - shape.cells.width) / SKETCH_BYTES
-        end
-        budget = budget - 0.25
+    local names, groups, states = {}, {}, {}
+    local last = math.min(first + 2 * groupsIn(shape, budget) - 1, #found)
+    for at = first, last, 2 do names[#names + 1] = found[at] end
+    for i, isOut in ipairs(redis.call('SMISMEMBER', emitted, unpack(names))) do
+      if isOut == 0 then
+        groups[#groups + 1], states[#states + 1] = names[i], found[first + 2 * i - 1]
       end
-      rows[#rows + 1] = struct.pack('<I4', #group) .. group .. cells
-    else
-      known = known + 1
     end
+    budget = budget - #names / 4 / PLAIN_GROUPS
+    if #groups > 0 then
+      budget = budget - closeGroups(base, shape, pane, groups, states, rows)
+      redis.call('SADD', emitted, unpack(groups))
+    end
+    first = last + 1
   end
-  return page[1], budget - 1 - known / 4, page[1] == '0'
+  scans[base] = place .. page[1]
+  return page[1], budget - 1, page[1] == '0'
 end
 
 -- Emits the rows of the window that is being closed, until it is done or the budget is used.
@@ -147,7 +186,7 @@ end
 
 -- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
 -- args: ops, window size, slide (of sessions s and the gap), watermark delay, idle after,
---       groups at the most, closed entries kept, their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
+--       work at the most, in groups that are merged one by one, closed entries kept, their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
 -- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or ''
 register('advance', function(keys, args)
   local base = keys[1]

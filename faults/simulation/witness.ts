@@ -396,10 +396,7 @@ function readCommit(args: Argument[]): Commit {
     return { partition, from, to, records: number(), done: take() === '1' }
   })
   for (let panes = number(); panes > 0; panes--) {
-    at++
-    // Not `at +=` at once: what reads the number moves `at` itself.
-    const groups = number()
-    at += 2 * groups
+    at += 4 // start, groups, keys, states
   }
   const rejects = number()
   at += 5 * rejects

@@ -2,6 +2,7 @@
  * A job's shard in a real Redis, with our functions called as actors call them but for arguments
  * that a test makes by hand. The arguments' order stands in the .lua files.
  */
+import { type Delta, paneArguments } from '../../actors/executor/deltas.ts'
 import { GROUP } from '../../actors/keys.ts'
 import { measure, type Snapshot } from '../../actors/measure.ts'
 import { openPlace, type Place } from './redis.ts'
@@ -187,7 +188,7 @@ export class Shard {
       slices.length,
       ...slices.flat(),
       panes.length,
-      ...panes.flatMap(([start, groups]) => [start, ...groupsOf(groups)]),
+      ...panes.flatMap(([start, groups]) => paneArguments(Number(start), deltasOf(groups))),
       (args.rejects ?? []).length,
       ...(args.rejects ?? []).flat(),
       (args.verdicts ?? []).length,
@@ -303,10 +304,12 @@ function sliceOf(slice: SliceArgs): (string | number)[] {
   ]
 }
 
-function groupsOf(groups: Record<string, number[]>): (string | number | Buffer)[] {
-  const pairs = Object.entries(groups)
-  return [pairs.length, ...pairs.flatMap(([group, slots]) => [group, cellsOf(slots)])]
-}
+const deltasOf = (groups: Record<string, number[]>): Delta[] =>
+  Object.entries(groups).map(([key, slots]) => ({
+    key,
+    cells: Float64Array.from(slots),
+    sketches: [],
+  }))
 
 export function cellsOf(slots: number[]): Buffer {
   const cells = Buffer.alloc(slots.length * 8)

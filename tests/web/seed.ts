@@ -5,6 +5,7 @@
 import { systemClock } from '../../actors/clock.ts'
 import { readConfig } from '../../actors/config.ts'
 import type { GroupValue, Job, Meta } from '../../actors/job.ts'
+import { paneArguments } from '../../actors/executor/deltas.ts'
 import { GROUP, type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import type { Actor } from '../../actors/messages.ts'
@@ -108,7 +109,7 @@ async function commit(store: Store, keys: Keys, job: Job, records: SeedRecord[])
     ...totals,
     1,
     ...slice,
-    ...paneArguments(job, records),
+    ...panesArguments(job, records),
     0,
     0,
   ])
@@ -118,17 +119,20 @@ async function commit(store: Store, keys: Keys, job: Job, records: SeedRecord[])
 const closedTo = async (store: Store, keys: Keys) =>
   (await store.redis.hget(keys.clock, 'closedTo')) ?? ''
 
-function paneArguments(job: Job, records: SeedRecord[]): (string | number | Buffer)[] {
+function panesArguments(job: Job, records: SeedRecord[]): (string | number | Buffer)[] {
   const panes = Map.groupBy(records, (record) => paneStart(job, record.at))
-  const args: (string | number | Buffer)[] = [panes.size]
-  for (const [start, inPane] of panes) {
-    const groups = Map.groupBy(inPane, (record) => JSON.stringify(record.group))
-    args.push(start, groups.size)
-    for (const [group, inGroup] of groups) {
-      args.push(group, Buffer.from(cellsOf(job, inGroup).buffer))
-    }
-  }
-  return args
+  return [
+    panes.size,
+    ...Array.from(panes).flatMap(([start, inPane]) => {
+      const groups = Map.groupBy(inPane, (record) => JSON.stringify(record.group))
+      const deltas = Array.from(groups, ([group, inGroup]) => ({
+        key: group,
+        cells: cellsOf(job, inGroup),
+        sketches: [],
+      }))
+      return paneArguments(start, deltas)
+    }),
+  ]
 }
 
 /** Folds counts, sums and averages, whose field is the one that the aggregate reads. */

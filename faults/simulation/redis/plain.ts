@@ -74,6 +74,10 @@ export const sets: Commands = {
     return gone
   }),
   SISMEMBER: read(2, (space, [key, name]) => (space.members(key!)?.members.has(name!) ? 1 : 0)),
+  SMISMEMBER: read(2, (space, [key, ...names]) => {
+    const members = space.members(key!)?.members
+    return names.map((name) => (members?.has(name) ? 1 : 0))
+  }),
   SMEMBERS: read(1, (space, [key]) => [...(space.members(key!)?.members ?? [])]),
   SCARD: read(1, (space, [key]) => space.members(key!)?.members.size ?? 0),
 }

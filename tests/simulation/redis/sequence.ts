@@ -3,10 +3,10 @@
  * functions with plausible and implausible arguments, and the plain commands beside them. It looks
  * at the model to find arguments that fit, and never changes it.
  */
+import { paneArguments } from '../../../actors/executor/deltas.ts'
 import { library } from '../../../actors/redis.ts'
 import { GROUP, type Keys } from '../../../actors/keys.ts'
 import type { Argument, RedisModel } from '../../../faults/simulation/redis/redis.ts'
-import { cellsOf } from '../../support/shard.ts'
 
 export type Command = Argument[]
 
@@ -250,22 +250,24 @@ export class Sequence {
   }
 
   #pane(): Argument[] {
-    const groups = this.#times(1 + this.#int(3), () => `["g${this.#int(12)}","é"]`)
-    const cells = () => {
-      const slots = [
-        1 + this.#int(5),
-        this.#int(9),
-        this.#int(2 ** 52),
-        this.#random(),
-        this.#int(9),
-      ]
-      return cellsOf(this.#chance(0.98) ? slots : [1])
-    }
-    const named = [...new Set(groups)].flatMap((group) => [group, cells()])
+    const keys = this.#times(1 + this.#int(3), () => `["g${this.#int(12)}","é"]`)
+    const isOther = this.#chance(0.02)
+    const cells = () => [
+      1 + this.#int(5),
+      this.#int(9),
+      this.#int(2 ** 52),
+      this.#random(),
+      this.#int(9),
+    ]
+    const groups = [...new Set(keys)].map((key) => ({
+      key,
+      cells: Float64Array.from(isOther ? [1] : cells()),
+      sketches: [],
+    }))
     const closing = this.#look('HGET', this.#keys.clock, 'closing')
     const near = closing !== null && this.#chance(0.5)
     const start = near ? Number(closing) - slide : slide * this.#int(12)
-    return [start, named.length / 2, ...named]
+    return paneArguments(start, groups)
   }
 
   #advance(): Command {
