@@ -72,6 +72,65 @@ end
 local SKETCH_BYTES = 25
 local PLAIN_GROUPS = 2.5
 
+-- Where the scan of a job's window goes on, as this process was told: a cursor means nothing to another
+-- one, in which a hash lies in another order, such as Redis after a restart. A pane that is being closed
+-- takes nothing in and gives nothing away, and so HSCAN gives a group once, as long as it is ours.
+local scans = {}
+
+local function placeOf(shape, pane, cursor)
+  return int(shape.closing) .. ':' .. int(pane) .. ':' .. cursor
+end
+
+-- Groups of an entry's rows.
+local function groupsOf(shape, rows)
+  local groups, at = {}, 1
+  while at <= #rows do
+    groups[#groups + 1], at = struct.unpack('<I4c0', rows, at)
+    at = at + shape.width
+    for _ = 1, #shape.sketches do at = at + 4 + struct.unpack('<I4', rows, at) end
+  end
+  return groups
+end
+
+-- Notes in `emitted` which groups of the window another process has written out, entry by entry from the
+-- newest on, until the budget is used; says whether that is all of them.
+local function recall(base, shape, budget)
+  local clock, emitted = key(base, 'clock'), key(base, 'emitted')
+  local held = redis.call('HMGET', clock, 'closingPart', 'closingRecalled')
+  local last, before = not held[1] or held[2] == '', held[2] and '(' .. held[2] or '+'
+  while not last and budget > 0 do
+    local entry = redis.call('XREVRANGE', key(base, 'closed'), before, '-', 'COUNT', '1')[1]
+    if not entry then break end
+    local fields = map(entry[2])
+    local groups = groupsOf(shape.cells, fields.rows)
+    for first = 1, #groups, 1000 do
+      redis.call('SADD', emitted, unpack(groups, first, math.min(first + 999, #groups)))
+    end
+    redis.call('HSET', clock, 'closingRecalled', entry[1])
+    before, last, budget = '(' .. entry[1], fields.part == '0', budget - 1 - #groups / PLAIN_GROUPS
+  end
+  if budget <= 0 and not last then return budget, false end
+  redis.call('HDEL', clock, 'closingRecalled')
+  return budget, true
+end
+
+-- Of the names and states in a part of HSCAN's page those that no earlier pane has, and that were not
+-- written out by another process.
+local function newIn(base, shape, pane, names, states)
+  local emitted = key(base, 'emitted')
+  local isOut = redis.call('EXISTS', emitted) == 1 and redis.call('SMISMEMBER', emitted, unpack(names)) or {}
+  for earlier = shape.closing - shape.size, pane - shape.slide, shape.slide do
+    for i, held in ipairs(redis.call('HMGET', key(base, 'pane:' .. int(earlier)), unpack(names))) do
+      if held then isOut[i] = 1 end
+    end
+  end
+  local groups, theirs = {}, {}
+  for i, name in ipairs(names) do
+    if isOut[i] ~= 1 then groups[#groups + 1], theirs[#theirs + 1] = name, states[i] end
+  end
+  return groups, theirs
+end
+
 -- The rows of some groups, which are in no pane before this one, merged with what the later panes hold of
 -- them; answers with what that costs.
 local function closeGroups(base, shape, pane, groups, states, rows)
@@ -88,7 +147,6 @@ local function closeGroups(base, shape, pane, groups, states, rows)
       end
     end
     for i, state in ipairs(mergeAll(cells, before, added)) do states[places[i]] = state end
-    cost = cost + #groups / 4 / PLAIN_GROUPS
   end
   local parts = {}
   for i, group in ipairs(groups) do
@@ -98,44 +156,41 @@ local function closeGroups(base, shape, pane, groups, states, rows)
   return cost
 end
 
--- Groups that are closed together; what sketches cost is seen one by one.
-local function groupsIn(shape, budget)
-  if shape.cells.sketches ~= '' then return 1 end
-  return math.max(1, math.min(shape.cells.together, math.floor(budget * PLAIN_GROUPS)))
+-- Rows of one HSCAN step over a pane of the window that is being closed: each group once, merged over the
+-- window's panes. What sketches cost is seen one by one, and so a page of them may end in the middle, with
+-- its groups in `emitted`; it is scanned again then.
+local function closePage(base, shape, pane, cursor, rows, budget)
+  local page = redis.call('HSCAN', key(base, 'pane:' .. int(pane)), cursor, 'COUNT', '200')
+  local found, plain = page[2], shape.cells.sketches == ''
+  local together = plain and shape.cells.together or 1
+  for first = 1, #found, 2 * together do
+    if budget <= 0 and not plain then return cursor, budget, false end
+    local names, states = {}, {}
+    for at = first, math.min(first + 2 * together - 2, #found - 1), 2 do
+      names[#names + 1], states[#states + 1] = found[at], found[at + 1]
+    end
+    local groups, theirs = newIn(base, shape, pane, names, states)
+    budget = budget - #names * shape.size / shape.slide / 4 / PLAIN_GROUPS
+    if #groups > 0 then
+      budget = budget - closeGroups(base, shape, pane, groups, theirs, rows)
+      if not plain then redis.call('SADD', key(base, 'emitted'), groups[1]) end
+    end
+  end
+  return page[1], budget - 1, page[1] == '0'
 end
 
--- Where the scan of a job's pane goes on, as this process was told: a cursor means nothing to another one,
--- in which the hash lies in another order, such as Redis after a restart.
-local scans = {}
-
--- Rows of one HSCAN step over a pane of the window that is being closed: each group once, merged
--- over the window's panes. `emitted` keeps groups from coming twice, from two panes or from HSCAN. A step
--- that takes too long ends in the middle and is scanned again, and so is a pane whose cursor is not ours.
+-- One step of closing: replies with the cursor, the budget's rest, whether the pane is through.
 local function closeStep(base, shape, pane, cursor, rows, budget)
-  local place = int(shape.closing) .. ':' .. int(pane) .. ':'
-  if scans[base] ~= place .. cursor then cursor = '0' end
-  scans[base] = place .. cursor
-  local page = redis.call('HSCAN', key(base, 'pane:' .. int(pane)), cursor, 'COUNT', '200')
-  local emitted, found, first = key(base, 'emitted'), page[2], 1
-  while first < #found do
-    if budget <= 0 then return cursor, budget, false end
-    local names, groups, states = {}, {}, {}
-    local last = math.min(first + 2 * groupsIn(shape, budget) - 1, #found)
-    for at = first, last, 2 do names[#names + 1] = found[at] end
-    for i, isOut in ipairs(redis.call('SMISMEMBER', emitted, unpack(names))) do
-      if isOut == 0 then
-        groups[#groups + 1], states[#states + 1] = names[i], found[first + 2 * i - 1]
-      end
-    end
-    budget = budget - #names / 4 / PLAIN_GROUPS
-    if #groups > 0 then
-      budget = budget - closeGroups(base, shape, pane, groups, states, rows)
-      redis.call('SADD', emitted, unpack(groups))
-    end
-    first = last + 1
+  if scans[base] ~= placeOf(shape, pane, cursor) then
+    local all
+    budget, all = recall(base, shape, budget)
+    if not all then return cursor, budget, false end
+    cursor = '0'
   end
-  scans[base] = place .. page[1]
-  return page[1], budget - 1, page[1] == '0'
+  local through
+  cursor, budget, through = closePage(base, shape, pane, cursor, rows, budget)
+  scans[base] = placeOf(shape, through and pane + shape.slide or pane, cursor)
+  return cursor, budget, through
 end
 
 -- Emits the rows of the window that is being closed, until it is done or the budget is used.
