@@ -15,7 +15,7 @@ export interface Plan {
 }
 
 /** Slots alone are merged many groups at once. */
-const PLAIN_WEIGHT = 0.4
+const PLAIN_WEIGHT = 0.5
 
 const plans = new WeakMap<Job, Plan>()
 
