@@ -7,7 +7,7 @@ import { encodeState, type Sketch } from '../windows/sketches.ts'
 export interface Delta {
   key: string
   cells: Float64Array
-  sketches: readonly Sketch[]
+  sketches: readonly Pick<Sketch, 'encode'>[]
 }
 
 /** The pane's start, how many groups, their keys, their states. */

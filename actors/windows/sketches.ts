@@ -56,7 +56,10 @@ const kinds: Partial<Record<Aggregate<never>['kind'], Kind>> = {
 export const sketchOf = ({ kind }: Aggregate<never>): Kind | null => kinds[kind] ?? null
 
 /** A group's bytes: its slots, then its sketches. */
-export function encodeState(cells: Float64Array, sketches: readonly Sketch[]): Buffer {
+export function encodeState(
+  cells: Float64Array,
+  sketches: readonly Pick<Sketch, 'encode'>[],
+): Buffer {
   const slots = Buffer.from(cells.buffer, cells.byteOffset, cells.byteLength)
   if (sketches.length === 0) return slots
   const parts = [slots]

@@ -188,7 +188,7 @@ export class Shard {
       slices.length,
       ...slices.flat(),
       panes.length,
-      ...panes.flatMap(([start, groups]) => paneArguments(Number(start), deltasOf(groups))),
+      ...panes.flatMap(([start, groups]) => paneArguments(Number(start), deltasOf(ops, groups))),
       (args.rejects ?? []).length,
       ...(args.rejects ?? []).flat(),
       (args.verdicts ?? []).length,
@@ -240,7 +240,7 @@ export class Shard {
     const entries = await this.redis.xrangeBuffer(this.keys.closed, '-', '+')
     return entries.flatMap(([, fields]) => {
       const of = fieldsOf(fields)
-      return rowsOf(of('rows')).map((row) => ({
+      return rowsOf(of('rows'), sketchesOf(this.#shape.ops).length).map((row) => ({
         start: Number(of('start').toString()),
         end: Number(of('end').toString()),
         ...row,
@@ -304,12 +304,15 @@ function sliceOf(slice: SliceArgs): (string | number)[] {
   ]
 }
 
-const deltasOf = (groups: Record<string, number[]>): Delta[] =>
-  Object.entries(groups).map(([key, slots]) => ({
-    key,
-    cells: Float64Array.from(slots),
-    sketches: [],
-  }))
+/** Sketches, letters behind a slash in `ops`, are empty. */
+function deltasOf(ops: string, groups: Record<string, number[]>): Delta[] {
+  const sketches = sketchesOf(ops).map((letter) => ({ encode: () => Buffer.from(letter) }))
+  return Object.entries(groups).map(([key, slots]) => {
+    return { key, cells: Float64Array.from(slots), sketches }
+  })
+}
+
+const sketchesOf = (ops: string): string[] => [...(ops.split('/')[1] ?? '')]
 
 export function cellsOf(slots: number[]): Buffer {
   const cells = Buffer.alloc(slots.length * 8)
@@ -325,14 +328,16 @@ function fieldsOf(fields: Buffer[]): (name: string) => Buffer {
 }
 
 /** `rows` of a closed entry, with one slot a group unless `slots` says otherwise. */
-function rowsOf(bytes: Buffer): { group: string; slots: number[] }[] {
+function rowsOf(bytes: Buffer, sketches: number): { group: string; slots: number[] }[] {
   const rows: { group: string; slots: number[] }[] = []
   for (let at = 0; at < bytes.length; ) {
     const end = at + 4 + bytes.readUInt32LE(at)
     const group = bytes.toString('utf8', at + 4, end)
     rows.push({ group, slots: slotsOf(bytes.subarray(end, end + SLOT_BYTES)) })
-    at = end + SLOT_BYTES
+    at = end + SLOT_BYTES + sketches * SKETCH_BYTES
   }
   return rows
 }
 const SLOT_BYTES = 8
+/** Of an empty one, behind its length. */
+const SKETCH_BYTES = 5
