@@ -120,25 +120,49 @@ local function obstacle(base, me, slices, panes, shape)
   end
 end
 
--- What some of a pane's groups will hold, as HSET takes it; of those that it has no room for, their names
--- go to `full`. Answers with the room that is left; nil where the pane is another job's.
+-- The state that a commit brings for a group of a pane.
+local function stateIn(pane, cells, group)
+  if pane.cells then return pane.cells[group] end
+  return string.sub(pane.bytes, (group - 1) * cells.width + 1, group * cells.width)
+end
+
+-- What some of a pane's groups will hold, as HSET takes it, where all are there already and are slots alone:
+-- their bytes are merged as they lie.
+local function mergePlain(pane, cells, first, last, held)
+  local width = cells.width
+  local bytes = string.sub(pane.bytes, (first - 1) * width + 1, last * width)
+  local merged, fields = mergeSlots(cells, last - first + 1, table.concat(held), bytes), {}
+  for i = 1, last - first + 1 do
+    fields[2 * i - 1] = pane.groups[first + i - 1]
+    fields[2 * i] = string.sub(merged, (i - 1) * width + 1, i * width)
+  end
+  return fields
+end
+
+-- What some of a pane's groups will hold, as HSET takes it, and the room that is left then; of those that it
+-- has no room for, their names go to `full`. Nothing where the pane is another job's.
 local function mergeGroups(pane, cells, first, last, room, full)
   local held = redis.call('HMGET', pane.key, unpack(pane.groups, first, last))
-  local fields, places, before, added = {}, {}, {}, {}
-  for i = 1, last - first + 1 do
-    local group, state = pane.groups[first + i - 1], pane.cells[first + i - 1]
-    fields[2 * i - 1], fields[2 * i] = group, state
-    if held[i] then
-      if not fits(cells, held[i]) then return nil end
-      local at = #places + 1
-      places[at], before[at], added[at] = 2 * i, held[i], state
+  local places, before, added, fields = {}, {}, {}, {}
+  for i, state in ipairs(held) do
+    if state then
+      if not fits(cells, state) then return nil end
+      places[#places + 1], before[#before + 1] = 2 * i, state
+    end
+  end
+  if #before == #held and not pane.cells then return mergePlain(pane, cells, first, last, held), room end
+  for i, known in ipairs(held) do
+    local group = first + i - 1
+    fields[2 * i - 1], fields[2 * i] = pane.groups[group], stateIn(pane, cells, group)
+    if known then
+      added[#added + 1] = fields[2 * i]
     else
       room = room - 1
-      if room < 0 then full[#full + 1] = group end
+      if room < 0 then full[#full + 1] = pane.groups[group] end
     end
   end
   for i, state in ipairs(mergeAll(cells, before, added)) do fields[places[i]] = state end
-  return room, fields
+  return fields, room
 end
 
 -- What the panes will hold, not yet written: merging can fail, and writing must not. Answers with an
@@ -150,8 +174,10 @@ local function mergePanes(base, panes, groupsMax, cells)
     local full = { 'full', int(pane.start) }
     for first = 1, #pane.groups, cells.together do
       local last = math.min(first + cells.together - 1, #pane.groups)
-      room, pane.fields[#pane.fields + 1] = mergeGroups(pane, cells, first, last, room, full)
-      if not room then return { 'shape' } end
+      local fields
+      fields, room = mergeGroups(pane, cells, first, last, room, full)
+      if not fields then return { 'shape' } end
+      pane.fields[#pane.fields + 1] = fields
     end
     if #full > 2 then return full end
   end
@@ -214,11 +240,16 @@ local function readSlices(take)
   return slices
 end
 
-local function readDeltas(take, cells)
+local function readDeltas(take, shape)
   local panes = {}
   for i = 1, tonumber(take()) do
     local start, count = tonumber(take()), tonumber(take())
-    panes[i] = { start = start, groups = strings(take(), count), cells = statesOf(cells, take(), count) }
+    local pane = { start = start, groups = strings(take(), count), bytes = take() }
+    -- Slots alone are cut out of the bytes where that is needed.
+    if shape.gap or shape.cells.sketches ~= '' then
+      pane.cells = statesOf(shape.cells, pane.bytes, count)
+    end
+    panes[i] = pane
   end
   return panes
 end
@@ -246,7 +277,7 @@ register('commit', function(keys, args)
   local hash = tonumber(take())
   totals.committed = totals.counted + totals.filtered + totals.late + totals.rejected
   local slices = readSlices(take)
-  local panes = readDeltas(take, shape.cells)
+  local panes = readDeltas(take, shape)
   local refused = obstacle(base, me, slices, panes, shape)
   local sessions
   if not refused and shape.gap then
