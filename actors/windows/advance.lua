@@ -102,6 +102,7 @@ local function recall(base, shape, budget)
     local entry = redis.call('XREVRANGE', key(base, 'closed'), before, '-', 'COUNT', '1')[1]
     if not entry then break end
     local fields = map(entry[2])
+    if fields['end'] ~= int(shape.closing) then break end
     local groups = groupsOf(shape.cells, fields.rows)
     for first = 1, #groups, 1000 do
       redis.call('SADD', emitted, unpack(groups, first, math.min(first + 999, #groups)))
