@@ -14,8 +14,8 @@ export interface Plan {
   groupWeight: number
 }
 
-/** Slots alone are merged many groups at once. */
-const PLAIN_WEIGHT = 0.5
+/** Slots alone are merged many groups at once; measured with 6 and with 70 slots. As in cells.lua. */
+const slotsWeight = (slots: number): number => 0.3 + slots / 30
 
 const plans = new WeakMap<Job, Plan>()
 
@@ -35,6 +35,7 @@ export function planOf(job: Job): Plan {
 }
 
 function groupWeight(job: Job, sketchers: readonly Sketcher[]): number {
-  if (sketchers.length === 0) return isSession(job) ? 1 : PLAIN_WEIGHT
-  return sketchers.reduce((sum, { weight }) => sum + weight, 1)
+  const slots = slotsWeight(job.slots.length)
+  if (sketchers.length === 0 && !isSession(job)) return slots
+  return sketchers.reduce((sum, { weight }) => sum + weight, Math.max(1, slots))
 }

@@ -67,10 +67,10 @@ local function dropPane(base, pane)
   redis.call('HDEL', key(base, 'panes'), int(pane))
 end
 
--- Bytes of sketches that merge in the time that the budget's unit takes, and groups that are closed in it
--- where they are slots alone.
+-- Bytes of sketches that merge in the time of the budget's unit, which is a group that is merged by itself, and
+-- groups that are looked through in it.
 local SKETCH_BYTES = 25
-local PLAIN_GROUPS = 2.5
+local SEEN_GROUPS = 10
 
 -- Where the scan of a job's window goes on, as this process was told: a cursor means nothing to another
 -- one, in which a hash lies in another order, such as Redis after a restart. A pane that is being closed
@@ -108,7 +108,7 @@ local function recall(base, shape, budget)
       redis.call('SADD', emitted, unpack(groups, first, math.min(first + 999, #groups)))
     end
     redis.call('HSET', clock, 'closingRecalled', entry[1])
-    before, last, budget = '(' .. entry[1], fields.part == '0', budget - 1 - #groups / PLAIN_GROUPS
+    before, last, budget = '(' .. entry[1], fields.part == '0', budget - 1 - #groups / 2
   end
   if budget <= 0 and not last then return budget, false end
   redis.call('HDEL', clock, 'closingRecalled')
@@ -135,7 +135,7 @@ end
 -- The rows of some groups, which are in no pane before this one, merged with what the later panes hold of
 -- them; answers with what that costs.
 local function closeGroups(base, shape, pane, groups, states, rows)
-  local cells, cost = shape.cells, #groups / (shape.cells.sketches == '' and PLAIN_GROUPS or 1)
+  local cells, cost = shape.cells, #groups * shape.cells.cost
   for other = pane + shape.slide, shape.closing - shape.slide, shape.slide do
     local held = redis.call('HMGET', key(base, 'pane:' .. int(other)), unpack(groups))
     local places, before, added = {}, {}, {}
@@ -171,7 +171,7 @@ local function closePage(base, shape, pane, cursor, rows, budget)
       names[#names + 1], states[#states + 1] = found[at], found[at + 1]
     end
     local groups, theirs = newIn(base, shape, pane, names, states)
-    budget = budget - #names * shape.size / shape.slide / 4 / PLAIN_GROUPS
+    budget = budget - #names * shape.size / shape.slide / SEEN_GROUPS
     if #groups > 0 then
       budget = budget - closeGroups(base, shape, pane, groups, theirs, rows)
       if not plain then redis.call('SADD', key(base, 'emitted'), groups[1]) end

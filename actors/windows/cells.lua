@@ -9,7 +9,10 @@ local VALUES_MAX = 6000
 
 local function shapeOf(ops)
   local slots, sketches = string.match(ops, '^(%a*)/?(%a*)$')
+  -- Of a group, in such as are merged by themselves; as in actors/executor/plan.ts.
+  local cost = 0.3 + #slots / 30
   return { slots = slots, sketches = sketches, width = 8 * #slots,
+    cost = sketches == '' and cost or math.max(1, cost),
     together = math.min(GROUPS_TOGETHER, math.max(1, math.floor(VALUES_MAX / #slots))) }
 end
 
