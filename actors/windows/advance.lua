@@ -242,7 +242,7 @@ end
 
 -- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
 -- args: ops, window size, slide (of sessions s and the gap), watermark delay, idle after,
---       work at the most, in groups that are merged one by one, closed entries kept, their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
+--       groups at the most, closed entries kept, their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
 -- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or ''
 register('advance', function(keys, args)
   local base = keys[1]
