@@ -312,7 +312,7 @@ function deltasOf(ops: string, groups: Record<string, number[]>): Delta[] {
   })
 }
 
-const sketchesOf = (ops: string): string[] => [...(ops.split('/')[1] ?? '')]
+const sketchesOf = (ops: string): string[] => (ops.split('/')[1] ?? '').split('')
 
 export function cellsOf(slots: number[]): Buffer {
   const cells = Buffer.alloc(slots.length * 8)
