@@ -55,6 +55,7 @@ export class Fold {
   late = 0
   rejected = 0
   partly = 0
+  groups = 0
   /** What merging its groups will cost Redis, in groups that are merged one by one. */
   merges = 0
   /** Event times up to here are none of the future's. */
@@ -410,6 +411,7 @@ export class Fold {
   }
 
   #countGroup(): void {
+    this.groups++
     this.merges += this.#groupWeight
   }
 
