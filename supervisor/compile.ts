@@ -34,7 +34,7 @@ async function compile(kind: string, into: string): Promise<void> {
     // Names stay, for whoever reads a stack.
     minify: { whitespace: true, syntax: true },
   })
-  if (!success) throw new RefusalError(logs.join('; '))
+  if (!success) throw new RefusalError(logs.map(({ message }) => message).join('; '))
 }
 
 function sweep(all: string): void {
