@@ -162,22 +162,23 @@ end
 -- its groups in `emitted`; it is scanned again then.
 local function closePage(base, shape, pane, cursor, rows, budget)
   local page = redis.call('HSCAN', key(base, 'pane:' .. int(pane)), cursor, 'COUNT', '200')
-  local found, plain = page[2], shape.cells.sketches == ''
+  local found, plain, looked = page[2], shape.cells.sketches == '', 0
   local together = plain and shape.cells.together or 1
   for first = 1, #found, 2 * together do
-    if budget <= 0 and not plain then return cursor, budget, false end
     local names, states = {}, {}
     for at = first, math.min(first + 2 * together - 2, #found - 1), 2 do
       names[#names + 1], states[#states + 1] = found[at], found[at + 1]
     end
     local groups, theirs = newIn(base, shape, pane, names, states)
-    budget = budget - #names * shape.size / shape.slide / SEEN_GROUPS
+    looked = looked + #names * shape.size / shape.slide / SEEN_GROUPS
     if #groups > 0 then
+      -- Only here: those that are out are passed again, and must not use up what new ones need.
+      if budget <= 0 and not plain then return cursor, budget, false end
       budget = budget - closeGroups(base, shape, pane, groups, theirs, rows)
       if not plain then redis.call('SADD', key(base, 'emitted'), groups[1]) end
     end
   end
-  return page[1], budget - 1, page[1] == '0'
+  return page[1], budget - 1 - looked, page[1] == '0'
 end
 
 -- One step of closing: replies with the cursor, the budget's rest, whether the pane is through.
