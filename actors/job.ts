@@ -84,7 +84,7 @@ export interface JobDeclaration<
    * judges. The bytes are only lent: what is kept must be copied. A record with which it throws is
    * rejected with the reason `decode`.
    */
-  decode?: (bytes: Uint8Array, meta: Meta) => unknown
+  decode?: (bytes: Buffer, meta: Meta) => unknown
   /** Keeps the records for which it is true; all of them where it is absent. */
   filter?: (record: Row, meta: Meta) => boolean
   /** The event time in epoch milliseconds; `'kafka'` for the timestamp that Kafka keeps. */
@@ -148,7 +148,7 @@ export interface Job {
   name: string
   topic: string
   schema: v.GenericSchema
-  decode: ((bytes: Uint8Array, meta: Meta) => unknown) | null
+  decode: ((bytes: Buffer, meta: Meta) => unknown) | null
   filter: ((record: unknown, meta: Meta) => boolean) | null
   eventTime: (record: unknown, meta: Meta) => number
   flatMap: ((record: unknown, meta: Meta) => unknown) | null
