@@ -24,8 +24,9 @@ export interface FilesOptions extends SinkOptions {
   format?: FileFormat
 }
 
-export const fileFormats = ['ndjson', 'parquet'] as const
-export type FileFormat = (typeof fileFormats)[number]
+export type FileFormat = 'ndjson' | 'parquet'
+
+const fileFormats: readonly FileFormat[] = ['ndjson', 'parquet']
 
 export function files(options: FilesOptions): Sink {
   const base = declared('files', options)

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestRecord } from '../../faults/topic.ts'
-import { writeBlocks } from '../docs/blocks.ts'
+import { root, writeBlocks } from '../docs/blocks.ts'
 import { framed, payments, rideOf, subjects } from '../fixtures/formats.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
 import { type Pipeline, withPipeline } from './pipeline.ts'
@@ -160,3 +160,32 @@ test('text: a line a record, and bytes that are none', async () => {
     { status: '404', ms: { p50: expect.closeTo(3, 0) as number } },
   ])
 }, 60_000)
+
+test.each([
+  [
+    'one that is not there',
+    'http://127.0.0.1:1',
+    'the schema registry at http://127.0.0.1:1 does not answer',
+  ],
+  [
+    'one without the subject',
+    null,
+    'the schema registry answers 404 to /subjects/payments-value/versions',
+  ],
+])(
+  'a registry without the schemas is told of in one line: %s',
+  async (url, message) => {
+    const empty = startRegistry({})
+    const file = join(folder, 'payments.ts')
+    const child = Bun.spawn([process.execPath, join(root, 'supervisor/main.ts'), file], {
+      env: { ...process.env, SCHEMA_REGISTRY_URL: url ?? empty.url },
+      stdout: 'ignore',
+      stderr: 'pipe',
+    })
+    const told = await new Response(child.stderr).text()
+    expect(told).toBe(`supervisor: job file ${file} can't be loaded: ${message}\n`)
+    expect(await child.exited).toBe(2)
+    await empty.end()
+  },
+  30_000,
+)
