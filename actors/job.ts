@@ -332,9 +332,18 @@ function functionOf<Fn>(field: string, value: unknown, optional: boolean): Fn | 
   return value as Fn
 }
 
+/** Marks Kafka's time. Of the whole process, as a compiled actor and the job's file have a copy each. */
+const KAFKA_TIME = Symbol.for('millrace.kafkaTime')
+
 /** Kafka's own timestamp; no number where there is none. */
-export const kafkaTime = (_: unknown, { timestamp }: Pick<Meta, 'timestamp'>): number =>
-  timestamp < 0 ? Number.NaN : timestamp
+export const kafkaTime = Object.assign(
+  (_: unknown, { timestamp }: Pick<Meta, 'timestamp'>): number =>
+    timestamp < 0 ? Number.NaN : timestamp,
+  { [KAFKA_TIME]: true },
+)
+
+/** Whether a job's event time is that of Kafka, which is at hand for every record. */
+export const isKafkaTime = (eventTime: Job['eventTime']): boolean => KAFKA_TIME in eventTime
 
 function eventTimeOf(value: unknown): Job['eventTime'] {
   if (value === 'kafka') return kafkaTime
@@ -348,8 +357,7 @@ function metaIsUsed(
   { decode, filter, eventTime, flatMap, groups, work }: Pick<Job, FunctionName>,
   aggregates: Job['aggregates'],
 ): boolean {
-  // Kafka's timestamp is at hand for every record.
-  const time = eventTime === kafkaTime ? null : eventTime
+  const time = isKafkaTime(eventTime) ? null : eventTime
   const readers = [
     time,
     decode,
