@@ -7,7 +7,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestRecord } from '../../faults/topic.ts'
 import { root, writeBlocks } from '../docs/blocks.ts'
-import { framed, payments, rideOf, subjects } from '../fixtures/formats.ts'
+import { byOthers, framed, payments, rideOf, subjects } from '../fixtures/formats.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
 import { type Pipeline, withPipeline } from './pipeline.ts'
 
@@ -91,6 +91,7 @@ test('Avro: records of two schemas as the job has them, and bytes that are none'
       second({ at: T + 1, card: 'c-1', amount: 10.25, country: null }),
       second({ at: T + 2, card: 'c-2', amount: 3.01, country: 'DE' }),
       second({ at: T + 3, card: 'c-3', amount: 4, country: 'DE' }),
+      byOthers.payment,
     ],
     [
       ['{"card":"c-1"}', 'decode', 'it does not begin with a schema id'],
@@ -102,7 +103,7 @@ test('Avro: records of two schemas as the job has them, and bytes that are none'
     ],
   )
   expect(rows).toEqual([
-    { country: 'DE', payments: 2, spent: 7.01, cards: 2 },
+    { country: 'DE', payments: 3, spent: 17.26, cards: 3 },
     { country: null, payments: 2, spent: 12.75, cards: 1 },
   ])
 }, 60_000)
@@ -122,6 +123,7 @@ test('Protobuf: enums by their names, 64 bits, and bytes that are none', async (
       rideOf({ at: T + 2, lift: 'north', way: 'DOWN', meters: 20 }),
       // No meters are 0 of them.
       rideOf({ at: T + 3, lift: 'south', way: 'UP' }),
+      byOthers.ride,
     ],
     [
       ['{"lift":"north"}', 'decode', 'it does not begin with a schema id'],
@@ -137,6 +139,7 @@ test('Protobuf: enums by their names, 64 bits, and bytes that are none', async (
   expect(rows).toEqual([
     { lift: 'north', way: 'DOWN', rides: 1, meters: 20 },
     { lift: 'north', way: 'UP', rides: 2, meters: 14 },
+    { lift: 'nörd', way: 'DOWN', rides: 1, meters: 12.5 },
     { lift: 'south', way: 'UP', rides: 1, meters: 0 },
   ])
 }, 60_000)
