@@ -127,8 +127,8 @@ describe.skipIf(!program)('sessions on the page', () => {
       expect(cell).toBe('p50\u00a081.497, p99\u00a0835.981')
       const [inner, outer] = await page
         .locator('#windowsTable')
-        .evaluate((table) => [table.scrollWidth, table.parentElement!.clientWidth])
-      expect(inner).toBeLessThanOrEqual(outer!)
+        .evaluate((table) => [table.scrollWidth, table.parentElement!.clientWidth] as const)
+      expect(inner).toBeLessThanOrEqual(outer)
     },
     timeoutMs,
   )

@@ -103,7 +103,7 @@ export function createControl() {
     const { min, max, maxResultDelayMs: delayMs } = status?.executors ?? {}
     byId('min').value = min ?? 0
     byId('max').value = max ?? 4
-    byId('delay').value = delayMs == null ? '' : delayMs / 1_000
+    byId('delay').value = Number.isFinite(delayMs) ? delayMs / 1_000 : ''
     showDrains(executors)
     dialog.showModal()
   }

@@ -48,7 +48,7 @@ const rowOf = (
     top: [{ value: who, count: 2, error: 0 }],
     own: false,
     ...values,
-  } as ClosedRow['values'],
+  },
 })
 
 const windowOf = (rows: ClosedRow[]): ClosedWindow => ({
