@@ -176,8 +176,8 @@ test.each([
     'the schema registry answers 404 to /subjects/payments-value/versions',
   ],
 ])(
-  'a registry without the schemas is told of in one line: %s',
-  async (url, message) => {
+  'a registry that has no schemas is told of in one line: %s',
+  async (_, url, message) => {
     const empty = startRegistry({})
     const file = join(folder, 'payments.ts')
     const child = Bun.spawn([process.execPath, join(root, 'supervisor/main.ts'), file], {
