@@ -66,6 +66,8 @@ async function written(rows: ClosedRow[]): Promise<ArrayBuffer> {
   return bytes.slice().buffer
 }
 
+const schemaOf = async (rows: ClosedRow[]) => parquetMetadata(await written(rows)).schema
+
 test('a row has each value in a column of its type', async () => {
   const none = { most: null, mean: null, newest: null, ms: null, top: null, own: null }
   const file = await written([rowOf('a\0é"', 7), rowOf('b', null, none)])
@@ -91,7 +93,6 @@ test('a row has each value in a column of its type', async () => {
 })
 
 test('the types are the same whatever the rows are', async () => {
-  const schemaOf = async (rows: ClosedRow[]) => parquetMetadata(await written(rows)).schema
   const schema = await schemaOf([rowOf('a', 1)])
   expect(schema.map(({ name, type, converted_type: as }) => [name, as ?? type])).toEqual([
     ['root', undefined],
