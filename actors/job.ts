@@ -84,7 +84,7 @@ export interface JobDeclaration<
    * judges. The bytes are only lent: what is kept must be copied. A record with which it throws is
    * rejected with the reason `decode`.
    */
-  decode?: (bytes: Uint8Array, meta: Meta) => unknown
+  decode?: (bytes: Buffer, meta: Meta) => unknown
   /** Keeps the records for which it is true; all of them where it is absent. */
   filter?: (record: Row, meta: Meta) => boolean
   /** The event time in epoch milliseconds; `'kafka'` for the timestamp that Kafka keeps. */
@@ -148,7 +148,7 @@ export interface Job {
   name: string
   topic: string
   schema: v.GenericSchema
-  decode: ((bytes: Uint8Array, meta: Meta) => unknown) | null
+  decode: ((bytes: Buffer, meta: Meta) => unknown) | null
   filter: ((record: unknown, meta: Meta) => boolean) | null
   eventTime: (record: unknown, meta: Meta) => number
   flatMap: ((record: unknown, meta: Meta) => unknown) | null
@@ -332,9 +332,18 @@ function functionOf<Fn>(field: string, value: unknown, optional: boolean): Fn | 
   return value as Fn
 }
 
+/** Marks Kafka's time. Of the whole process, as a compiled actor and the job's file have a copy each. */
+const KAFKA_TIME = Symbol.for('millrace.kafkaTime')
+
 /** Kafka's own timestamp; no number where there is none. */
-export const kafkaTime = (_: unknown, { timestamp }: Pick<Meta, 'timestamp'>): number =>
-  timestamp < 0 ? Number.NaN : timestamp
+export const kafkaTime = Object.assign(
+  (_: unknown, { timestamp }: Pick<Meta, 'timestamp'>): number =>
+    timestamp < 0 ? Number.NaN : timestamp,
+  { [KAFKA_TIME]: true },
+)
+
+/** Whether a job's event time is that of Kafka, which is at hand for every record. */
+export const isKafkaTime = (eventTime: Job['eventTime']): boolean => KAFKA_TIME in eventTime
 
 function eventTimeOf(value: unknown): Job['eventTime'] {
   if (value === 'kafka') return kafkaTime
@@ -348,8 +357,7 @@ function metaIsUsed(
   { decode, filter, eventTime, flatMap, groups, work }: Pick<Job, FunctionName>,
   aggregates: Job['aggregates'],
 ): boolean {
-  // Kafka's timestamp is at hand for every record.
-  const time = eventTime === kafkaTime ? null : eventTime
+  const time = isKafkaTime(eventTime) ? null : eventTime
   const readers = [
     time,
     decode,

@@ -1,11 +1,10 @@
 /**
- * Card payments, and what looks like fraud: for each card over ten minutes, told anew each minute, how
- * often it was used, for how much, at how many merchants and in how many countries, and whether small
- * payments tried it out before a large one.
+ * Card payments, and what looks like fraud: for each spree of a card, which begins with a payment and ends
+ * when the card has been quiet for a minute, how often it was used, for how much, at how many merchants and
+ * in how many countries, and whether small payments tried it out before a large one.
  *
- * Windows that slide see a spree in each window that touches it, and cut one that is longer than they are. A
- * window for each spree (a session: it ends when a card has been quiet for a while) would begin and
- * end with it.
+ * A spree is a session: its bounds are its own, however long it is. One that would not end is cut at each
+ * half hour.
  */
 import { aggregate, defineJob } from 'millrace'
 import * as v from 'valibot'
@@ -15,7 +14,7 @@ const small = 2
 const large = 200
 const trials = 3
 
-/** Three small payments and a large one within the window. The order in which they came is not looked at. */
+/** Three small payments and a large one in one spree. The order in which they came is not looked at. */
 const triedOut = aggregate({
   parts: { small: 'sum', largest: 'max' },
   of: ({ amount }: { amount: number }) => ({ small: amount < small ? 1 : 0, largest: amount }),
@@ -35,7 +34,7 @@ export default defineJob({
   }),
   eventTime: (payment) => Date.parse(payment.at),
   watermarkDelay: '1 minute',
-  window: { size: '10 minutes', slide: '1 minute' },
+  window: { gap: '1 minute', max: '30 minutes' },
   groupBy: ['card'],
   aggregates: ({ count, sum, max, distinct }) => ({
     payments: count(),

@@ -95,5 +95,11 @@ async function take(browser: Browser, url: string, path: string): Promise<void> 
   // Two looks of the page, so that rates and the strip are there.
   await page.waitForTimeout(1_500)
   await page.screenshot({ path })
+  const [needed, room] = await page
+    .locator('#windowsTable')
+    .evaluate((table) => [table.scrollWidth, table.parentElement!.clientWidth] as const)
+  if (needed > room) {
+    throw new RefusalError(`${path}: the table of windows needs ${needed} px and has ${room}`)
+  }
   await page.close()
 }

@@ -27,6 +27,7 @@ export const contents: readonly Section[] = [
           'nameOf',
           'topicOf',
           'kafkaTime',
+          'isKafkaTime',
         ],
       },
       { path: 'actors/duration.ts', only: ['Duration'] },

@@ -8,7 +8,7 @@
 import { isUtf8 } from 'node:buffer'
 import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
-import { type Job, kafkaTime, type Meta } from '../job.ts'
+import { isKafkaTime, type Job, kafkaTime, type Meta } from '../job.ts'
 import { addToSum } from '../windows/aggregates.ts'
 import type { Place, Sketch } from '../windows/sketches.ts'
 import { isSession, sessionEnd, spanOf } from '../windows/span.ts'
@@ -64,6 +64,7 @@ export class Fold {
   #maxEventTime: number | null = null
 
   readonly #job: Job
+  readonly #kafkaTime: boolean
   readonly #now: () => number
   readonly #validate: Validate
   readonly #scanner: Scanner | null
@@ -83,6 +84,7 @@ export class Fold {
     now: () => number,
   ) {
     this.#job = job
+    this.#kafkaTime = isKafkaTime(job.eventTime)
     this.#now = now
     const { validate, scanner, adders, sketchers, groupWeight } = planOf(job)
     this.#validate = validate
@@ -161,7 +163,7 @@ export class Fold {
     const job = this.#job
     let eventTime: number
     try {
-      const time = job.eventTime === kafkaTime ? kafkaTime(row, cursor) : job.eventTime(row, meta)
+      const time = this.#kafkaTime ? kafkaTime(row, cursor) : job.eventTime(row, meta)
       eventTime = Math.floor(time)
     } catch (error) {
       return this.#reject(cursor, 'threw', messageOf(error))

@@ -4,7 +4,7 @@
  * does not help, so that a topic of many shapes costs hardly more than without it.
  */
 import { fieldsReached } from '../fields.ts'
-import { type Job, kafkaTime } from '../job.ts'
+import { isKafkaTime, type Job } from '../job.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import type { RecordCursor } from './records.ts'
 import { compileScan, type Scan, type Wanted } from './scan.ts'
@@ -80,7 +80,7 @@ function wantedOf(job: Job): Wanted | null {
   const entries = job.work || job.flatMap || job.decode ? null : entriesOf(job.schema)
   if (!entries) return null
   const reached = [
-    ...(job.eventTime === kafkaTime ? [] : [job.eventTime]),
+    ...(isKafkaTime(job.eventTime) ? [] : [job.eventTime]),
     ...(job.filter ? [job.filter] : []),
     ...job.groups.map(({ of }) => of),
     ...job.aggregates.flatMap(({ aggregate }) => aggregate.of ?? []),

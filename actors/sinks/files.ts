@@ -1,5 +1,5 @@
 /**
- * A sink that writes each closed window as one file of newline JSON, named by the window:
+ * A sink that writes each closed window as one file, of newline JSON or of Parquet, named by the window:
  *
  *   <directory>/2026-11-26/05-36-20.000Z_10000ms.ndjson
  *
@@ -9,13 +9,24 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { JobError } from '../job.ts'
+import { checkColumns } from './columns.ts'
+import { assertParquet, parquetOf } from './parquet.ts'
 import { iso, rowJson } from './rows.ts'
 import { type ClosedWindow, declared, type Sink, type SinkOptions } from './sink.ts'
 
 export interface FilesOptions extends SinkOptions {
   /** Of this job and this sink alone; made where it does not exist. */
   directory: string
+  /**
+   * One JSON object a row (`ndjson`, the default), or Parquet with typed columns, for which the package
+   * hyparquet-writer must be installed.
+   */
+  format?: FileFormat
 }
+
+export type FileFormat = 'ndjson' | 'parquet'
+
+const fileFormats: readonly FileFormat[] = ['ndjson', 'parquet']
 
 export function files(options: FilesOptions): Sink {
   const base = declared('files', options)
@@ -23,18 +34,28 @@ export function files(options: FilesOptions): Sink {
     throw new JobError(`sink ${base.name}: directory must be a path, such as './windows'`)
   }
   const directory = resolve(options.directory)
+  const format = formatOf(base.name, options.format ?? 'ndjson')
   return {
     ...base,
-    address: () => directory,
-    async open({ clock }) {
+    address(job) {
+      if (format === 'parquet') {
+        checkColumns(base.name, job)
+        assertParquet(base.name)
+      }
+      return directory
+    },
+    async open({ job, clock }) {
       await mkdir(directory, { recursive: true })
       await sweep(directory)
+      const bytesOf = format === 'parquet' ? await parquetOf(job, clock) : ndjsonOf
       const mark = `${process.pid}-${Math.floor(clock.random() * 36 ** 6).toString(36)}`
       return {
         async write({ windows }, signal) {
           for (const window of windows) {
             signal.throwIfAborted()
-            await writeWindow(directory, window, mark)
+            const { folder, name } = filePath(window, format)
+            const bytes = await bytesOf(window, signal)
+            await writeFile(join(directory, folder), name, { bytes, mark })
           }
         },
         close: () => Promise.resolve(),
@@ -43,20 +64,35 @@ export function files(options: FilesOptions): Sink {
   }
 }
 
-/** Where a window's file is, in the directory. */
-export function filePath({ start, end }: Pick<ClosedWindow, 'start' | 'end'>) {
-  const [day, time] = iso(start).split('T') as [string, string]
-  return { folder: day, name: `${time.replaceAll(':', '-')}_${end - start}ms.ndjson` }
+function formatOf(sink: string, format: FileFormat): FileFormat {
+  if (fileFormats.includes(format)) return format
+  throw new JobError(
+    `sink ${sink}: format must be ${fileFormats.join(' or ')}, not ${JSON.stringify(format)}`,
+  )
 }
 
-async function writeWindow(directory: string, window: ClosedWindow, mark: string): Promise<void> {
-  const { folder, name } = filePath(window)
-  const path = join(directory, folder)
+/** Where a window's file is, in the directory. */
+export function filePath(
+  { start, end }: Pick<ClosedWindow, 'start' | 'end'>,
+  format: FileFormat = 'ndjson',
+) {
+  const [day, time] = iso(start).split('T') as [string, string]
+  return { folder: day, name: `${time.replaceAll(':', '-')}_${end - start}ms.${format}` }
+}
+
+const ndjsonOf = (window: ClosedWindow): string =>
+  window.rows.map((row) => `${rowJson(window, row)}\n`).join('')
+
+async function writeFile(
+  path: string,
+  name: string,
+  { bytes, mark }: { bytes: string | Uint8Array; mark: string },
+): Promise<void> {
   await mkdir(path, { recursive: true })
   const beside = join(path, `.${name}.${mark}.tmp`)
   const file = await open(beside, 'w')
   try {
-    await file.writeFile(window.rows.map((row) => `${rowJson(window, row)}\n`).join(''))
+    await file.writeFile(bytes)
     await file.sync()
   } finally {
     await file.close()
@@ -78,7 +114,7 @@ async function syncDirectory(path: string): Promise<void> {
 /** What a process that was killed has left half written. */
 async function sweep(directory: string): Promise<void> {
   for (const entry of await readdir(directory, { recursive: true })) {
-    if (/(^|[/\\])\.[^/\\]+\.ndjson\.[^/\\]+\.tmp$/.test(entry)) {
+    if (/(^|[/\\])\.[^/\\]+\.(ndjson|parquet)\.[^/\\]+\.tmp$/.test(entry)) {
       await rm(join(directory, entry), { force: true })
     }
   }

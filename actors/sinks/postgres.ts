@@ -11,10 +11,12 @@
 import { SQL } from 'bun'
 import { UsageError } from '../errors.ts'
 import { JobError } from '../job.ts'
-import type { Aggregate, AggregateValue } from '../windows/kinds.ts'
+import { checkColumns, type Column, columnsOf, type ColumnType } from './columns.ts'
 import { iso } from './rows.ts'
 import {
   type Batch,
+  type ClosedRow,
+  type ClosedWindow,
   declared,
   fromEnvironment,
   type Sink,
@@ -36,9 +38,6 @@ const POSITIONS = 'millrace_positions'
 const CONNECT_SECONDS = 5
 /** A process that was stopped in a transaction must not hold its lock for longer, or no other could go on. */
 const IDLE_MS = 5_000
-
-/** Columns beside those of the job's groups and aggregates. */
-const ownColumns = ['window_start', 'window_end', 'group_key']
 
 export function postgres(options: PostgresOptions): Sink {
   const base = declared('postgres', options)
@@ -64,6 +63,7 @@ export function postgres(options: PostgresOptions): Sink {
         await sql.close({ timeout: 0 })
         throw error
       }
+      const columns = columnsOf(job)
       const insert = insertOf(job, table)
       return {
         async position() {
@@ -81,7 +81,7 @@ export function postgres(options: PostgresOptions): Sink {
                 start,
               )
               const rows = JSON.stringify(
-                window.rows.map((row) => rowOf(job, window, row)),
+                window.rows.map((row) => rowOf(columns, window, row)),
                 withoutNul,
               )
               await transaction.unsafe(insert, [rows]).catch(refusalOf)
@@ -124,66 +124,37 @@ function urlOf(
   throw new UsageError(`sink ${sink}: ${variable} must be ${allowed}`)
 }
 
-/** @throws UsageError where two columns would have one name */
-function checkColumns(sink: string, job: SinkJob): void {
-  const names = [...job.groups, ...job.aggregates].map(({ name }) => name)
-  const all = [...ownColumns, ...names]
-  const bad = names.find(
-    (name, place) => all.indexOf(name) !== ownColumns.length + place || !isColumnName(name),
-  )
-  if (bad === undefined) return
-  throw new UsageError(
-    `sink ${sink}: ${JSON.stringify(bad)} can't be a column: groups and aggregates must have different names, of at most 63 bytes, and none of ${ownColumns.join(', ')}`,
-  )
-}
-
-const isColumnName = (name: string): boolean =>
-  name !== '' && Buffer.byteLength(name) <= 63 && !name.includes('\0')
-
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-function columnType({ kind }: Aggregate<unknown>): string {
-  switch (kind) {
-    case 'count':
-    case 'distinct':
+function sqlType({ is }: ColumnType): string {
+  switch (is) {
+    case 'time':
+      return 'timestamptz'
+    case 'integer':
       return 'bigint'
-    case 'sum':
-    case 'avg':
+    case 'decimal':
       // Exact in fixed point, and so are their decimals here.
       return 'numeric'
-    case 'min':
-    case 'max':
+    case 'number':
       return 'double precision'
-    case 'first':
-    case 'last':
+    case 'key':
+    case 'text':
       return 'text'
-    case 'quantiles':
-    case 'topK':
-    case 'own':
+    case 'numbers':
+    case 'json':
       return 'jsonb'
     default:
-      return kind satisfies never
+      return is satisfies never
   }
-}
-
-function columnsOf(job: SinkJob): [name: string, type: string][] {
-  return [
-    ['window_start', 'timestamptz'],
-    ['window_end', 'timestamptz'],
-    // The group's values as a JSON array: a key also where one of them is null.
-    ['group_key', 'text'],
-    ...job.groups.map(({ name }): [string, string] => [name, 'text']),
-    ...job.aggregates.map(({ name, aggregate }): [string, string] => [name, columnType(aggregate)]),
-  ]
 }
 
 async function prepare(sql: SQL, job: SinkJob, table: string): Promise<void> {
   await sql.unsafe(`create table if not exists ${POSITIONS} (
     job text not null, sink text not null, rows_table text not null unique, position text not null,
     primary key (job, sink))`)
-  const columns = columnsOf(job).map(([name, type], place) => {
-    const required = place < ownColumns.length ? ' not null' : ''
-    return `${quoted(name)} ${type}${required}`
+  const columns = columnsOf(job).map(({ name, type }) => {
+    const required = type.is === 'time' || type.is === 'key' ? ' not null' : ''
+    return `${quoted(name)} ${sqlType(type)}${required}`
   })
   const key = 'primary key (window_start, group_key)'
   await sql.unsafe(`create table if not exists ${table} (${columns.join(', ')}, ${key})`)
@@ -217,23 +188,19 @@ async function lock(sql: SQL, who: string[], expected: Batch['expected']): Promi
 
 function insertOf(job: SinkJob, table: string): string {
   const columns = columnsOf(job)
-  const names = columns.map(([name]) => quoted(name)).join(', ')
-  const typed = columns.map(([name, type]) => `${quoted(name)} ${type}`).join(', ')
+  const names = columns.map(({ name }) => quoted(name)).join(', ')
+  const typed = columns.map(({ name, type }) => `${quoted(name)} ${sqlType(type)}`).join(', ')
   return `insert into ${table} (${names}) select ${names} from json_to_recordset($1::text::json) as r(${typed})`
 }
 
-function rowOf(
-  job: SinkJob,
-  window: Batch['windows'][number],
-  row: Batch['windows'][number]['rows'][number],
-) {
-  return Object.fromEntries([
-    ['window_start', iso(window.start)],
-    ['window_end', iso(window.end)],
-    ['group_key', row.group],
-    ...job.groups.map(({ name }) => [name, row.key[name] ?? null]),
-    ...job.aggregates.map(({ name }) => [name, row.values[name] ?? null]),
-  ]) as Record<string, AggregateValue>
+/** As JSON has it. */
+function rowOf(columns: readonly Column[], window: ClosedWindow, row: ClosedRow) {
+  return Object.fromEntries(
+    columns.map(({ name, type, of }) => {
+      const value = of(window, row)
+      return [name, type.is === 'time' ? iso(value as number) : value]
+    }),
+  )
 }
 
 /** Text of PostgreSQL has no NUL; the group's key, JSON in itself, keeps it escaped. */

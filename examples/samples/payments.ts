@@ -12,14 +12,16 @@ interface Payment {
 }
 
 const countries = ['DE', 'FR', 'NL', 'PL', 'US']
+const spanMs = 24 * minuteMs
+/** The second spree ends as the sample does: who plays it sees it among the newest. */
 const stolen = [
-  { card: 'c-07', fromMs: 4 * minuteMs },
-  { card: 'c-31', fromMs: 9 * minuteMs },
+  { card: 'c-07', fromMs: 6 * minuteMs },
+  { card: 'c-31', fromMs: spanMs - 3 * minuteMs },
 ]
 
 export const payments: Sample<Payment> = {
   make(chance) {
-    const usual = happenings(chance, { count: 500, spanMs: 14 * minuteMs, delayMs: 15_000 })
+    const usual = happenings(chance, { count: 600, spanMs, delayMs: 15_000 })
     const all = usual.map((at) => everyday(chance, at))
     for (const { card, fromMs } of stolen) {
       const spree = spreeOf(card, sampleStart + fromMs)

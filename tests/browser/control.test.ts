@@ -3,6 +3,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Page } from 'playwright-core'
+import { resultDelayRange } from '../../actors/config.ts'
 import { until } from '../../faults/until.ts'
 import type { Web } from '../web/setup.ts'
 import { type Opened, openPage, type Problems, program, shownBy, timeoutMs } from './browser.ts'
@@ -58,6 +59,32 @@ describe.skipIf(!program)('control by the page', () => {
       await page.locator('#max').fill('65')
       await press('Set')
       await shows('#controlResult', /whole numbers from 0 to 64/)
+    },
+    timeoutMs,
+  )
+
+  test(
+    'how old a result may be is asked for in seconds, and told of where nobody could keep it',
+    async () => {
+      const delay = page.locator('#delay')
+      const range = [await delay.getAttribute('min'), await delay.getAttribute('max')]
+      const { fromMs, toMs } = resultDelayRange
+      expect(range.map((text) => Number(text) * 1_000)).toEqual([fromMs, toMs])
+      await page.locator('#max').fill('4')
+      await delay.fill('0.05')
+      await press('Set')
+      await shows('#controlResult', `Results are within ${range[0]} to ${range[1]} seconds.`)
+      await page.locator('#token').fill(token)
+      await delay.fill('4.5')
+      await press('Set')
+      await shows('#confirmText', 'Run 0 to 4 executors, results within 4.5 s?')
+      await press('Do it')
+      await shows('#controlResult', 'In effect: 0 to 4 executors, results within 4.5 s.')
+      expect(await control('maxResultDelayMs')).toBe('4500')
+      await shows('#standing', /results within 4\.5 s/)
+      await press('Close')
+      await page.getByRole('button', { name: 'Control' }).click()
+      expect(await delay.inputValue()).toBe('4.5')
     },
     timeoutMs,
   )

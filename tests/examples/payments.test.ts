@@ -12,19 +12,26 @@ const payment = (second: number, amount: number, fields: object = {}) => ({
   approved: true,
   ...fields,
 })
-const startsOf = (rows: { start: number }[]) => rows.map((row) => (row.start - start) / 60_000)
+type Spree = { start: number; end: number }
+/** In seconds. */
+const bounds = (rows: Spree[]) =>
+  rows
+    .map((row) => [row.start, row.end].map((ms) => (ms - start) / 1_000))
+    .sort(([a], [b]) => a! - b!)
 
-test('what a card did within ten minutes', async () => {
+test('what a card did in a spree', async () => {
   const it = testJob(job)
   await it.feedAll([
     payment(1, 12.35),
-    payment(70, 0.1, { country: 'FR' }),
-    payment(140, 0.2, { merchant: 'm-1' }),
-    payment(150, 900, { approved: false }),
-    payment(160, 5, { card: 'c-02' }),
+    payment(50, 0.1, { country: 'FR' }),
+    payment(100, 0.2, { merchant: 'm-1' }),
+    payment(110, 900, { approved: false }),
+    payment(120, 5, { card: 'c-02' }),
   ])
-  const rows = (await it.windows()).filter((row) => row.start === start)
-  expect(rows.find(({ key }) => key.card === 'c-01')!.values).toEqual({
+  const rows = await it.windows()
+  const [spree] = rows.filter(({ key }) => key.card === 'c-01')
+  expect(bounds([spree!])).toEqual([[1, 170]])
+  expect(spree!.values).toEqual({
     payments: 4,
     declined: 1,
     spent: 12.65,
@@ -36,20 +43,39 @@ test('what a card did within ten minutes', async () => {
   expect(rows.find(({ key }) => key.card === 'c-02')!.values).toMatchObject({ payments: 1 })
 })
 
-/** Starts of the windows in which three small payments and a later large one look like fraud, in minutes. */
-const suspicious = async (largeAt: number) => {
+/** Sprees of three small payments and a large one, which comes at `largeAt`, in seconds. */
+const sprees = async (largeAt: number) => {
   const it = testJob(job)
-  await it.feedAll([payment(0, 1), payment(60, 1.5), payment(120, 0.5), payment(largeAt, 500)])
-  return startsOf((await it.windows()).filter(({ values }) => values.triedOut))
+  await it.feedAll([payment(0, 1), payment(40, 1.5), payment(80, 0.5), payment(largeAt, 500)])
+  return (await it.windows()).map(({ start, end, values }) => ({
+    start,
+    end,
+    fraud: values.triedOut,
+  }))
 }
 
-//  minutes   0   1   2   3   …  12
-//  small     ·   ·   ·
-//  large                            ·    only the windows from 3 on hold it, and none holds all four
-test('small payments and a large one within ten minutes, not within thirteen', async () => {
-  // The windows from 6 minutes before to the first payment hold all of them.
-  expect(await suspicious(180)).toEqual([-6, -5, -4, -3, -2, -1, 0])
-  expect(await suspicious(780)).toEqual([])
+//  seconds   0    40    80   120        200
+//  small     ·    ·     ·         |
+//  large                     ·                   within a minute: it is the same spree
+//  large                                ·        later: it is another one, in which nothing was tried out
+test('small payments and a large one are fraud in one spree, not in two', async () => {
+  const one = await sprees(139)
+  expect(bounds(one)).toEqual([[0, 199]])
+  expect(one[0]!.fraud).toBe(true)
+  const two = await sprees(140)
+  expect(bounds(two)).toEqual([
+    [0, 140],
+    [140, 200],
+  ])
+  expect(two.map(({ fraud }) => fraud)).toEqual([false, false])
+})
+
+test('a spree ends when the card has been quiet, whatever others do', async () => {
+  const it = testJob(job)
+  const others = [100, 150, 199].map((second) => payment(second, 5, { card: 'c-02' }))
+  await it.feedAll([payment(0, 1), ...others])
+  expect(bounds(await it.windows('closed'))).toEqual([[0, 60]])
+  expect(bounds(await it.windows('open'))).toEqual([[100, 259]])
 })
 
 test('an amount of nothing is no payment', async () => {

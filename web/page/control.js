@@ -1,5 +1,5 @@
 /**
- * What people may change: the limits of the fleet, pause, one executor's end. Each is said in a sentence
+ * What people may change: the limits of the fleet and how old results may be, pause, one executor's end. Each is said in a sentence
  * and confirmed; then the page waits until it sees the effect, and says so.
  */
 import { isLiving } from '/executors.js'
@@ -62,12 +62,17 @@ export function createControl() {
       const valid = [min, max].every((n) => Number.isInteger(n) && n >= 0 && n <= 64) && min <= max
       if (!valid)
         return say('Least and most are whole numbers from 0 to 64, the least not above.', 'bad')
+      const delay = byId('delay')
+      if (!delay.validity.valid)
+        return say(`Results are within ${delay.min} to ${delay.max} seconds.`, 'bad')
+      const limits = { min, max, ...delayOf(delay, status) }
+      const text = limitsText(limits)
       confirm({
-        text: `Run ${min} to ${max} executors?`,
+        text: `Run ${text}?`,
         path: '/api/executors',
-        body: { min, max },
-        isSeen: () => status.executors.min === min && status.executors.max === max,
-        done: `In effect: ${min} to ${max} executors.`,
+        body: limits,
+        isSeen: () => Object.entries(limits).every(([name, n]) => status.executors[name] === n),
+        done: `In effect: ${text}.`,
       })
     },
     pause() {
@@ -95,9 +100,10 @@ export function createControl() {
   const open = () => {
     say('')
     confirm.hide()
-    const { min, max } = status?.executors ?? {}
+    const { min, max, maxResultDelayMs: delayMs } = status?.executors ?? {}
     byId('min').value = min ?? 0
     byId('max').value = max ?? 4
+    byId('delay').value = Number.isFinite(delayMs) ? delayMs / 1_000 : ''
     showDrains(executors)
     dialog.showModal()
   }
@@ -162,6 +168,18 @@ function showDrains(executors) {
     select.replaceChildren(...living.map((id) => new Option(id, id, false, id === chosen)))
   }
   byId('drainSet').disabled = living.length === 0
+}
+
+/** Only where it is another one: what nobody changes stays the supervisor's to say. */
+function delayOf(input, status) {
+  const maxResultDelayMs = Math.round(input.valueAsNumber * 1_000)
+  const same = maxResultDelayMs === status?.executors.maxResultDelayMs
+  return input.value === '' || same ? {} : { maxResultDelayMs }
+}
+
+function limitsText({ min, max, maxResultDelayMs: delayMs }) {
+  const within = delayMs === undefined ? '' : `, results within ${format.duration(delayMs)}`
+  return `${min} to ${max} executors${within}`
 }
 
 function pauseText(status) {

@@ -15,16 +15,19 @@ const tenth = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 })
 
 export const number = (value) => (isKnown(value) ? whole.format(value) : DASH)
 
-/** An aggregate's value: a number mostly; quantiles by their names, the most frequent with their counts. */
+/**
+ * An aggregate's value: a number mostly; quantiles by their names, the most frequent with their counts, none of
+ * which is parted from what it is of.
+ */
 export function measure(value) {
   if (isKnown(value)) return decimal.format(value)
   if (value === null || value === undefined) return DASH
   if (typeof value !== 'object') return String(value)
   if (Array.isArray(value)) {
-    return value.map((one) => `${one.value} × ${whole.format(one.count)}`).join(', ')
+    return value.map((one) => `${one.value}\u00a0×\u00a0${whole.format(one.count)}`).join(', ')
   }
   return Object.entries(value)
-    .map(([name, one]) => `${name} ${measure(one)}`)
+    .map(([name, one]) => `${name}\u00a0${measure(one)}`)
     .join(', ')
 }
 

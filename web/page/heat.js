@@ -48,9 +48,9 @@ export function createHeat(table, caption, groups) {
   }
 
   return {
-    /** `rows` of one window. */
+    /** `rows` of one window, which `text` tells. */
     show(rows, measure, text) {
-      put(caption, `${measure.name} by ${groups.join(' and ')}, window ${text}`)
+      put(caption, `${measure.name} by ${groups.join(' and ')}, ${text}`)
       const known = rows.filter(({ values }) => valueOf(values, measure) !== null)
       const placed = known.map((row) => ({
         ...placeOf(row, groups, measure),

@@ -1,6 +1,7 @@
 /**
  * Windows: a strip of the recent ones with a slider over it, the chosen one as a heat map and as a table,
- * and the newest live and closed rows. Follows the live ones until somebody chooses another.
+ * and the newest live and closed rows. Follows the live ones until somebody chooses another. Of sessions,
+ * which each have bounds of their own, a bar is a span as long as the gap, with those that end in it.
  *
  *   totals (a window each) → strip · rows of the chosen window: told by events, or asked for → heat, table
  */
@@ -38,6 +39,7 @@ export function createWindows({ groups, aggregates, window: { gapMs } }) {
     return chosen ?? followed(order)
   }
   const sessions = gapMs !== undefined
+  const windowText = sessions ? sessionsText : oneText
   const isOf = (row, { start, end }) =>
     sessions ? row.end > start && row.end <= end : row.start === start
   const touch = () => {
@@ -94,14 +96,16 @@ export function createWindows({ groups, aggregates, window: { gapMs } }) {
 
   const showTable = (order, ofWindow) => {
     const isOne = view.shows === 'one'
+    // Rows of one window have its bounds.
+    const bounds = sessions ? 'Session' : isOne ? null : 'Window'
     const wanted = isOne ? byMeasure(ofWindow, view.measure) : newest(rows, view)
     const columns = [
-      ...(isOne ? [] : [{ text: 'Window' }]),
+      ...(bounds === null ? [] : [{ text: bounds }]),
       ...groups.map((text) => ({ text })),
       ...aggregates.map(({ name }) => ({ text: name, number: true })),
     ]
     showHead(columns)
-    showRows(wanted.slice(0, ROWS_MOST).map((row) => tableRow(row, { isOne, groups, aggregates })))
+    showRows(wanted.slice(0, ROWS_MOST).map((row) => tableRow(row, { bounds, groups, aggregates })))
     put(byId('windowsNote'), noteOf(order, wanted.length, view.filter))
   }
 
@@ -110,6 +114,7 @@ export function createWindows({ groups, aggregates, window: { gapMs } }) {
     touch()
   })
   fillMeasures(measures, view.measure)
+  if (sessions) nameSessions()
   return {
     clear() {
       totals.clear()
@@ -158,6 +163,11 @@ function fillMeasures(measures, chosen) {
   byId('measure').replaceChildren(...options)
 }
 
+function nameSessions() {
+  put(byId('windowsTitle'), 'Sessions')
+  put(byId('rowsShown').querySelector('[data-show=one]'), 'These')
+}
+
 /** The newest but one: the newest has only begun, and is nearly empty each time. */
 const followed = (order) => order.at(-2) ?? order.at(-1) ?? null
 
@@ -176,21 +186,30 @@ function newest(rows, { shows, filter }) {
     .sort(newestFirst)
 }
 
-function tableRow(row, { isOne, groups, aggregates }) {
+function tableRow(row, { bounds, groups, aggregates }) {
   return {
     key: JSON.stringify([row.start, Object.values(row.key)]),
     cells: [
-      ...(isOne ? [] : [{ text: format.span(row.start, row.end), title: row.state }]),
+      ...(bounds === null ? [] : [{ text: format.span(row.start, row.end), title: row.state }]),
       ...groups.map((name) => ({ text: format.groupValue(row.key[name]) })),
-      ...aggregates.map(({ name }) => ({ text: format.measure(row.values[name]), number: true })),
+      ...aggregates.map(({ name }) => valueCell(row.values[name])),
     ],
   }
 }
 
-function windowText({ start, end, state, groups }) {
-  const kind = state === 'open' ? 'live' : 'closed'
-  return `${format.span(start, end)}, ${kind}, ${format.count(groups, 'group')}`
+/** Several values, as quantiles are, take more than one line where there is no room. */
+function valueCell(value) {
+  const isSeveral = typeof value === 'object' && value !== null
+  return { text: format.measure(value), className: isSeveral ? 'several' : 'number' }
 }
+
+const oneText = ({ start, end, state, groups }) =>
+  `${format.span(start, end)}, ${kindOf(state)}, ${format.count(groups, 'group')}`
+
+const sessionsText = ({ start, end, state, groups }) =>
+  `${format.count(groups, 'session')} with an end in ${format.span(start, end)}, ${kindOf(state)}`
+
+const kindOf = (state) => (state === 'open' ? 'live' : 'closed')
 
 function noteOf(order, count, filter) {
   if (order.length === 0) return 'No window yet: records bring them.'

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SQL } from 'bun'
+import { parquetReadObjects } from 'hyparquet'
 import type { Kafka } from 'kafkajs'
 import type { Store } from '../../../actors/redis.ts'
 import { uniqueName } from '../../../faults/names.ts'
@@ -29,6 +30,31 @@ export function filesIn(directory: string): Map<number, string[]> {
   const whole = names.filter((name) => name.endsWith('.ndjson')).sort()
   const lines = whole.flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'))
   return rowsIn(lines.filter((line) => line !== ''))
+}
+
+/** Of files of Parquet, by a reader that is not the writer's. */
+export async function parquetIn(directory: string): Promise<Map<number, string[]>> {
+  const names = readdirSync(directory, { recursive: true }) as string[]
+  const whole = names.filter((name) => name.endsWith('.parquet')).sort()
+  const lines: string[] = []
+  for (const name of whole) {
+    const file = await Bun.file(join(directory, name)).arrayBuffer()
+    for (const row of await parquetReadObjects({ file })) {
+      const { window_start: start, window_end: end, who, total, events } = row as ParquetRow
+      lines.push(
+        JSON.stringify({ start, end, key: { who }, values: { total, events: Number(events) } }),
+      )
+    }
+  }
+  return rowsIn(lines)
+}
+
+interface ParquetRow {
+  window_start: Date
+  window_end: Date
+  who: string
+  total: number
+  events: bigint
 }
 
 interface TableRow {

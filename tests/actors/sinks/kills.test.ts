@@ -21,7 +21,7 @@ import { until } from '../../../faults/until.ts'
 import { postgresPrograms, startPostgres } from '../../support/postgres.ts'
 import { testRedisUrl } from '../../support/redis.ts'
 import { testServices } from '../../support/services.ts'
-import { filesIn, rowsIn, streamIn, tableIn, topicIn } from './found.ts'
+import { filesIn, parquetIn, rowsIn, streamIn, tableIn, topicIn } from './found.ts'
 import { openClosed, type Place } from './place.ts'
 
 const main = join(import.meta.dir, '../../../actors/sinks/main.ts')
@@ -140,6 +140,16 @@ test('files: each window once', async () => {
   expect(filesIn(directory)).toEqual(expected)
   await contend(files({ directory }))
   expect(filesIn(directory)).toEqual(await it.expected())
+})
+
+test('files of Parquet: each window once', async () => {
+  const sink = files({ name: 'parquet', directory, format: 'parquet' })
+  await play(sink)
+  const expected = await it.expected()
+  expect(expected.size).toBeGreaterThan(8)
+  expect(await parquetIn(directory)).toEqual(expected)
+  await contend(sink)
+  expect(await parquetIn(directory)).toEqual(await it.expected())
 })
 
 test.skipIf(!postgresPrograms)('PostgreSQL: each row once', async () => {
