@@ -9,6 +9,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { createErrorFromCode } from 'kafkajs/src/protocol/error'
 import { RefusalError } from './errors.ts'
+import { numberOf, partitionOf } from './topics.ts'
 
 /** A record batch of format v2, whole, as it stands in the log. */
 export interface RawBatch {
@@ -20,6 +21,7 @@ export interface RawBatch {
 }
 
 export interface FetchedPartition {
+  /** Its number (topics.ts). */
   partition: number
   /** Kafka's error type, such as OFFSET_OUT_OF_RANGE; null where there was none. */
   error: string | null
@@ -36,10 +38,11 @@ const HEADER_BYTES = 61
 const CONTROL = 0x20
 const TRANSACTIONAL = 0x10
 
-/** `offsets`: partition → where the fetch began. */
+/** `offsets`: number of the partition (topics.ts) → where the fetch began. */
 export function decodeFetch(
   raw: Buffer,
   offsets: Map<number, number>,
+  indexOf: (topic: string) => number = () => 0,
 ): { clientSideThrottleTime: number; partitions: FetchedPartition[] } {
   let at = 4 // Throttle time: the broker has already held the answer back.
   const errorCode = raw.readInt16BE(at)
@@ -51,11 +54,14 @@ export function decodeFetch(
   const topics = raw.readInt32BE(at)
   at += 4
   for (let topic = 0; topic < topics; topic++) {
-    at += 2 + raw.readInt16BE(at) // name
+    const end = at + 2 + raw.readInt16BE(at)
+    const index = indexOf(raw.toString('utf8', at + 2, end))
+    at = end
     const count = raw.readInt32BE(at)
     at += 4
     for (let i = 0; i < count; i++) {
-      const decoded = decodePartition(raw, at, offsets, whole)
+      const number = numberOf(index, raw.readInt32BE(at))
+      const decoded = decodePartition(raw, at, { number, offset: offsets.get(number) ?? 0, whole })
       partitions.push(decoded.fetched)
       if (decoded.size > 0) whole = false
       at = decoded.end
@@ -64,8 +70,11 @@ export function decodeFetch(
   return { clientSideThrottleTime: 0, partitions }
 }
 
-function decodePartition(raw: Buffer, start: number, offsets: Map<number, number>, whole: boolean) {
-  const partition = raw.readInt32BE(start)
+function decodePartition(
+  raw: Buffer,
+  start: number,
+  { number, offset, whole }: { number: number; offset: number; whole: boolean },
+) {
   const errorCode = raw.readInt16BE(start + 4)
   const high = int64(raw, start + 14)
   const logStart = int64(raw, start + 22)
@@ -78,11 +87,10 @@ function decodePartition(raw: Buffer, start: number, offsets: Map<number, number
   at += 4 // preferred read replica
   const size = Math.max(raw.readInt32BE(at), 0)
   at += 4
-  const offset = offsets.get(partition) ?? 0
-  const stretch = { partition, data: raw.subarray(at, at + size), offset, high, whole }
+  const stretch = { partition: number, data: raw.subarray(at, at + size), offset, high, whole }
   const { batches, next } = splitBatches(stretch, aborted)
   const error = errorCode === 0 ? null : createErrorFromCode(errorCode).type
-  return { fetched: { partition, error, high, logStart, batches, next }, size, end: at + size }
+  return { fetched: { partition: number, error, high, logStart, batches, next }, size, end: at + size }
 }
 
 interface Aborted {
@@ -171,7 +179,7 @@ function endOfDamaged({ data, high }: Stretch, at: number, end: number): number 
 
 const damaged = ({ partition, data }: Stretch, at: number, how: string): RefusalError =>
   new RefusalError(
-    `Kafka's record batch at offset ${int64(data, at)} of partition ${partition} is damaged: ${how}; ` +
+    `Kafka's record batch at offset ${int64(data, at)} of partition ${partitionOf(partition)} is damaged: ${how}; ` +
       `delete the partition's records up to behind it, and start with --accept-loss`,
   )
 

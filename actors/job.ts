@@ -9,6 +9,7 @@ import * as v from 'valibot'
 import { type Duration, parseDuration, unitMs } from './duration.ts'
 import { fieldReader, reachesMeta } from './fields.ts'
 import type { Sink } from './sinks/sink.ts'
+import { type Asked, TOPICS_MAX, topicsText } from './topics.ts'
 import { cellOps } from './windows/aggregates.ts'
 import { SPAN_OPS } from './windows/span.ts'
 import { type Aggregate, type AggregatesOf, aggregatesOf } from './windows/kinds.ts'
@@ -75,8 +76,14 @@ export interface JobDeclaration<
 > {
   /** Lower-case letters, digits, `-` and `_`; names the job's keys in Redis and its group in Kafka. */
   name: string
-  /** The Kafka topic. */
-  topic: string
+  /** The Kafka topic. Instead of it `topics`, for several. */
+  topic?: string
+  /**
+   * Several Kafka topics with records of one kind: a list of names, or a regular expression for all
+   * topics whose names match, also those that are made later; Kafka's internal ones never do. What is
+   * read of each partition is by the same schema, `decode` and the rest; `meta.topic` tells them apart.
+   */
+  topics?: readonly string[] | RegExp
   /** A synchronous valibot schema of one record's JSON value, or of what `decode` makes of it. */
   schema: Schema
   /**
@@ -146,7 +153,10 @@ export interface WorkContext {
 /** A checked job, as the pipeline uses it. Records are `unknown` here: only the job knows them. */
 export interface Job {
   name: string
+  /** The topic's name; of several a text for people. */
   topic: string
+  /** Several, or all that match; null for the one topic. */
+  topics: Asked | null
   schema: v.GenericSchema
   decode: ((bytes: Buffer, meta: Meta) => unknown) | null
   filter: ((record: unknown, meta: Meta) => boolean) | null
@@ -176,6 +186,7 @@ export interface Job {
 const fields = [
   'name',
   'topic',
+  'topics',
   'schema',
   'decode',
   'filter',
@@ -227,7 +238,7 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
   return {
     ...functions,
     name: nameOf(declaration.name),
-    topic: topicOf(declaration.topic),
+    ...topicsOf(given.topic, given.topics),
     schema: schemaOf(given.schema),
     watermarkDelayMs: durationMs('watermarkDelay', declaration.watermarkDelay ?? '1 minute', 0),
     windowSizeMs,
@@ -308,11 +319,37 @@ export function nameOf(name: unknown): string {
 }
 
 /** A topic's name, checked. @throws JobError */
-export function topicOf(topic: unknown): string {
+export function topicOf(topic: unknown, field = 'topic'): string {
   if (typeof topic === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(topic)) return topic
   throw new JobError(
-    `topic must be 1 to 249 letters, digits, '.', '_' or '-', not ${JSON.stringify(topic)}`,
+    `${field} must be 1 to 249 letters, digits, '.', '_' or '-', not ${JSON.stringify(topic)}`,
   )
+}
+
+/** A list of one topic is that topic. */
+function topicsOf(topic: unknown, topics: unknown): Pick<Job, 'topic' | 'topics'> {
+  if (topics === undefined) return { topic: topicOf(topic), topics: null }
+  if (topic !== undefined) throw new JobError('a job has topic or topics, not both')
+  // Its flags g and y would make it remember where it ended.
+  const asked =
+    topics instanceof RegExp
+      ? new RegExp(topics.source, topics.flags.replace(/[gy]/g, ''))
+      : namesOf(topics)
+  if (!(asked instanceof RegExp) && asked.length === 1) return { topic: asked[0]!, topics: null }
+  return { topic: topicsText(asked), topics: asked }
+}
+
+function namesOf(topics: unknown): readonly string[] {
+  if (!Array.isArray(topics) || topics.length === 0) {
+    throw new JobError(
+      "topics must be a list of names such as ['orders', 'returns'], or a regular expression such as /^orders\\./",
+    )
+  }
+  const names = topics.map((name, place) => topicOf(name, `topics[${place}]`))
+  const twice = names.find((name, place) => names.indexOf(name) !== place)
+  if (twice !== undefined) throw new JobError(`topics names ${JSON.stringify(twice)} twice`)
+  if (names.length <= TOPICS_MAX) return names
+  throw new JobError(`topics must be at most ${TOPICS_MAX} names`)
 }
 
 function schemaOf(schema: unknown): v.GenericSchema {

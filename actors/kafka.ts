@@ -15,13 +15,17 @@ import { requests } from 'kafkajs/src/protocol/requests'
 import { bounds } from './config.ts'
 import { RefusalError } from './errors.ts'
 import { decodeFetch, type FetchedPartition } from './fetched.ts'
+import { decodeMetadata, METADATA_VERSION, metadataRequest, type TopicMetadata } from './metadata.ts'
 import { answers } from './receive.ts'
-
-export interface TopicInfo {
-  /** Kafka's identity of the topic, '' where the broker is too old to have them (before 2.8). */
-  id: string
-  partitions: number[]
-}
+import {
+  type Asked,
+  type Listed,
+  matches,
+  numberOf,
+  partitionOf,
+  type TopicInfo,
+  topicIndexOf,
+} from './topics.ts'
 
 interface Protocol {
   request: { apiKey: number; apiVersion: number; apiName: string; encode(): Promise<Encoder> }
@@ -33,15 +37,16 @@ interface Broker {
   connectionPool: { send(protocol: Protocol): Promise<unknown> }
   offsetCommit(request: object): Promise<unknown>
   offsetFetch(request: object): Promise<{
-    responses: { partitions: { partition: number; offset: string }[] }[]
+    responses: { topic: string; partitions: { partition: number; offset: string }[] }[]
   }>
 }
 interface Cluster {
+  brokerPool: { findConnectedBroker(): Promise<Broker> }
   connect(): Promise<void>
   disconnect(): Promise<void>
   addTargetTopic(topic: string): Promise<void>
+  addMultipleTargetTopics(topics: string[]): Promise<void>
   refreshMetadata(): Promise<void>
-  findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>
   findBroker(node: { nodeId: string }): Promise<Broker>
   findControllerBroker(): Promise<Broker>
@@ -59,68 +64,117 @@ const METADATA = 3
 const FETCH_VERSION = 11
 const READ_COMMITTED = 1
 
+/** Kafka's codes. */
+const UNKNOWN_TOPIC = 3
+
+/** Partitions go by their numbers (topics.ts), in what is asked and in what is answered. */
 export class RawKafka {
   readonly #cluster: Cluster
-  readonly #topic: string
+  readonly #asked: Asked
+  /** Index of a topic → its name, and the other way round. */
+  #names = new Map<number, string>()
+  #indexes = new Map<string, number>()
+  /** Those that kafkajs keeps the leaders of. */
+  #followed: string[] = []
 
-  constructor(kafka: Kafka, topic: string) {
+  /** `asked`: a topic, several, or all that match. */
+  constructor(kafka: Kafka, asked: string | Asked) {
     this.#cluster = clusterOf(kafka)
-    this.#topic = topic
+    this.#asked = typeof asked === 'string' ? [asked] : asked
   }
 
-  /** Connects and finds the topic; rejects with kafkajs's errors, also where it does not exist. */
-  async connect(): Promise<TopicInfo> {
+  /**
+   * Connects and finds those topics that there are. By the order in which they are found they go by
+   * their numbers, until `assign` says otherwise. Rejects with kafkajs's errors.
+   */
+  async connect(): Promise<TopicInfo[]> {
     await this.#cluster.connect()
-    await this.#cluster.addTargetTopic(this.#topic)
-    return this.topic()
+    // It needs no metadata, which kafkajs would ask for all topics while it knows of none.
+    const found = await this.#lookUp(await this.#cluster.brokerPool.findConnectedBroker())
+    if (found.length === 0) return []
+    const names = found.map(({ name }) => name)
+    await this.#cluster.addMultipleTargetTopics(names)
+    this.#followed = names
+    const topics = await this.topics()
+    this.assign(topics.map(({ name }, index) => ({ name, index })))
+    return topics
+  }
+
+  /** Topics go by these indexes from now on. */
+  assign(topics: readonly Pick<Listed, 'name' | 'index'>[]): void {
+    this.#names = new Map(topics.map(({ name, index }) => [index, name]))
+    this.#indexes = new Map(topics.map(({ name, index }) => [name, index]))
   }
 
   close(): Promise<void> {
     return this.#cluster.disconnect()
   }
 
-  /** The topic as it is now; leaders are looked up afresh. */
-  async topic(): Promise<TopicInfo> {
-    await this.#cluster.refreshMetadata()
-    const partitions = this.#cluster
-      .findTopicPartitionMetadata(this.#topic)
-      .map(({ partitionId }) => partitionId)
-      .sort((a, b) => a - b)
-    return { id: await this.#topicId(), partitions }
+  /** The topics as they are now; leaders are looked up afresh. */
+  async topics(): Promise<TopicInfo[]> {
+    // None was found when we connected.
+    if (this.#followed.length === 0) {
+      return this.#lookUp(await this.#cluster.brokerPool.findConnectedBroker())
+    }
+    const topics = await this.#lookUp(await this.#cluster.findControllerBroker())
+    const here = new Set(topics.map(({ name }) => name))
+    // kafkajs refuses where one of them is gone, which is for the caller to see.
+    const whole = this.#followed.every((name) => here.has(name))
+    if (whole) await this.#cluster.refreshMetadata()
+    return topics
+  }
+
+  async #lookUp(broker: Broker): Promise<TopicInfo[]> {
+    const asked = this.#asked
+    const names = asked instanceof RegExp ? null : asked
+    const answer = await broker.connectionPool.send(topicsRequest(names))
+    const topics: TopicInfo[] = []
+    for (const { name, id, error, internal, partitions } of answer as TopicMetadata[]) {
+      if (names === null && (internal || !matches(asked, name))) continue
+      if (error === UNKNOWN_TOPIC) continue
+      if (error !== 0) throw createErrorFromCode(error)
+      topics.push({ name, id, partitions: partitions.sort((a, b) => a - b) })
+    }
+    return topics.sort((a, b) => orderOf(asked, a.name, b.name))
   }
 
   /** The first or the last offset of each partition. */
   async offsets(end: 'earliest' | 'latest', partitions: number[]): Promise<Map<number, number>> {
-    const [answer] = await this.#cluster.fetchTopicsOffset([
-      {
-        topic: this.#topic,
-        partitions: partitions.map((partition) => ({ partition })),
-        fromBeginning: end === 'earliest',
-      },
-    ])
-    return new Map(
-      answer?.partitions.map(({ partition, offset }) => [partition, Number(offset)]) ?? [],
-    )
+    const which = { fromBeginning: end === 'earliest' }
+    return this.#offsets(partitions, which)
   }
 
   /** The first offset from a time on (epoch ms), of those partitions that have one. */
   async offsetsFrom(time: number, partitions: number[]): Promise<Map<number, number>> {
-    const [answer] = await this.#cluster.fetchTopicsOffset([
-      {
-        topic: this.#topic,
-        partitions: partitions.map((partition) => ({ partition })),
-        fromTimestamp: time,
-      },
-    ])
-    const found = answer?.partitions.map(
-      ({ partition, offset }) => [partition, Number(offset)] as const,
-    )
-    return new Map(found?.filter(([, offset]) => offset >= 0))
+    const found = await this.#offsets(partitions, { fromTimestamp: time })
+    return new Map([...found].filter(([, offset]) => offset >= 0))
+  }
+
+  async #offsets(
+    partitions: number[],
+    which: { fromBeginning: boolean } | { fromTimestamp: number },
+  ): Promise<Map<number, number>> {
+    if (partitions.length === 0) return new Map()
+    const topics = this.#byTopic(partitions).map(([topic, numbers]) => ({
+      topic,
+      partitions: numbers.map((number) => ({ partition: partitionOf(number) })),
+      ...which,
+    }))
+    return this.#numbered(await this.#cluster.fetchTopicsOffset(topics))
   }
 
   /** Partitions by the node that leads them. */
   leaders(partitions: number[]): Map<string, number[]> {
-    return new Map(Object.entries(this.#cluster.findLeaderForPartitions(this.#topic, partitions)))
+    const nodes = new Map<string, number[]>()
+    for (const [topic, numbers] of this.#byTopic(partitions)) {
+      const leaders = this.#cluster.findLeaderForPartitions(topic, numbers.map(partitionOf))
+      for (const [node, led] of Object.entries(leaders)) {
+        const index = this.#indexes.get(topic)!
+        const more = led.map((partition) => numberOf(index, partition))
+        nodes.set(node, [...(nodes.get(node) ?? []), ...more])
+      }
+    }
+    return nodes
   }
 
   /** One fetch from one leader: waits up to `waitMs` for the first record of any partition. */
@@ -130,6 +184,7 @@ export class RawKafka {
     waitMs: number,
   ): Promise<FetchedPartition[]> {
     const broker = await this.#cluster.findBroker({ nodeId })
+    const offsets = new Map(from.map(({ partition, offset }) => [partition, offset]))
     const protocol = broker.lookupRequest(
       FETCH,
       requests.Fetch,
@@ -138,23 +193,22 @@ export class RawKafka {
       minBytes: 1,
       maxBytes: bounds.fetchBytesMax,
       isolationLevel: READ_COMMITTED,
-      topics: [
-        {
-          topic: this.#topic,
-          partitions: from.map(({ partition, offset }) => ({
-            partition,
-            fetchOffset: offset,
-            maxBytes: bounds.fetchPartitionBytesMax,
-          })),
-        },
-      ],
+      // In the order that was asked for: what comes first may be beyond the bounds.
+      topics: this.#byTopic(from.map(({ partition }) => partition)).map(([topic, numbers]) => ({
+        topic,
+        partitions: numbers.map((number) => ({
+          partition: partitionOf(number),
+          fetchOffset: offsets.get(number)!,
+          maxBytes: bounds.fetchPartitionBytesMax,
+        })),
+      })),
     })
     if (protocol.request.apiVersion !== FETCH_VERSION) {
       throw new RefusalError('Kafka 2.3 or newer is needed')
     }
-    const offsets = new Map(from.map(({ partition, offset }) => [partition, offset]))
+    const indexOf = (topic: string) => this.#indexes.get(topic) ?? 0
     const response = {
-      decode: (raw: Buffer) => Promise.resolve(decodeFetch(raw, offsets)),
+      decode: (raw: Buffer) => Promise.resolve(decodeFetch(raw, offsets, indexOf)),
       parse: (data: unknown) => Promise.resolve(data),
     }
     const answer = await broker.connectionPool.send({ ...protocol, response })
@@ -170,6 +224,7 @@ export class RawKafka {
 
   /** How far a group was said to be; empty where Kafka knows nothing of it. */
   async committedOffsets(groupId: string, partitions: number[]): Promise<Map<number, number>> {
+    if (partitions.length === 0) return new Map()
     try {
       // Asking for a coordinator would make Kafka create this topic, and wait until it is there.
       await this.#cluster.addTargetTopic('__consumer_offsets')
@@ -178,12 +233,12 @@ export class RawKafka {
       throw error
     }
     const coordinator = await this.#cluster.findGroupCoordinator({ groupId })
-    const topics = [
-      { topic: this.#topic, partitions: partitions.map((partition) => ({ partition })) },
-    ]
+    const topics = this.#byTopic(partitions).map(([topic, numbers]) => ({
+      topic,
+      partitions: numbers.map((number) => ({ partition: partitionOf(number) })),
+    }))
     const { responses } = await coordinator.offsetFetch({ groupId, topics })
-    const known = (responses[0]?.partitions ?? []).filter(({ offset }) => Number(offset) >= 0)
-    return new Map(known.map(({ partition, offset }) => [partition, Number(offset)]))
+    return new Map([...this.#numbered(responses)].filter(([, offset]) => offset >= 0))
   }
 
   /**
@@ -191,33 +246,83 @@ export class RawKafka {
    * this back only to notice that the ledger is gone.
    */
   async commitOffsets(groupId: string, offsets: Map<number, number>): Promise<void> {
+    if (offsets.size === 0) return
     const coordinator = await this.#cluster.findGroupCoordinator({ groupId })
-    const partitions = [...offsets].map(([partition, offset]) => ({
-      partition,
-      offset: String(offset),
+    const topics = this.#byTopic([...offsets.keys()]).map(([topic, numbers]) => ({
+      topic,
+      partitions: numbers.map((number) => ({
+        partition: partitionOf(number),
+        offset: String(offsets.get(number)),
+      })),
     }))
     await coordinator.offsetCommit({
       groupId,
       // A member of no generation: allowed while the group has no members, and ours never has.
       groupGenerationId: -1,
       memberId: '',
-      topics: [{ topic: this.#topic, partitions }],
+      topics,
     })
   }
 
-  async #topicId(): Promise<string> {
-    const broker = await this.#cluster.findControllerBroker()
-    const answer = await broker.connectionPool.send(topicIdRequest(this.#topic))
-    return (answer as { id: string }).id
+  /** Each topic with its partitions' numbers, in the order in which they come. */
+  #byTopic(partitions: readonly number[]): [topic: string, numbers: number[]][] {
+    const topics = Map.groupBy(partitions, (number) => {
+      const name = this.#names.get(topicIndexOf(number))
+      if (name === undefined) throw new Error(`no topic has partition number ${number}`)
+      return name
+    })
+    return [...topics]
+  }
+
+  #numbered(
+    answer: { topic: string; partitions: { partition: number; offset: string }[] }[],
+  ): Map<number, number> {
+    return new Map(
+      answer.flatMap(({ topic, partitions }) =>
+        partitions.map(({ partition, offset }): [number, number] => [
+          numberOf(this.#indexes.get(topic)!, partition),
+          Number(offset),
+        ]),
+      ),
+    )
   }
 }
 
-/** What the bridge asks of a topic. */
+/** As a list has them; those of a pattern by their names. */
+function orderOf(asked: Asked, a: string, b: string): number {
+  if (asked instanceof RegExp) return a < b ? -1 : 1
+  return asked.indexOf(a) - asked.indexOf(b)
+}
+
+function topicsRequest(names: readonly string[] | null): Protocol {
+  return {
+    request: {
+      apiKey: METADATA,
+      apiVersion: METADATA_VERSION,
+      apiName: 'Metadata',
+      encode: () => {
+        const encoder = new Encoder()
+        encoder.writeBufferInternal(metadataRequest(names))
+        return Promise.resolve(encoder)
+      },
+    },
+    response: {
+      decode: (raw: Buffer) => Promise.resolve({ topics: decodeMetadata(raw), ...UNTHROTTLED }),
+      parse: (data: unknown) => Promise.resolve((data as { topics: TopicMetadata[] }).topics),
+    },
+  }
+}
+
+/** kafkajs looks for it. */
+const UNTHROTTLED = { clientSideThrottleTime: 0 }
+
+/** What the bridge asks of its topics. */
 export type TopicReader = Pick<
   RawKafka,
   | 'connect'
   | 'close'
-  | 'topic'
+  | 'assign'
+  | 'topics'
   | 'offsets'
   | 'offsetsFrom'
   | 'leaders'
@@ -235,75 +340,4 @@ function clusterOf(kafka: Kafka): Cluster {
   if (!symbol) throw new Error('kafkajs is not the pinned version: it has no cluster factory')
   const create = (kafka as unknown as Record<symbol, (options: object) => Cluster>)[symbol]!
   return create({ metadataMaxAge: 60_000, allowAutoTopicCreation: false })
-}
-
-/**
- * Metadata of version 10, the first with topic ids; kafkajs ends at 6. From 9 on the protocol is
- * "flexible": compact strings and arrays (length + 1 as a varint) and empty tag sections, of which
- * the first belongs to the request's header.
- */
-function topicIdRequest(topic: string): Protocol {
-  const name = Buffer.from(topic)
-  return {
-    request: {
-      apiKey: METADATA,
-      apiVersion: 10,
-      apiName: 'Metadata',
-      encode: () => {
-        const body = Buffer.concat([
-          Buffer.from([0, 2]), // header's tags; one topic
-          Buffer.alloc(16), // no id: look up by name
-          varint(name.length + 1),
-          name,
-          Buffer.from([0, 0, 0, 0, 0]), // tags; create no topic; no authorized operations; tags
-        ])
-        const encoder = new Encoder()
-        encoder.writeBufferInternal(body)
-        return Promise.resolve(encoder)
-      },
-    },
-    response: {
-      decode: (raw: Buffer) => Promise.resolve(decodeTopicId(raw)),
-      parse: (data: unknown) => Promise.resolve(data),
-    },
-  }
-}
-
-function decodeTopicId(raw: Buffer): { id: string; clientSideThrottleTime: number } {
-  let at = 1 + 4 // header's tags, throttle time
-  const length = () => {
-    let value = 0
-    for (let shift = 0; ; shift += 7) {
-      const byte = raw[at++]!
-      value |= (byte & 0x7f) << shift
-      if (byte < 0x80) return value - 1
-    }
-  }
-  const skipString = () => {
-    const bytes = length() // moves `at` itself, so it comes first
-    at += Math.max(bytes, 0)
-  }
-  for (let brokers = length(); brokers > 0; brokers--) {
-    at += 4 // node
-    skipString() // host
-    at += 4 // port
-    skipString() // rack
-    length() // tags
-  }
-  skipString() // cluster
-  at += 4 // controller
-  if (length() < 1) throw new Error('Kafka answered without the topic')
-  const errorCode = raw.readInt16BE(at)
-  if (errorCode !== 0) throw createErrorFromCode(errorCode)
-  at += 2
-  skipString() // name
-  return { id: raw.toString('hex', at, at + 16), clientSideThrottleTime: 0 }
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = []
-  for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return Buffer.from([...bytes, rest])
-    bytes.push((rest & 0x7f) | 0x80)
-  }
 }

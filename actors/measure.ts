@@ -5,9 +5,13 @@ import * as v from 'valibot'
 import type { Keys } from './keys.ts'
 import { type Actor, actorSchema } from './messages.ts'
 import type { Store } from './redis.ts'
+import { type KnownTopic, knownTopics, topicIndexOf } from './topics.ts'
 
 export interface PartitionState {
+  /** Its number (topics.ts). */
   partition: number
+  /** The job does not read its topic any more. */
+  left?: boolean
   /** Offsets: first ever read, the bridge's next, end of the finished prefix, Kafka's high watermark. */
   start: number
   next: number
@@ -44,6 +48,8 @@ export interface Snapshot {
   /** Records that are late or rejected, by reason, since the job began. */
   rejects: Record<string, number>
   partitions: PartitionState[]
+  /** By their indexes; none of a job that has read one topic only. */
+  topics: KnownTopic[]
   /** Stream entries: all, delivered to an executor, and of these held by one that is not alive. */
   entries: number
   pending: number
@@ -83,6 +89,7 @@ const accountSchema = v.pipe(v.string(), v.parseJson(), actorSchema)
 export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
   const reply = v.parse(replyTextSchema, await store.call('measure', keys.base, []))
   const total = (name: string) => Number(reply.totals[name] ?? 0)
+  const topics = knownTopics(reply.ledger)
   return {
     at: reply.at,
     totals: {
@@ -101,7 +108,8 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
       busyUs: total('busyUs'),
     },
     rejects: rejectsOf(reply.totals),
-    partitions: partitionsOf(reply.ledger),
+    partitions: partitionsOf(reply.ledger, topics),
+    topics,
     entries: reply.entries,
     pending: reply.pending,
     orphaned: reply.orphaned,
@@ -123,7 +131,10 @@ function rejectsOf(totals: Record<string, string>): Record<string, number> {
   )
 }
 
-function partitionsOf(ledger: Record<string, string>): PartitionState[] {
+function partitionsOf(
+  ledger: Record<string, string>,
+  topics: readonly KnownTopic[],
+): PartitionState[] {
   return Object.keys(ledger)
     .filter((field) => field.endsWith(':next'))
     .map((field) => {
@@ -131,6 +142,7 @@ function partitionsOf(ledger: Record<string, string>): PartitionState[] {
       const value = (name: string) => Number(ledger[`${p}:${name}`] ?? 0)
       return {
         partition: Number(p),
+        ...(topics[topicIndexOf(Number(p))]?.left && { left: true }),
         start: value('start'),
         next: value('next'),
         frontier: value('frontier'),

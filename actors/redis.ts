@@ -8,6 +8,7 @@
 import { Redis, ReplyError } from 'ioredis'
 import append from './bridge/append.lua' with { type: 'text' }
 import share from './bridge/share.lua' with { type: 'text' }
+import topics from './bridge/topics.lua' with { type: 'text' }
 import { backoffDelayMs } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { bounds, type Config, redisAddress } from './config.ts'
@@ -24,11 +25,12 @@ import closed from './windows/closed.lua' with { type: 'text' }
 import sessions from './windows/sessions.lua' with { type: 'text' }
 
 const windows = [cells, closed, sessions].join('\n')
-export const code = [shared, append, share, windows, commit, advance, lifecycle, took].join('\n')
+export const code = [shared, topics, append, share, windows, commit, advance, lifecycle, took].join('\n')
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 
 export type FunctionName =
+  | 'list'
   | 'open'
   | 'append'
   | 'lose'

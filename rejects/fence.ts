@@ -1,5 +1,5 @@
 /**
- * Produces records to the topic again, each once: a Kafka transaction carries them together with the
+ * Produces records to their topic again, each once: a Kafka transaction carries them together with the
  * evidence that it happened, an offset of a group of our own whose metadata is the transaction's
  * token. All replays of a job share one transactional id, so whoever begins ends what others had not
  * finished, and shuts them out: afterwards the evidence says for certain what has happened.
@@ -9,6 +9,7 @@ import type { Clock } from '../actors/clock.ts'
 import { isKafkaOutage, kafkaMessage } from '../actors/kafka-client.ts'
 import { bounds } from '../actors/config.ts'
 import { RefusalError } from '../actors/errors.ts'
+import { type Listed, numberOf, partitionOf, topicIndexOf } from '../actors/topics.ts'
 
 /** An unfinished transaction hides what lies behind it from the bridge for so long at the most. */
 const TRANSACTION_TIMEOUT_MS = 10_000
@@ -23,8 +24,12 @@ export interface Evidence {
   offset: number
 }
 
+/** A topic, and the index by which its partitions go (actors/topics.ts). */
+type Topic = Pick<Listed, 'name' | 'index'>
+
 export interface Sending {
-  partition: number
+  /** Of the partition. */
+  number: number
   token: string
   messages: Message[]
 }
@@ -34,6 +39,7 @@ export type Sent = { kind: 'sent'; offset: number } | { kind: 'refused'; why: st
 
 /** What a replay asks of Kafka besides the original records. */
 export interface Fenced {
+  /** By the partitions' numbers. */
   evidence(): Promise<Map<number, Evidence>>
   /** Resolves where nobody has begun after us until now. @throws RefusalError where somebody has */
   prove(): Promise<void>
@@ -46,7 +52,7 @@ export interface Fenced {
 export async function openFence(
   kafka: Kafka,
   job: string,
-  topic: string,
+  topics: readonly Topic[],
   clock: Clock,
 ): Promise<Fenced> {
   const name = `millrace-${job}-replay`
@@ -68,25 +74,32 @@ export async function openFence(
       await (await producer.transaction()).abort()
     })
     // Where it has never been asked for, Kafka makes its place first.
-    await patiently(clock, () => evidenceOf(kafka, name, topic))
+    await patiently(clock, () => evidenceOf(kafka, name, topics))
   } catch (error) {
     await producer.disconnect()
     throw error
   }
   return {
-    evidence: () => patiently(clock, () => evidenceOf(kafka, name, topic)),
-    prove: () => prove(producer, `${name}-owner`, topic),
-    send: (sending) => send(producer, name, topic, sending),
+    evidence: () => patiently(clock, () => evidenceOf(kafka, name, topics)),
+    prove: () => prove(producer, `${name}-owner`, topics[0]!.name),
+    send: (sending) => send(producer, name, nameOf(topics, sending), sending),
     close: () => producer.disconnect(),
   }
+}
+
+function nameOf(topics: readonly Topic[], { number }: Sending): string {
+  const topic = topics.find(({ index }) => index === topicIndexOf(number))
+  if (!topic) throw new Error(`no topic has partition number ${number}`)
+  return topic.name
 }
 
 async function send(
   producer: Producer,
   groupId: string,
   topic: string,
-  { partition, token, messages }: Sending,
+  { number, token, messages }: Sending,
 ): Promise<Sent> {
+  const partition = partitionOf(number)
   const transaction = await producer.transaction()
   let offset: string
   try {
@@ -129,18 +142,23 @@ async function prove(producer: Producer, groupId: string, topic: string): Promis
 async function evidenceOf(
   kafka: Kafka,
   groupId: string,
-  topic: string,
+  topics: readonly Topic[],
 ): Promise<Map<number, Evidence>> {
   const admin = kafka.admin()
   await admin.connect()
   try {
-    const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] })
-    const known = (answer?.partitions ?? []).filter(({ offset }) => Number(offset) >= 0)
+    const names = topics.map(({ name }) => name)
+    const answers = await admin.fetchOffsets({ groupId, topics: names })
+    const indexes = new Map(topics.map(({ name, index }) => [name, index]))
     return new Map(
-      known.map(({ partition, offset, metadata }) => [
-        partition,
-        { token: metadata ?? '', offset: Number(offset) },
-      ]),
+      answers.flatMap(({ topic, partitions }) =>
+        partitions
+          .filter(({ offset }) => Number(offset) >= 0)
+          .map(({ partition, offset, metadata }): [number, Evidence] => [
+            numberOf(indexes.get(topic)!, partition),
+            { token: metadata ?? '', offset: Number(offset) },
+          ]),
+      ),
     )
   } finally {
     await admin.disconnect()

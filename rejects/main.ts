@@ -11,6 +11,7 @@ import { type Keys, keysOf } from '../actors/keys.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
+import { askedOf, knownTopics, type TopicInfo } from '../actors/topics.ts'
 import { redisAddress } from '../actors/config.ts'
 import { type Fenced, openFence } from './fence.ts'
 import { change } from './marks.ts'
@@ -32,9 +33,10 @@ that it takes them now, restart it first.
   drop               marks the chosen ones as done with
 
   --reason REASON    those rejected for it: ${Object.keys(rejectReasons).join(', ')}
+  --topic NAME       those of a topic
   --partition N      those of a partition
   --since TIME       those rejected since then: ISO 8601, or epoch milliseconds
-  --offset P:O       this one, by partition and offset; may be given again
+  --offset P:O       this one, by partition and offset (TOPIC:P:O of several); may be given again
   --id ID            this one, by its id (list --json); may be given again
   --all              all of them (replay and drop)
   --state STATE      list: ${states.join(', ')}
@@ -53,6 +55,7 @@ Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, LOG_LEVEL
 `,
   options: {
     reason: { type: 'string', choices: Object.values(rejectReasons) },
+    topic: { type: 'string' },
     partition: { type: 'string' },
     since: { type: 'string' },
     offset: { type: 'string', multiple: true },
@@ -168,15 +171,15 @@ function confirmed(count: number): boolean {
 async function replayChosen(asked: Asked, place: Place): Promise<number> {
   const { job, keys, store, config } = place
   const kafka = kafkaClient(config, 'millrace-rejects')
-  const raw = new RawKafka(kafka, job.topic)
+  const raw = new RawKafka(kafka, askedOf(job))
   let fenced: Fenced | null = null
   try {
-    const { id } = await raw.connect()
-    await refuseOtherTopic(place, id)
-    fenced = await openFence(kafka, job.name, job.topic, systemClock)
+    const topics = await topicsOf(place, await raw.connect())
+    raw.assign(topics)
+    fenced = await openFence(kafka, job.name, topics, systemClock)
     // Only now: what others had begun is settled by whoever shuts them out.
     const rejects = await readRejects(store, keys, asked.choice)
-    const originals = new Originals(raw)
+    const originals = new Originals(raw, new Set(topics.map(({ index }) => index)))
     const find = (reject: Reject) => originals.find(reject)
     const parts = { job: job.name, store, keys, clock: systemClock, fenced, find }
     const counts = { replayed: 0, 'done before': 0, kept: 0 }
@@ -201,13 +204,21 @@ async function replayChosen(asked: Asked, place: Place): Promise<number> {
   }
 }
 
-/** The offsets of rejects belong to the topic that the job has read. */
-async function refuseOtherTopic({ job, store, keys }: Place, topicId: string): Promise<void> {
-  const known = await store.redis.hget(keys.ledger, 'topicId')
-  if (!known || topicId === '' || known === topicId) return
-  throw new RefusalError(
-    `topic ${job.topic} was deleted and made again: it does not hold the records that were rejected`,
-  )
+/** Those that Kafka has, by their indexes. The offsets of rejects belong to topics that the job has read. */
+async function topicsOf({ job, store, keys }: Place, found: readonly TopicInfo[]) {
+  if (found.length === 0) throw new RefusalError(`topic ${job.topic} does not exist`)
+  const ledger = await store.redis.hgetall(keys.ledger)
+  const named = knownTopics(ledger)
+  const first = { name: found[0]!.name, id: ledger.topicId ?? '', left: false }
+  const known = named.length > 0 ? named : [first]
+  return found.flatMap(({ name, id }) => {
+    const index = known.findIndex((topic) => topic.name === name)
+    if (index < 0) return []
+    if (id === '' || known[index]!.id === '' || id === known[index]!.id) return [{ name, index }]
+    throw new RefusalError(
+      `topic ${name} was deleted and made again: it does not hold the records that were rejected`,
+    )
+  })
 }
 
 function readAsked(): Asked {
@@ -218,6 +229,7 @@ function readAsked(): Asked {
   const range = { from: 0, to: 2 ** 31 - 1 }
   const choice: Choice = {
     reason: choiceFlag('reason', values.reason, Object.values(rejectReasons)),
+    topic: values.topic,
     partition: wholeNumberFlag('partition', values.partition, range),
     since: sinceOf(values.since),
     places: values.offset && new Set(values.offset.map(placeFlag)),
@@ -251,18 +263,18 @@ function refuseMisplaced(action: Action, values: Record<string, unknown>): void 
     if (values[flag] === undefined || allowed.includes(action)) continue
     throw new UsageError(`--${flag} is for ${allowed.join(' and ')}, not for ${action}`)
   }
-  const choosers = ['reason', 'partition', 'since', 'offset', 'id', 'all']
+  const choosers = ['reason', 'topic', 'partition', 'since', 'offset', 'id', 'all']
   if (action === 'list' || choosers.some((flag) => values[flag] !== undefined)) return
   throw new UsageError(
-    `${action} needs to know which: --reason, --partition, --since, --offset, --id or --all`,
+    `${action} needs to know which: --reason, --topic, --partition, --since, --offset, --id or --all`,
   )
 }
 
 function placeFlag(text: string): string {
-  const match = /^(\d{1,9}):(\d{1,16})$/.exec(text)
-  if (match) return `${Number(match[1])}:${Number(match[2])}`
+  const match = /^([\w.-]{1,249}:)?(\d{1,9}):(\d{1,16})$/.exec(text)
+  if (match) return `${match[1] ?? ''}${Number(match[2])}:${Number(match[3])}`
   throw new UsageError(
-    `--offset must be partition:offset such as 0:17, not ${JSON.stringify(text)}`,
+    `--offset must be partition:offset such as 0:17, or topic:partition:offset, not ${JSON.stringify(text)}`,
   )
 }
 

@@ -5,6 +5,7 @@
 import type { Message } from 'kafkajs'
 import type { RawBatch } from '../actors/fetched.ts'
 import type { RawKafka } from '../actors/kafka.ts'
+import { partitionOf, topicIndexOf } from '../actors/topics.ts'
 import { RecordCursor } from '../actors/executor/records.ts'
 import type { Reject } from './rejects.ts'
 
@@ -17,14 +18,21 @@ export class Originals {
   readonly #kafka: Pick<RawKafka, 'fetch' | 'leaders'>
   /** The batches that were fetched last: rejects are often neighbours. */
   #held: { partition: number; batches: RawBatch[] } = { partition: -1, batches: [] }
+  readonly #indexes: ReadonlySet<number>
 
-  constructor(kafka: Pick<RawKafka, 'fetch' | 'leaders'>) {
+  /** `indexes`: of the topics that Kafka still has. */
+  constructor(
+    kafka: Pick<RawKafka, 'fetch' | 'leaders'>,
+    indexes: ReadonlySet<number> = new Set([0]),
+  ) {
     this.#kafka = kafka
+    this.#indexes = indexes
   }
 
   async find(reject: Reject): Promise<Original> {
-    const { partition, offset } = reject
-    const batch = await this.#batchWith(partition, offset)
+    const { number, offset } = reject
+    if (!this.#indexes.has(topicIndexOf(number))) return { missing: GONE }
+    const batch = await this.#batchWith(number, offset)
     if (!batch) return { missing: GONE }
     const cursor = new RecordCursor(batch.bytes, offset, offset + 1)
     const step = cursor.next()
@@ -48,7 +56,7 @@ export class Originals {
     if (node === undefined) return null
     const [fetched] = await this.#kafka.fetch(node, [{ partition, offset }], 0)
     if (!fetched || fetched.error === 'OFFSET_OUT_OF_RANGE') return null
-    if (fetched.error) throw new Error(`Kafka: ${fetched.error} for partition ${partition}`)
+    if (fetched.error) throw new Error(`Kafka: ${fetched.error} for partition ${partitionOf(partition)}`)
     this.#held = { partition, batches: fetched.batches }
     return fetched.batches.find(holds) ?? null
   }

@@ -4,7 +4,7 @@
  */
 import { cutText, escaped } from '../actors/escape.ts'
 import type { Outcome } from './replay.ts'
-import { placeOf, type Reject, stateOf } from './rejects.ts'
+import { type Reject, stateOf } from './rejects.ts'
 
 const widths = { message: 60, value: 60 } as const
 
@@ -12,7 +12,7 @@ export function tableOf(rejects: readonly Reject[]): string {
   const head = ['rejected at', 'place', 'state', 'reason', 'message', 'value']
   const rows = rejects.map((reject) => [
     new Date(reject.at).toISOString().slice(0, 19).concat('Z'),
-    placeOf(reject),
+    reject.place,
     noteOf(reject),
     reject.reason,
     cutText(escaped(reject.message), widths.message),
@@ -39,24 +39,27 @@ export function reportOf(reject: Reject) {
     message,
     value: value.toString(),
     state: stateOf(reject),
-    replayedAs: mark?.state === 'replayed' ? `${partition}:${mark.offset}` : null,
+    replayedAs: mark?.state === 'replayed' ? placeAt(reject, mark.offset) : null,
     replayOf,
   }
 }
 
+/** Another offset of the same partition. */
+const placeAt = ({ place }: Reject, offset: number): string => place.replace(/\d+$/, String(offset))
+
 /** `open`, `replayed as 0:17`, and whose replay it is itself. */
 function noteOf(reject: Reject): string {
-  const { mark, partition, replayOf } = reject
+  const { mark, replayOf } = reject
   const state =
-    mark?.state === 'replayed' ? `replayed as ${partition}:${mark.offset}` : stateOf(reject)
+    mark?.state === 'replayed' ? `replayed as ${placeAt(reject, mark.offset)}` : stateOf(reject)
   return replayOf === null ? state : `${state} (replay of ${replayOf})`
 }
 
 export function outcomeText(outcome: Outcome): string {
-  const place = placeOf(outcome.reject)
+  const { place } = outcome.reject
   switch (outcome.kind) {
     case 'replayed':
-      return `${place}  replayed as ${outcome.reject.partition}:${outcome.offset}`
+      return `${place}  replayed as ${placeAt(outcome.reject, outcome.offset)}`
     case 'done before':
       return `${place}  replayed or dropped before`
     case 'kept':

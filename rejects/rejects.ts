@@ -7,6 +7,7 @@
 import { bounds } from '../actors/config.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import { type KnownTopic, knownTopics, partitionOf, topicIndexOf } from '../actors/topics.ts'
 import { change, type Mark, markOf } from './marks.ts'
 
 export interface Reject {
@@ -16,7 +17,11 @@ export interface Reject {
   at: number
   topic: string
   partition: number
+  /** Of the partition, inside (actors/topics.ts). */
+  number: number
   offset: number
+  /** For people: partition:offset, behind the topic's name where the job has several. */
+  place: string
   reason: string
   message: string
   /** The record's first bytes. */
@@ -30,10 +35,11 @@ export interface Reject {
 /** Which rejects are meant; what is absent restricts nothing. */
 export interface Choice {
   reason?: string | undefined
+  topic?: string | undefined
   partition?: number | undefined
   /** Rejected at this time or later, epoch ms. */
   since?: number | undefined
-  /** `partition:offset`. */
+  /** `partition:offset`, where the job has several topics `topic:partition:offset`. */
   places?: ReadonlySet<string> | undefined
   ids?: ReadonlySet<string> | undefined
   state?: State | undefined
@@ -42,8 +48,9 @@ export interface Choice {
 export const states = ['open', 'replaying', 'replayed', 'dropped'] as const
 export type State = (typeof states)[number]
 
-export const placeOf = ({ partition, offset }: Pick<Reject, 'partition' | 'offset'>): string =>
-  `${partition}:${offset}`
+/** As marks have it. */
+export const placeOf = ({ number, offset }: Pick<Reject, 'number' | 'offset'>): string =>
+  `${number}:${offset}`
 
 export const stateOf = ({ mark }: Pick<Reject, 'mark'>): State => mark?.state ?? 'open'
 
@@ -58,12 +65,13 @@ export async function readRejects(
   limit = Infinity,
 ): Promise<Reject[]> {
   const marks = await store.redis.hgetall(keys.handled)
+  const topics = knownTopics(await store.redis.hgetall(keys.ledger))
   const replays = replaysOf(marks)
   const found: Reject[] = []
   for (let top = '+'; ; ) {
     const page = await store.redis.xrevrangeBuffer(keys.rejects, top, '-', 'COUNT', PAGE)
     for (const [id, fields] of page) {
-      const reject = rejectOf(id.toString(), fields, marks, replays)
+      const reject = rejectOf(id.toString(), fields, { marks, replays, topics })
       if (isChosen(reject, choice)) found.push(reject)
       if (found.length >= limit) return found
     }
@@ -87,39 +95,58 @@ export async function forgetOld(store: Store, keys: Keys): Promise<void> {
 }
 
 function isChosen(reject: Reject, choice: Choice): boolean {
-  const { reason, partition, since, places, ids, state } = choice
+  const { reason, topic, partition, since, places, ids, state } = choice
   const named = !places && !ids
   return (
     (reason === undefined || reject.reason === reason) &&
+    (topic === undefined || reject.topic === topic) &&
     (partition === undefined || reject.partition === partition) &&
     (since === undefined || reject.at >= since) &&
     (state === undefined || stateOf(reject) === state) &&
-    (named || places?.has(placeOf(reject)) === true || ids?.has(reject.id) === true)
+    (named || isNamed(reject, places) || ids?.has(reject.id) === true)
   )
+}
+
+const isNamed = ({ place, topic, partition, offset }: Reject, places: Choice['places']): boolean =>
+  places !== undefined && (places.has(place) || places.has(`${topic}:${partition}:${offset}`))
+
+interface Known {
+  marks: Record<string, string>
+  replays: ReadonlyMap<string, string>
+  topics: readonly KnownTopic[]
 }
 
 function rejectOf(
   id: string,
   fields: Buffer[],
-  marks: Record<string, string>,
-  replays: ReadonlyMap<string, string>,
+  { marks, replays, topics }: Known,
 ): Reject {
   const of = new Map<string, Buffer>()
   for (let i = 0; i < fields.length; i += 2) of.set(fields[i]!.toString(), fields[i + 1]!)
   const text = (name: string) => of.get(name)?.toString() ?? ''
   const place = `${text('p')}:${text('o')}`
+  const number = Number(text('p'))
+  const replayOf = replays.get(place)
   return {
     id,
     at: Number(id.split('-')[0]),
     topic: text('topic'),
-    partition: Number(text('p')),
+    partition: partitionOf(number),
+    number,
     offset: Number(text('o')),
+    place: shownPlace(place, topics),
     reason: text('reason'),
     message: text('message'),
     value: of.get('value') ?? Buffer.alloc(0),
     mark: markOf(marks[place]),
-    replayOf: replays.get(place) ?? null,
+    replayOf: replayOf === undefined ? null : shownPlace(replayOf, topics),
   }
+}
+
+function shownPlace(place: string, topics: readonly KnownTopic[]): string {
+  const [number, offset] = place.split(':').map(Number) as [number, number]
+  const own = `${partitionOf(number)}:${offset}`
+  return topics.length < 2 ? own : `${topics[topicIndexOf(number)]?.name}:${own}`
 }
 
 /** Place of a replayed record → place of the reject that it came from. */

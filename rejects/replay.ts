@@ -47,7 +47,7 @@ const EVIDENCE_MS = 24 * 3_600_000
 /** Verdicts of these are kept by the executor; a recomputation follows them already. */
 const ruledAlready = new Set(['late', 'future', 'groups', 'poison', 'hung'])
 
-/** Replays them in the topic's order, partition by partition; yields as it goes. */
+/** Replays them in the topics' order, partition by partition; yields as it goes. */
 export async function* replay(
   options: ReplayOptions,
   rejects: readonly Reject[],
@@ -104,9 +104,9 @@ async function* sendTogether(options: ReplayOptions, found: Found[]): AsyncGener
     if (left.length > 0) yield* sendTogether(options, left)
     return
   }
-  const { partition } = found[0]!.reject
+  const { number } = found[0]!.reject
   const messages = found.map(({ message }) => message)
-  const sent = await fenced.send({ partition, token, messages })
+  const sent = await fenced.send({ number, token, messages })
   if (sent.kind === 'refused') {
     await release(options, marks)
     for (const { reject } of found) yield { kind: 'kept', reject, why: `Kafka: ${sent.why}` }
@@ -177,14 +177,14 @@ function keptBecause(reject: Reject, unknown: ReadonlySet<string>, force: boolea
 }
 
 function withHeader(message: Message, job: string, reject: Reject): Message {
-  const headers = { ...message.headers, [REPLAY_HEADER]: `${job} ${placeOf(reject)}` }
+  const headers = { ...message.headers, [REPLAY_HEADER]: `${job} ${reject.place}` }
   return { ...message, headers }
 }
 
 function fits(together: readonly Found[], { reject, message }: Found): boolean {
   const bytes = together.reduce((sum, found) => sum + sizeOf(found.message), sizeOf(message))
   return (
-    together[0]!.reject.partition === reject.partition &&
+    together[0]!.reject.number === reject.number &&
     together.length < TOGETHER_MAX &&
     bytes <= TOGETHER_BYTES_MAX
   )
@@ -192,4 +192,4 @@ function fits(together: readonly Found[], { reject, message }: Found): boolean {
 
 const sizeOf = ({ key, value }: Message): number => (key?.length ?? 0) + (value?.length ?? 0)
 
-const byPlace = (a: Reject, b: Reject): number => a.partition - b.partition || a.offset - b.offset
+const byPlace = (a: Reject, b: Reject): number => a.number - b.number || a.offset - b.offset

@@ -54,10 +54,12 @@ export function watchLine({ status }: Look): Line {
   return [`${at}  `, statePiece(status), `  ${parts.join('; ')}`]
 }
 
-export function watermarkText({ watermark, watermarkHeldBy, at }: StatusReport): string {
+export function watermarkText(status: StatusReport): string {
+  const { watermark, watermarkHeldBy, watermarkHeldByTopic, at } = status
   if (watermark === null) return 'none yet'
+  const of = watermarkHeldByTopic === null ? '' : ` of ${watermarkHeldByTopic}`
   const behind = span(Date.parse(at) - Date.parse(watermark))
-  const holder = watermarkHeldBy === null ? '' : `, held by partition ${watermarkHeldBy}`
+  const holder = watermarkHeldBy === null ? '' : `, held by partition ${watermarkHeldBy}${of}`
   return `${clockTime(Date.parse(watermark))}, ${behind} behind the clock${holder}`
 }
 

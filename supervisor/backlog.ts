@@ -90,10 +90,10 @@ interface Work {
   cpuMs: number
 }
 
-/** Σ max(0, high − next) over partitions; null before the bridge's first news and when it is old. */
+/** Σ max(0, high − next) over partitions that are read; null before the bridge's first news and when it is old. */
 export function kafkaLagOf(partitions: readonly PartitionState[], at: number): number | null {
   if (partitions.length === 0) return null
-  const lags = partitions.map((partition) => lagOf(partition, at))
+  const lags = partitions.filter(({ left }) => !left).map((partition) => lagOf(partition, at))
   return lags.reduce<number | null>(
     (sum, lag) => (lag === null || sum === null ? null : sum + lag),
     0,

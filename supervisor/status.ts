@@ -11,6 +11,7 @@ import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import { measure, type PartitionState, type Snapshot } from '../actors/measure.ts'
+import { type KnownTopic, partitionOf, topicIndexOf } from '../actors/topics.ts'
 import type { Actor, ActorState } from '../actors/messages.ts'
 import type { Span } from '../actors/newest.ts'
 import type { Store } from '../actors/redis.ts'
@@ -36,6 +37,8 @@ export interface StatusReport {
   watermark: string | null
   /** The partition that holds the watermark: not read yet, behind, or simply the slowest. */
   watermarkHeldBy: number | null
+  /** And its topic, where the job has several. */
+  watermarkHeldByTopic: string | null
   backlog: {
     /** Records in the stream that are not committed; Kafka's lag comes on top. */
     records: number
@@ -98,8 +101,10 @@ export interface ActorReport {
   eventDelays: number[]
 }
 
-/** One partition of the topic. */
+/** One partition of a topic that is read. */
 export interface PartitionReport {
+  /** Null where the job has one topic. */
+  topic: string | null
   partition: number
   /** Records in Kafka that are not fetched; null where the news of it is old. */
   lag: number | null
@@ -179,8 +184,10 @@ export function createStatusReader(
       return { actors: (await taken()).actors.map(actorReport).sort(livingFirst) }
     },
     async partitions() {
-      const { partitions, at } = await taken()
-      return partitions.map((one) => partitionReport(one, at))
+      const { partitions, topics, at } = await taken()
+      return partitions
+        .filter(({ left }) => !left)
+        .map((one) => partitionReport(one, at, topics))
     },
     sinks: cached(clock, cacheMs, () => readSinks(store, keys, job, clock.now())),
     tallies: cached(clock, cacheMs, () => readTallies(store, keys)),
@@ -205,13 +212,15 @@ export function statusOf(
   const { totals, control } = snapshot
   const executors = snapshot.actors.filter((actor) => actor.kind === 'executor' && actor.alive)
   const before = earlier(snapshot, history)
+  const holder = watermarkHolder(snapshot.partitions, snapshot.at)
   return {
     job: job.name,
     topic: job.topic,
     ...stateOf(snapshot),
     at: iso(snapshot.at),
     watermark: snapshot.watermark === null ? null : iso(snapshot.watermark),
-    watermarkHeldBy: watermarkHolder(snapshot.partitions, snapshot.at),
+    watermarkHeldBy: holder === null ? null : partitionOf(holder),
+    watermarkHeldByTopic: holder === null ? null : topicName(holder, snapshot.topics),
     backlog: {
       records: totals.appended - totals.committed,
       entries: snapshot.entries,
@@ -265,10 +274,15 @@ function complaintOf({ kind, state, reason, alive }: Snapshot['actors'][number])
   return null
 }
 
-/** The partition that the watermark waits for; the same rule as actors/windows/advance.lua. */
+/** The name of a partition's topic; null where the job has one. */
+const topicName = (number: number, topics: readonly KnownTopic[]): string | null =>
+  topics.length < 2 ? null : (topics[topicIndexOf(number)]?.name ?? null)
+
+/** Number of the partition that the watermark waits for; the same rule as actors/windows/advance.lua. */
 export function watermarkHolder(partitions: readonly PartitionState[], at: number): number | null {
   const holding = partitions.filter(
-    ({ frontier, next, high, seenAt, dataAt }) =>
+    ({ frontier, next, high, seenAt, dataAt, left }) =>
+      !(frontier === next && left) &&
       !(
         frontier === next &&
         next >= high &&
@@ -323,9 +337,19 @@ function actorReport(actor: Snapshot['actors'][number]): ActorReport {
   }
 }
 
-function partitionReport(one: PartitionState, at: number): PartitionReport {
-  const { partition, next, frontier, maxEventTime } = one
-  return { partition, lag: lagOf(one, at), unfinished: Math.max(0, next - frontier), maxEventTime }
+function partitionReport(
+  one: PartitionState,
+  at: number,
+  topics: readonly KnownTopic[],
+): PartitionReport {
+  const { next, frontier, maxEventTime } = one
+  return {
+    topic: topicName(one.partition, topics),
+    partition: partitionOf(one.partition),
+    lag: lagOf(one, at),
+    unfinished: Math.max(0, next - frontier),
+    maxEventTime,
+  }
 }
 
 const isLiving = ({ state }: ActorReport) => !['stopped', 'dead', 'failed'].includes(state)

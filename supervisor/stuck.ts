@@ -4,6 +4,7 @@
  */
 import { bounds } from '../actors/config.ts'
 import type { InHand } from '../actors/executor/hand.ts'
+import { partitionOf, topicField, topicIndexOf } from '../actors/topics.ts'
 import type { Child } from './child.ts'
 import { birthMs, type Register } from './register.ts'
 
@@ -49,7 +50,10 @@ export function stuckReason(
 /** For people: the one record, or how many, that it had in hand. */
 export function recordsOf(inHand: InHand | null | undefined): string {
   if (!inHand) return ''
-  const { partition, offsets } = inHand
-  if (offsets.length > 1) return `, ${offsets.length} records of partition ${partition} in hand`
-  return `, record ${partition}/${offsets[0]} in hand`
+  const { offsets } = inHand
+  const [topic, partition] = [topicIndexOf(inHand.partition), partitionOf(inHand.partition)]
+  // What the ledger calls it, where that is not the first.
+  const of = topic === 0 ? '' : ` of ${topicField(topic)}`
+  if (offsets.length > 1) return `, ${offsets.length} records of partition ${partition}${of} in hand`
+  return `, record ${partition}/${offsets[0]}${of} in hand`
 }

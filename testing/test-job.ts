@@ -87,7 +87,7 @@ export class TestJob {
     this.#keys = keysOf(job.name)
     this.#now = now === undefined ? systemClock.now() : timeOf('now', now)
     this.#store = memoryStore(() => this.#now)
-    this.#inbox = new Inbox(this.#store, this.#store, this.#keys, ME)
+    this.#inbox = new Inbox(this.#store, this.#store, this.#keys, ME, job.topic)
     this.#ends = Array.from({ length: partitions }, () => 0)
     const clock: Clock = { ...systemClock, now: () => this.#now }
     this.#context = { job, clock, mark: () => Promise.resolve() }

@@ -32,6 +32,7 @@ const status: Answer<'statusSchema'> = {
   at,
   watermark: '2026-01-31T11:58:59.400Z',
   watermarkHeldBy: 2,
+  watermarkHeldByTopic: null,
   backlog: { records: 96, entries: 12, pending: 4, undelivered: 8, kafkaLag: 0 },
   executors: { count: 2, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
   rates: { inPerSecond: 40.1, outPerSecond: 27.9 },

@@ -79,9 +79,13 @@ function addBacklog(add: Series, { backlog }: StatusReport): void {
   add.gauge('kafka_lag_records', 'Records in Kafka that are not fetched.', backlog.kafkaLag)
 }
 
+/** A topic of several is named. */
+const labelsOf = ({ topic, partition }: PartitionReport): Labels =>
+  topic === null ? { partition } : { topic, partition }
+
 function addPartitions(add: Series, partitions: readonly PartitionReport[]): void {
   const rows = (value: (one: PartitionReport) => number | null) =>
-    partitions.map((one): [Labels, number | null] => [{ partition: one.partition }, value(one)])
+    partitions.map((one): [Labels, number | null] => [labelsOf(one), value(one)])
   const lag = 'Records in Kafka that are not fetched, by partition.'
   add.gauges(
     'partition_lag_records',

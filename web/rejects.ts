@@ -4,6 +4,7 @@
 import type { Keys } from '../actors/keys.ts'
 import { newestEntries, type Span } from '../actors/newest.ts'
 import type { Store } from '../actors/redis.ts'
+import { partitionOf } from '../actors/topics.ts'
 import type { RejectReport } from './schemas.ts'
 
 export interface RejectsQuery extends Span {
@@ -36,7 +37,7 @@ function rejectReport(id: string, fields: string[]): RejectReport {
     id,
     at: new Date(Number(id.split('-')[0])).toISOString(),
     topic: field('topic'),
-    partition: Number(field('p')),
+    partition: partitionOf(Number(field('p'))),
     offset: field('o'),
     reason: field('reason'),
     message: field('message'),

@@ -29,12 +29,16 @@ const quantiles = v.object({ p50: unknownOr(v.number()), p99: unknownOr(v.number
 
 export const statusSchema = v.object({
   job: v.string(),
-  topic: v.string(),
+  topic: v.pipe(v.string(), v.description('Of several their names, or their pattern')),
   state: v.picklist(['running', 'degraded', 'paused', 'stopped']),
   reason: v.pipe(unknownOr(v.string()), v.description('Why it is degraded or stopped')),
   at: v.pipe(time, v.description("When this was measured, by Redis's clock")),
   watermark: unknownOr(time),
   watermarkHeldBy: v.pipe(unknownOr(count), v.description('The partition that it waits for')),
+  watermarkHeldByTopic: v.pipe(
+    unknownOr(v.string()),
+    v.description('And its topic, where the job has several'),
+  ),
   backlog: v.object({
     records: v.pipe(count, v.description('In the stream, not committed')),
     entries: count,

@@ -18,11 +18,12 @@ local function sighted(base, p, high)
   end
 end
 
--- open: registers a topic's partitions.
--- args: topic id ('' where the broker knows none), shape of the job, then for each partition:
+-- open: registers partitions, by their numbers.
+-- args: id of the topic that is the first ('' where the broker knows none, or it is not read), shape of the job, then for each partition:
 --       number, start offset if the ledger has none, high watermark ('' from who does not read it)
 -- reply: {'ok', partition, next, …} | {'topic', the id that the ledger belongs to}
 --        | {'shape', the shape that the panes have} | {'vanished', entries}
+--        | {'topics'} the ledger does not have the topic of one of them
 register('open', function(keys, args)
   local base = keys[1]
   local ledger = key(base, 'ledger')
@@ -36,6 +37,10 @@ register('open', function(keys, args)
   end
   local gone = vanished(base)
   if gone > 0 then return { 'vanished', int(gone) } end
+  for i = 3, #args, 3 do
+    local isFirst = tonumber(args[i]) < STRIDE
+    if not isFirst and not topicName(base, args[i]) then return { 'topics' } end
+  end
   -- A broker that tells no id (any more) does not take back the one that is known.
   redis.call('HSET', ledger, 'topicId', args[1] ~= '' and args[1] or topicId or '', 'shape', args[2])
   redis.pcall('XGROUP', 'CREATE', key(base, 'entries'), GROUP, '0', 'MKSTREAM')
@@ -83,6 +88,7 @@ register('append', function(keys, args)
     if args[i + 3] == '' and redis.call('EXISTS', aside) == 0 then return { 2, aside } end
   end
   local time = int(now())
+  local topic = topicName(base, p)
   local records, bytes, entries = 0, 0, 0
   for i = 5, #args, 4 do
     local size = #args[i + 3]
@@ -91,8 +97,10 @@ register('append', function(keys, args)
       redis.call('PERSIST', aside)
       size = redis.call('STRLEN', aside)
     end
-    redis.call('XADD', key(base, 'entries'), '*', 'p', p, 'from', args[i], 'to', args[i + 1],
-      'n', args[i + 2], 'b', size, 'd', args[i + 3])
+    local entry = { 'p', p, 'from', args[i], 'to', args[i + 1], 'n', args[i + 2], 'b', size,
+      'd', args[i + 3] }
+    if topic then entry[#entry + 1], entry[#entry + 2] = 't', topic end
+    redis.call('XADD', key(base, 'entries'), '*', unpack(entry))
     records = records + tonumber(args[i + 2])
     bytes = bytes + size
     entries = entries + 1

@@ -15,7 +15,7 @@ import { bounds } from '../config.ts'
 import { RefusalError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import type { FetchedPartition } from '../fetched.ts'
-import type { TopicInfo, TopicReader } from '../kafka.ts'
+import type { TopicReader } from '../kafka.ts'
 import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Lifecycle } from '../lifecycle.ts'
@@ -23,12 +23,24 @@ import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { agreedShape } from '../agree.ts'
 import { Cost } from './cost.ts'
-import { type From, startOf } from './from.ts'
-import { entriesVanished, Frontiers, ledgerGone, overtaken } from './frontiers.ts'
+import type { From } from './from.ts'
+import { entriesVanished, Frontiers, ledgerGone } from './frontiers.ts'
+import { enlist, leaveGone, overtaken } from './listing.ts'
 import { passLoss } from './loss.ts'
+import { absentTopics, changeOf, numbersOf, startsOf } from './opening.ts'
 import { beginOrRefuse } from './origin.ts'
 import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
 import { answered, Stale } from './session.ts'
+import {
+  anotherTopic,
+  type KnownTopic,
+  knownTopics,
+  type Listed,
+  listTopics,
+  placeText,
+  type TopicInfo,
+  topicOf,
+} from '../topics.ts'
 import type { Trace } from '../trace/trace.ts'
 import type { Share } from './share.ts'
 
@@ -61,6 +73,12 @@ interface Positions {
   appended: Map<number, number>
 }
 
+/** Partitions go by their numbers (topics.ts). */
+interface Session {
+  topics: readonly Listed[]
+  positions: Positions
+}
+
 /** What one fetched partition adds: entries over [from, next). */
 interface Plan {
   partition: number
@@ -81,8 +99,10 @@ export class Bridge {
   readonly #cost: Cost
   #waiting = { records: 0, bytes: 0 }
   readonly #frontiers: Frontiers
-  /** We waited for the topic to be made: whatever it holds came after our start. */
-  #topicIsNew = false
+  /** We waited for these topics to be made: whatever they hold came after our start. */
+  readonly #awaited = new Set<string>()
+  /** The topics of this session's ledger, for messages. */
+  #known: readonly KnownTopic[] = []
   /** There was a ledger: from then on it must not be missing, whatever the operator allows. */
   #begun: boolean
   /** Partitions that Kafka did not give out when it was asked last. */
@@ -154,15 +174,15 @@ export class Bridge {
 
   async #work(kafka: TopicReader): Promise<void> {
     const { life } = this.#options
-    const topic = await this.#connect(kafka)
-    const positions = await this.#open(kafka, topic)
+    const session = await this.#begin(kafka)
+    const { positions } = session
     if (this.#troubled.size === 0) life.explain(null)
     const ended = new AbortController()
     const signal = AbortSignal.any([ended.signal, this.#signal])
     const pumps = [...kafka.leaders([...positions.next.keys()])].map(([node, partitions]) =>
       this.#pump(kafka, node, partitions, positions, signal),
     )
-    const watch = this.#watch(kafka, topic, positions, signal)
+    const watch = this.#watch(kafka, session, signal)
     try {
       await Promise.race([...pumps, watch])
     } finally {
@@ -171,18 +191,21 @@ export class Bridge {
     }
   }
 
-  async #connect(kafka: TopicReader) {
-    const { job } = this.#options
+  /** Connects, and learns of the topics and where they stand. */
+  async #begin(kafka: TopicReader): Promise<Session> {
+    const { store, keys, job, life, clock } = this.#options
     try {
-      return await kafka.connect()
+      const found = await kafka.connect()
+      const ledger = await store.redis.hgetall(keys.ledger)
+      const absent = absentTopics(job, found, knownTopics(ledger))
+      if (!absent) return await this.#open(kafka, found, ledger)
+      for (const name of absent.names) this.#awaited.add(name)
+      life.explain(absent.text)
+      await clock.sleep(500, this.#signal)
+      throw new Stale(`${absent.text}; waiting for it`)
     } catch (error) {
-      if ((error as { type?: string }).type === 'UNKNOWN_TOPIC_OR_PARTITION') {
-        this.#topicIsNew = true
-        this.#options.life.explain(`topic ${job.topic} does not exist yet`)
-        await this.#options.clock.sleep(500, this.#signal)
-        throw new Stale(`topic ${job.topic} does not exist yet; waiting for it`, { cause: error })
-      }
-      throw error
+      if ((error as { type?: string }).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+      throw new Stale(`${job.topic} changes just now; looking again`, { cause: error })
     }
   }
 
@@ -190,34 +213,44 @@ export class Bridge {
    * Registers all partitions, since one without a reader must hold the watermark, and learns where ours
    * stand; refuses where that can't be right.
    */
-  async #open(kafka: TopicReader, topic: TopicInfo): Promise<Positions> {
+  async #open(
+    kafka: TopicReader,
+    found: TopicInfo[],
+    ledger: Record<string, string>,
+  ): Promise<Session> {
     const { store, keys, job, from } = this.#options
-    const earliest = await kafka.offsets('earliest', topic.partitions)
-    const latest = await kafka.offsets('latest', topic.partitions)
-    // A partition that was added to a topic we read already is new from its beginning.
-    const known = await store.redis.hexists(keys.ledger, 'topicId')
+    const isKnown = ledger.topicId !== undefined
     const shape = await agreedShape(store, keys, job)
-    if (!known && this.#begun) throw new RefusalError(ledgerGone(job))
+    if (!isKnown && this.#begun) throw new RefusalError(ledgerGone(job))
     // One bridge begins a job, and that one has all of it.
-    if (!known && this.#share) throw new Stale(`job ${job.name} has no ledger; looking again`)
-    if (!known) await beginOrRefuse(this.#options, kafka, latest)
-    const begin = known || this.#topicIsNew ? 'earliest' : from
-    const start = await startOf(begin, kafka, { earliest, latest })
+    if (!isKnown && this.#share) throw new Stale(`job ${job.name} has no ledger; looking again`)
+    const before = knownTopics(ledger)
+    const listing = listTopics(job, found, before, ledger.topicId ?? null)
+    const { topics, known } = listing
+    kafka.assign(topics)
+    const numbers = numbersOf(topics)
+    const earliest = await kafka.offsets('earliest', numbers)
+    const latest = await kafka.offsets('latest', numbers)
+    if (!isKnown) await beginOrRefuse(this.#options, kafka, latest, known)
+    const isAwaited = (name: string) => this.#awaited.has(name) || this.#awaited.has(job.topic)
+    const beginning = { job, from, known: isKnown, isAwaited }
+    const start = await startsOf(beginning, kafka, topics, { earliest, latest })
+    await enlist(this.#options, before, known)
+    await leaveGone(this.#options, ledger, listing)
+    const first = topics.find(({ index }) => index === 0)
     const reply = (await store.call('open', keys.base, [
-      topic.id,
+      first?.id ?? '',
       shape,
       // Only its reader says where a partition ends.
-      ...topic.partitions.flatMap((p) => [
+      ...numbers.flatMap((p) => [
         p,
         start.get(p) ?? 0,
         this.#isOurs(p) ? (latest.get(p) ?? 0) : '',
       ]),
     ])) as string[]
-    if (reply[0] === 'topic') throw new RefusalError(anotherTopic(job))
-    // Another version opened it just now: what it says is looked at again.
-    if (reply[0] === 'shape') throw new Stale(`job ${job.name} was opened by another version`)
-    if (reply[0] === 'vanished') throw new RefusalError(entriesVanished(job, Number(reply[1])))
+    refuseUnopened(job, reply)
     this.#begun = true
+    this.#known = known
     const next = new Map<number, number>()
     for (let i = 1; i < reply.length; i += 2) {
       const partition = Number(reply[i])
@@ -225,9 +258,9 @@ export class Bridge {
     }
     const high = new Map([...latest].filter(([partition]) => next.has(partition)))
     for (const partition of next.keys()) {
-      await passLoss(this.#options, kafka, partition, { next, first: earliest, last: high })
+      await passLoss(this.#options, kafka, partition, { next, first: earliest, last: high }, known)
     }
-    return { next, high, appended: new Map(next) }
+    return { topics, positions: { next, high, appended: new Map(next) } }
   }
 
   #isOurs(partition: number): boolean {
@@ -288,7 +321,8 @@ export class Bridge {
 
   /** Mostly a leader that moved; what stays so, such as a damaged log, must not go on unseen. */
   #refused(partition: number, offset: number, error: string): Stale {
-    const message = `Kafka says ${error} for partition ${partition} at offset ${offset}`
+    const place = placeText(partition, this.#known)
+    const message = `Kafka says ${error} for ${place} at offset ${offset}`
     this.#troubled.add(partition)
     this.#options.life.explain(message)
     return new Stale(message)
@@ -309,7 +343,8 @@ export class Bridge {
       const last = part.at(-1)!
       part[part.length - 1] = { ...last, to }
       await this.#append(partition, from, to, high, part)
-      this.#options.trace?.appended(partition, part, plan.since)
+      const topic = topicOf(partition, this.#known, this.#options.job)
+      this.#options.trace?.appended({ topic, partition }, part, plan.since)
       appended.set(partition, to)
       from = to
     }
@@ -341,8 +376,8 @@ export class Bridge {
     const appended = store.call('append', keys.base, [partition, expected, next, high, ...args])
     await Promise.all([...asides, appended])
     const reply = (await appended) as [number, ...(number | string)[]]
-    if (reply[0] === 2)
-      throw new Stale(`a payload of partition ${partition} expired; reading again`)
+    const place = placeText(partition, this.#known)
+    if (reply[0] === 2) throw new Stale(`a payload of ${place} expired; reading again`)
     if (reply[0] === 1) {
       const [, records, bytes, busyUs, committed] = reply.map(Number)
       this.#waiting = { records: records!, bytes: bytes! }
@@ -351,7 +386,7 @@ export class Bridge {
       this.#done.records += entries.reduce((sum, entry) => sum + entry.records, 0)
       return
     }
-    throw overtaken(partition, expected, String(reply[1]))
+    throw overtaken(place, expected, String(reply[1]))
   }
 
   #hasRoom(): boolean {
@@ -379,18 +414,17 @@ export class Bridge {
    */
   async #exchange(kafka: TopicReader, positions: Positions): Promise<void> {
     const appended = [...positions.appended]
-    const held = await this.#frontiers.exchange(kafka, positions.high)
+    const held = await this.#frontiers.exchange(kafka, positions.high, this.#known)
     for (const [partition, next] of appended) {
       const now = held.get(partition)!
-      if (now < next) throw overtaken(partition, next, String(now))
+      if (now < next) throw overtaken(placeText(partition, this.#known), next, String(now))
     }
   }
 
-  /** Beside the pumps: exchanges ends, and looks whether this is still the topic we began with. */
+  /** Beside the pumps: exchanges ends, and looks whether these are still the topics we began with. */
   async #watch(
     kafka: TopicReader,
-    topic: TopicInfo,
-    positions: Positions,
+    { topics, positions }: Session,
     signal: AbortSignal,
   ): Promise<void> {
     const { clock, job } = this.#options
@@ -399,11 +433,8 @@ export class Bridge {
       await this.#exchange(kafka, positions)
       if (clock.elapsed() - checkedAt > topicCheckMs) {
         checkedAt = clock.elapsed()
-        const now = await kafka.topic()
-        if (topic.id !== now.id) throw new RefusalError(anotherTopic(job))
-        if (now.partitions.length !== topic.partitions.length) {
-          throw new Stale(`topic ${job.topic} has ${now.partitions.length} partitions now`)
-        }
+        const change = changeOf(job, topics, await kafka.topics())
+        if (change !== null) throw new Stale(change)
       }
       await clock.sleep(bounds.heartbeatMs, signal)
     }
@@ -412,5 +443,18 @@ export class Bridge {
   }
 }
 
-const anotherTopic = (job: Job) =>
-  `topic ${job.topic} was deleted and made again since job ${job.name} began to read it; run the job under another name to begin anew`
+/** What `open` says where it did not. */
+function refuseUnopened(job: Job, [outcome, detail]: string[]): void {
+  switch (outcome) {
+    case 'topic':
+      throw new RefusalError(anotherTopic(job, job.topic))
+    // Another version opened it just now: what it says is looked at again.
+    case 'shape':
+      throw new Stale(`job ${job.name} was opened by another version`)
+    case 'topics':
+      throw new Stale(`the topics of job ${job.name} are others now; looking again`)
+    case 'vanished':
+      throw new RefusalError(entriesVanished(job, Number(detail)))
+    default:
+  }
+}

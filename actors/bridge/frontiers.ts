@@ -10,6 +10,8 @@ import { isKafkaOutage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../redis.ts'
+import { type KnownTopic, placeText } from '../topics.ts'
+import { unknownPartition } from './listing.ts'
 import { Stale } from './session.ts'
 
 export interface FrontiersOptions {
@@ -34,7 +36,11 @@ export class Frontiers {
    * `high`: partition → the end of what can be read. Answers with what the ledger says is next.
    * Rejects while either server is away.
    */
-  async exchange(kafka: TopicReader, high: Map<number, number>): Promise<Map<number, number>> {
+  async exchange(
+    kafka: TopicReader,
+    high: Map<number, number>,
+    known: readonly KnownTopic[],
+  ): Promise<Map<number, number>> {
     const { store, keys } = this.#options
     const reply = (await store.call('seen', keys.base, [...high].flat())) as (string | null)[]
     if (reply[0] === 'vanished') {
@@ -45,7 +51,7 @@ export class Frontiers {
     for (let i = 0; i < reply.length; i += 3) {
       const frontier = reply[i + 1]
       // Kafka keeps what it was told last: the next bridge knows by it that the job was at work.
-      if (frontier === null) throw new Stale(unknownPartition(Number(reply[i])))
+      if (frontier === null) throw new Stale(unknownPartition(placeText(Number(reply[i]), known)))
       frontiers.set(Number(reply[i]), Number(frontier))
       next.set(Number(reply[i]), Number(reply[i + 2]))
     }
@@ -92,18 +98,6 @@ function isAnswer(error: unknown): boolean {
 
 export const entriesVanished = (job: Pick<Job, 'name'>, entries: number): string =>
   `${entries} entries of job ${job.name} were deleted from its stream in Redis before they were processed: their records would be missing; give Redis its data back, or delete what it holds of the job and start once with --fresh --from earliest`
-
-/** Redis came back as it was before the partition was added, or without any ledger at all. */
-const unknownPartition = (partition: number): string =>
-  `the ledger knows nothing of partition ${partition}; looking again`
-
-/** The ledger is not where a session left it. Is all of it gone, the next session refuses. */
-export const overtaken = (partition: number, expected: number, held: string): Stale =>
-  new Stale(
-    held === ''
-      ? unknownPartition(partition)
-      : `partition ${partition}: the ledger says ${held}, not ${expected}; reading from there`,
-  )
 
 export const ledgerGone = (job: Pick<Job, 'name'>): string =>
   `the ledger of job ${job.name} is gone: Redis was emptied while the job ran, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew`

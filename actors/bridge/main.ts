@@ -10,6 +10,7 @@ import { keysOf } from '../keys.ts'
 import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
 import { openStore } from '../redis.ts'
+import { askedOf } from '../topics.ts'
 import { openTrace } from '../trace/trace.ts'
 import { FROM_FORMS, fromFlag } from './from.ts'
 import { runBridge } from './run.ts'
@@ -53,7 +54,7 @@ void runMain('bridge', async () => {
     keys,
     id: values.id,
     store: openStore(config, log),
-    connect: () => new RawKafka(client(), job.topic),
+    connect: () => new RawKafka(client(), askedOf(job)),
     from,
     address: kafkaAddress(config),
     acceptLoss: values['accept-loss'] ?? false,

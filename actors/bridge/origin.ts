@@ -13,6 +13,7 @@ import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../redis.ts'
+import { type KnownTopic, partitionOf, topicIndexOf } from '../topics.ts'
 import { groupIdOf } from './frontiers.ts'
 
 export interface OriginOptions {
@@ -26,21 +27,22 @@ export interface OriginOptions {
 
 /**
  * Lets a job without a ledger begin; rejects while either server is away. `ends`: the partitions of
- * its topic, and where they end.
+ * its topics, and where they end.
  * @throws RefusalError where the job has been at work before, unless it is to begin anew
  */
 export async function beginOrRefuse(
   options: OriginOptions,
   kafka: TopicReader,
   ends: Map<number, number>,
+  known: readonly KnownTopic[] = [],
 ): Promise<void> {
   const { store, keys, job, fresh, log } = options
   const left = await store.redis.exists(keys.totals, keys.panes, keys.closed)
   const committed = await committedOf(kafka, job, [...ends.keys()], log)
-  const lost = lostLedger(job, committed, ends, left > 0)
+  const lost = lostLedger(job, committed, ends, left > 0, known)
   if (!lost) return
   if (!fresh) throw new RefusalError(lost)
-  const readUpTo = committed.size > 0 ? placesOf(committed) : null
+  const readUpTo = committed.size > 0 ? placesOf(committed, known) : null
   log.warn(`beginning anew: what Redis held of job ${job.name} is lost`, { readUpTo })
   await removeLeftovers(store, keys)
 }
@@ -51,20 +53,26 @@ export function lostLedger(
   committed: Map<number, number>,
   ends: Map<number, number>,
   left: boolean,
+  known: readonly KnownTopic[] = [],
 ): string | null {
   // Told at its very start, 0 says nothing of how far it came, unless there was nothing to read.
   const read = new Map([...committed].filter(([p, offset]) => offset > 0 || ends.get(p)! > 0))
   if (read.size === 0 && !left) return null
+  const several = known.length > 1
   const witness =
     read.size > 0
-      ? `Kafka says that it has been at work on topic ${job.topic} (up to ${placesOf(read)} or more)`
+      ? `Kafka says that it has been at work on ${several ? 'topics' : 'topic'} ${job.topic} (up to ${placesOf(read, known)} or more)`
       : 'parts of its windows are still there'
   return `Redis has lost the ledger of job ${job.name}, while ${witness}: it was emptied or replaced, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew (--from earliest reads again what Kafka still has)`
 }
 
 /** Partition:offset, only a few of them, so that the rest of the sentence is read as well. */
-function placesOf(offsets: Map<number, number>): string {
-  const places = [...offsets].sort(([a], [b]) => a - b).map(([p, offset]) => `${p}:${offset}`)
+function placesOf(offsets: Map<number, number>, known: readonly KnownTopic[]): string {
+  const topic = (number: number) =>
+    known.length > 1 ? `${known[topicIndexOf(number)]?.name}:` : ''
+  const places = [...offsets]
+    .sort(([a], [b]) => a - b)
+    .map(([number, offset]) => `${topic(number)}${partitionOf(number)}:${offset}`)
   const more = places.length > 3 ? ` and ${places.length - 3} more` : ''
   return `${places.slice(0, 3).join(', ')}${more}`
 }

@@ -17,12 +17,20 @@ local function bridgesOf(base, me, lease)
   return living
 end
 
--- The topic's partitions (0, 1, …), as the ledger knows them; where there is none yet only one may begin it,
--- and '*' stands for all that it will find.
+-- The topics' partitions (each topic's 0, 1, …), as the ledger knows them; where there is none yet only
+-- one may begin it, and '*' stands for all that it will find.
 local function partitionsOf(base)
-  local partitions = {}
-  while redis.call('HEXISTS', key(base, 'ledger'), #partitions .. ':next') == 1 do
-    partitions[#partitions + 1] = int(#partitions)
+  local ledger, partitions = key(base, 'ledger'), {}
+  local number = 0
+  local text = redis.call('HGET', ledger, topicField(number))
+  while number == 0 or text do
+    local first = number
+    while not isLeft(text) and redis.call('HEXISTS', ledger, int(number) .. ':next') == 1 do
+      partitions[#partitions + 1] = int(number)
+      number = number + 1
+    end
+    number = first + STRIDE
+    text = redis.call('HGET', ledger, topicField(number))
   end
   return #partitions > 0 and partitions or { '*' }
 end

@@ -125,7 +125,7 @@ export class Batch {
   }
 
   #begin(entry: Entry, from: number): Slice {
-    this.fold.begin(entry.partition)
+    this.fold.begin(entry.partition, entry.topic)
     const before = this.fold.records
     const slice = {
       entry,

@@ -256,7 +256,7 @@ end
 
 -- commit: everything that a set of entries does, or nothing of it.
 -- args: me, ops, window size, slide (of sessions s and the gap), closedTo that the executor went by ('' for none), groups of a
---       pane at the most, rejects kept, verdicts kept, topic; counted, filtered, late, rejected,
+--       pane at the most, rejects kept, verdicts kept, topic where the ledger names none; counted, filtered, late, rejected,
 --       partly, busy µs, hash of the records' places (tally.ts); slices, panes (deltas.ts), rejects, verdicts, each
 --       behind its number
 -- reply: {'ok'} | {'lost', id, …} not ours, or further than we knew: drop them
@@ -296,7 +296,8 @@ register('commit', function(keys, args)
   end
   for _ = 1, tonumber(take()) do
     local partition, offset, reason = take(), take(), take()
-    redis.call('XADD', key(base, 'rejects'), 'MAXLEN', '~', rejectsKept, '*', 'topic', topic,
+    redis.call('XADD', key(base, 'rejects'), 'MAXLEN', '~', rejectsKept, '*',
+      'topic', topicName(base, partition) or topic,
       'p', partition, 'o', offset, 'reason', reason, 'message', take(), 'value', take())
     local name = 'reason:' .. reason
     totals[name] = (totals[name] or 0) + 1

@@ -70,7 +70,7 @@ export class Executor {
   constructor(options: ExecutorOptions) {
     const { reader, writer, keys, life, job, clock, stats, hand = null } = options
     this.#options = options
-    this.#inbox = new Inbox(reader, writer, keys, life.id)
+    this.#inbox = new Inbox(reader, writer, keys, life.id, job.topic)
     const mark = (entry: Entry, offset: number) => this.#mark(entry, offset)
     const moved = () => stats.moved()
     this.#context = { job, clock, hand, mark, moved, now: () => life.now() }
@@ -79,16 +79,32 @@ export class Executor {
 
   /** Runs until it has drained; rejects on a bug or a refusal, never on an outage. */
   async run(): Promise<void> {
-    await this.#throughOutages(async () => {
+    const named = await this.#throughOutages(async () => {
       const { writer, keys } = this.#options
       const reading = writer.redis.hget(keys.clock, 'closedTo')
-      const [closedTo] = await Promise.all([reading, this.#inbox.open()])
+      const asking = this.#findTopic()
+      const [closedTo, found] = await Promise.all([reading, asking, this.#inbox.open()])
       this.#closedTo = closedTo === null ? null : Number(closedTo)
+      return found
     })
     const { life } = this.#options
     if (life.state === 'starting') life.to('running')
+    if (!named) await this.#untilNamed()
     // Said at once, beside the work: the next heartbeat would tell of it a second late.
     await Promise.all([life.beatQuietly(), this.#readLoop(), this.#workLoop()])
+  }
+
+  #findTopic(): Promise<boolean> {
+    return this.#inbox.findTopic(this.#options.job.topics !== null)
+  }
+
+  /** Waits for a bridge where entries would be of a topic that nobody can name yet. */
+  async #untilNamed(): Promise<void> {
+    const { clock, life, stats } = this.#options
+    while (!this.#draining && !(await this.#throughOutages(() => this.#findTopic()))) {
+      stats.moved()
+      await clock.sleep(bounds.heartbeatMs, life.draining)
+    }
   }
 
   get #draining(): boolean {

@@ -9,6 +9,7 @@ import { isUtf8 } from 'node:buffer'
 import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import { isKafkaTime, type Job, kafkaTime, type Meta } from '../job.ts'
+import { partitionOf } from '../topics.ts'
 import { addToSum } from '../windows/aggregates.ts'
 import type { Place, Sketch } from '../windows/sketches.ts'
 import { isSession, sessionEnd, spanOf } from '../windows/span.ts'
@@ -77,6 +78,7 @@ export class Fold {
   #sketchable: unknown[]
   readonly #place: Place = { eventTime: 0, partition: 0, offset: 0, row: 0 }
   #partition = 0
+  #topic: string
 
   constructor(
     job: Job,
@@ -85,6 +87,7 @@ export class Fold {
   ) {
     this.#job = job
     this.#kafkaTime = isKafkaTime(job.eventTime)
+    this.#topic = job.topic
     this.#now = now
     const { validate, scanner, adders, sketchers, groupWeight } = planOf(job)
     this.#validate = validate
@@ -102,9 +105,10 @@ export class Fold {
     return this.counted + this.filtered + this.late + this.rejected
   }
 
-  /** Starts a slice of a partition's records. */
-  begin(partition: number): void {
+  /** Starts a slice of the records of a partition, by its number (topics.ts). */
+  begin(partition: number, topic = this.#job.topic): void {
     this.#partition = partition
+    this.#topic = topic
     this.tally.begin(partition)
     this.#maxEventTime = null
   }
@@ -121,7 +125,9 @@ export class Fold {
   check(cursor: RecordCursor, apart = false): Candidate | null {
     if (cursor.start < 0) return this.#reject(cursor, 'null', 'the record has no value')
     const job = this.#job
-    const meta = job.usesMeta ? new RecordMeta(job.topic, this.#partition, cursor) : NOT_ASKED_FOR
+    const meta = job.usesMeta
+      ? new RecordMeta(this.#topic, partitionOf(this.#partition), cursor)
+      : NOT_ASKED_FOR
     const scanned = this.#scanner?.scan(cursor)
     if (scanned !== undefined) return this.#checkTime(cursor, scanned, meta, apart)
     return this.#read(cursor, meta, apart)

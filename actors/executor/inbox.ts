@@ -7,10 +7,13 @@ import { bounds } from '../config.ts'
 import { GROUP, type Keys } from '../keys.ts'
 import { type Message, messageSchema } from '../messages.ts'
 import type { Store } from '../redis.ts'
+import { knownTopic, topicField } from '../topics.ts'
 
 /** An entry in an executor's hands. */
 export interface Entry {
   id: string
+  topic: string
+  /** Its number (topics.ts). */
   partition: number
   from: number
   to: number
@@ -38,12 +41,26 @@ export class Inbox {
   readonly #writer: Store
   readonly #keys: Keys
   readonly #me: string
+  /** Of entries that do not name their topic. */
+  #topic: string
 
-  constructor(reader: Store, writer: Store, keys: Keys, me: string) {
+  constructor(reader: Store, writer: Store, keys: Keys, me: string, topic: string) {
     this.#reader = reader
     this.#writer = writer
     this.#keys = keys
     this.#me = me
+    this.#topic = topic
+  }
+
+  /**
+   * Learns which topic entries are of that do not name it: they were appended when the job had one. False
+   * where that is not to be told yet, because no bridge has begun with the several that it has now.
+   */
+  async findTopic(isOfSeveral: boolean): Promise<boolean> {
+    const { ledger } = this.#keys
+    const [begun, first] = await this.#writer.redis.hmget(ledger, 'topicId', topicField(0))
+    if (first) this.#topic = knownTopic(first).name
+    return Boolean(first) || !isOfSeveral || begun === null
   }
 
   /** Makes the mailbox's group and the entries' group where they are missing. */
@@ -73,7 +90,7 @@ export class Inbox {
     const read: { entries: Entry[]; messages: Message[] } = { entries: [], messages: [] }
     for (const [stream, items] of reply ?? []) {
       if (stream.toString() === entries) {
-        read.entries = items.map(([id, fields]) => entryOf(id, fields))
+        read.entries = items.map(([id, fields]) => this.#entryOf(id, fields))
       } else {
         read.messages = this.#takeMessages(items)
       }
@@ -95,7 +112,7 @@ export class Inbox {
     const found = (reply?.[0]?.[1] ?? [])
       // An entry that was deleted while pending has no fields.
       .filter(([id, fields]) => fields?.length > 0 && missed.has(id.toString()))
-      .map(([id, fields]) => entryOf(id, fields))
+      .map(([id, fields]) => this.#entryOf(id, fields))
     if (found.length === 0) return []
     const ids = found.map(({ id }) => id)
     const [parts, deaths, marks] = await Promise.all(
@@ -118,7 +135,7 @@ export class Inbox {
       bounds.readAheadEntriesMax,
     ])) as [Buffer, Buffer[], Buffer, number, Buffer][]
     const entries = reply.map(([id, fields, progress, crashes, suspects]) => {
-      const entry = entryOf(id, fields)
+      const entry = this.#entryOf(id, fields)
       return {
         ...entry,
         cursor: cursorOf(entry, progress.toString()),
@@ -167,6 +184,10 @@ export class Inbox {
     await this.#writer.redis.xadd(this.#keys.mailbox(this.#me), '*', 'm', '{"kind":"claim"}')
   }
 
+  #entryOf(id: Buffer, fields: Buffer[]): Entry {
+    return entryOf(id, fields, this.#topic)
+  }
+
   #takeMessages(items: [Buffer, Buffer[]][]): Message[] {
     const mailbox = this.#keys.mailbox(this.#me)
     const ids = items.map(([id]) => id.toString())
@@ -182,12 +203,13 @@ export class Inbox {
   }
 }
 
-function entryOf(id: Buffer, fields: Buffer[]): Entry {
+function entryOf(id: Buffer, fields: Buffer[], topic: string): Entry {
   const of = new Map<string, Buffer>()
   for (let i = 0; i < fields.length; i += 2) of.set(fields[i]!.toString(), fields[i + 1]!)
   const number = (name: string) => Number(of.get(name))
   return {
     id: id.toString(),
+    topic: of.get('t')?.toString() ?? topic,
     partition: number('p'),
     from: number('from'),
     to: number('to'),

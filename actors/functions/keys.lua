@@ -17,6 +17,24 @@ local function int(value)
   return string.format('%.0f', value)
 end
 
+-- A partition goes by a number that tells its topic as well: see actors/topics.ts. The ledger has a
+-- field for each topic: name|id|read, or left where the job reads it no more; none where it is of one.
+local STRIDE = 65536
+
+local function topicField(number)
+  return 'topic:' .. int(math.floor(tonumber(number) / STRIDE))
+end
+
+-- The name of a partition's topic; nil where the ledger does not name it.
+local function topicName(base, number)
+  local text = redis.call('HGET', key(base, 'ledger'), topicField(number))
+  return text and string.match(text, '^[^|]*') or nil
+end
+
+local function isLeft(text)
+  return text and string.match(text, '|left$') ~= nil
+end
+
 local function now()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

@@ -23,7 +23,8 @@ import { bounds } from '../config.ts'
 import { causesOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { spanId, type TraceIds, traceOf } from './ids.ts'
-import type { Run, Trace, TracedSlice, TraceOptions } from './trace.ts'
+import { partitionOf } from '../topics.ts'
+import type { Run, Trace, TracedPlace, TracedSlice, TraceOptions } from './trace.ts'
 
 /** What a step is by the semantic conventions of messaging. */
 const steps = {
@@ -40,7 +41,7 @@ interface Step {
   name: keyof typeof steps
   ids: TraceIds
   id: string
-  partition: number
+  place: TracedPlace
   run: Run
   since: number
   more?: Attributes
@@ -56,27 +57,28 @@ export function openOtlp(options: TraceOptions, share: number): Trace {
   const resource = resourceOf(options)
   const now = fractionOf(options)
   const idsOf = (partition: number, from: number) => traceOf(job.name, partition, from, share)
-  const end = (step: Step) => processor.onEnd(spanOf(step, job.topic, resource, now()))
+  const end = (step: Step) => processor.onEnd(spanOf(step, resource, now()))
   const ofSlice = (
     name: 'fold' | 'commit',
     slice: TracedSlice,
     since: number,
     more: Attributes,
   ) => {
-    const { partition, from, crashes } = slice.entry
-    const ids = idsOf(partition, from)
+    const { from, crashes } = slice.entry
+    const place = slice.entry
+    const ids = idsOf(place.partition, from)
     if (!ids) return
     const id = spanId(ids.rootId, name, me, slice.from)
     const all = { 'millrace.entry.crashes': crashes, ...more }
-    end({ name, ids, id, partition, run: slice, since, more: all })
+    end({ name, ids, id, place, run: slice, since, more: all })
   }
   log.info('tracing', { share })
   return {
     now,
-    appended(partition, entries, since) {
+    appended(place, entries, since) {
       for (const run of entries) {
-        const ids = idsOf(partition, run.from)
-        if (ids) end({ name: 'append', ids, id: ids.rootId, partition, run, since })
+        const ids = idsOf(place.partition, run.from)
+        if (ids) end({ name: 'append', ids, id: ids.rootId, place, run, since })
       }
     },
     folded: (slice, since) => ofSlice('fold', slice, since, {}),
@@ -102,8 +104,8 @@ function resultDelay({ stamps }: TracedSlice, now: number): Attributes {
   return { 'millrace.result_delay_seconds': (now - oldest) / 1_000 }
 }
 
-function spanOf(step: Step, topic: string, resource: ReadableSpan['resource'], now: number) {
-  const { name, ids, id, partition, run, since, more } = step
+function spanOf(step: Step, resource: ReadableSpan['resource'], now: number) {
+  const { name, ids, id, place, run, since, more } = step
   const { kind, type } = steps[name]
   const of = (spanId: string) => ({
     traceId: ids.traceId,
@@ -111,7 +113,7 @@ function spanOf(step: Step, topic: string, resource: ReadableSpan['resource'], n
     traceFlags: TraceFlags.SAMPLED,
   })
   const span: ReadableSpan = {
-    name: `${name} ${topic}`,
+    name: `${name} ${place.topic}`,
     kind,
     spanContext: () => of(id),
     ...(id !== ids.rootId && { parentSpanContext: of(ids.rootId) }),
@@ -124,8 +126,8 @@ function spanOf(step: Step, topic: string, resource: ReadableSpan['resource'], n
       'messaging.system': 'kafka',
       'messaging.operation.name': name,
       'messaging.operation.type': type,
-      'messaging.destination.name': topic,
-      'messaging.destination.partition.id': String(partition),
+      'messaging.destination.name': place.topic,
+      'messaging.destination.partition.id': String(partitionOf(place.partition)),
       'messaging.kafka.offset': run.from,
       'messaging.batch.message_count': run.records,
       'millrace.offset.end': run.to,

@@ -16,9 +16,15 @@ export interface Run {
   records: number
 }
 
+/** A topic, and the number of a partition of it (topics.ts). */
+export interface TracedPlace {
+  topic: string
+  partition: number
+}
+
 /** A slice of an entry in an executor's hands; `stamps` as in executor/batch.ts. */
 export interface TracedSlice extends Run {
-  entry: { partition: number; from: number; to: number; crashes: number }
+  entry: TracedPlace & { from: number; to: number; crashes: number }
   stamps: readonly [timestamp: number, records: number][]
 }
 
@@ -26,7 +32,7 @@ export interface TracedSlice extends Run {
 export interface Trace {
   /** Epoch ms with a fraction. */
   now(): number
-  appended(partition: number, entries: readonly Run[], since: number): void
+  appended(place: TracedPlace, entries: readonly Run[], since: number): void
   folded(slice: TracedSlice, since: number): void
   committed(slices: readonly TracedSlice[], since: number): void
   /** Sends what is left, for a second at the most. */

@@ -2,6 +2,7 @@
 -- A partition is idle when the bridge has read to Kafka's end, everything is finished, and nothing
 -- has come for idleAfter; or when all that it ever brought was rejected, so that it has no event
 -- time to wait for: one broken producer must not keep everybody's windows open. Is every one idle, event time goes on with the clock from the last record.
+-- A partition of a topic that was left holds it until what was read of it is finished.
 local function watermarkOf(ledger, delay, idleAfter)
   local time = now()
   local least, greatest, lastData, holder
@@ -16,7 +17,8 @@ local function watermarkOf(ledger, delay, idleAfter)
       if max and (not greatest or max > greatest) then greatest = max end
       if not lastData or dataAt > lastData then lastData = dataAt end
       local barren = not max and tonumber(next) > tonumber(ledger[p .. ':start'])
-      if not (atEnd and (barren or time - dataAt >= idleAfter)) then
+      local over = frontier == next and isLeft(ledger[topicField(p)])
+      if not over and not (atEnd and (barren or time - dataAt >= idleAfter)) then
         running = true
         if not max then
           unread, holder = true, p

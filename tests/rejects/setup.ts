@@ -54,7 +54,8 @@ export async function committedRecords({ kafka, name }: TestTopic): Promise<Topi
   const raw = new RawKafka(kafka, name)
   const found: TopicRecord[] = []
   try {
-    const { partitions } = await raw.connect()
+    const [found] = await raw.connect()
+    const { partitions } = found!
     const starts = await raw.offsets('earliest', partitions)
     for (const [node, led] of raw.leaders(partitions)) {
       for (const partition of led) {

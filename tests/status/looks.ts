@@ -13,6 +13,7 @@ export const statusReport = (given: Partial<StatusReport> = {}): StatusReport =>
   at: iso(now),
   watermark: iso(now - 61_000),
   watermarkHeldBy: 2,
+  watermarkHeldByTopic: null,
   backlog: { records: 1_234, entries: 12, pending: 3, undelivered: 9, kafkaLag: null },
   executors: { count: 2, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
   rates: { inPerSecond: 38.2, outPerSecond: null },

@@ -114,6 +114,7 @@ describe('status', () => {
       at: '2026-01-01T00:00:00.000Z',
       watermark: '2025-12-31T23:59:00.000Z',
       watermarkHeldBy: 0,
+      watermarkHeldByTopic: null,
       backlog: { records: 10, entries: 2, pending: 1, undelivered: 1, kafkaLag: 0 },
       executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: null },
       rates: { inPerSecond: 20, outPerSecond: 10 },

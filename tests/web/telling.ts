@@ -33,6 +33,7 @@ const status: StatusReport = {
   at,
   watermark: at,
   watermarkHeldBy: 0,
+  watermarkHeldByTopic: null,
   backlog: { records: 10, entries: 2, pending: 1, undelivered: 1, kafkaLag: 3 },
   executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
   rates: { inPerSecond: 1, outPerSecond: 1 },
@@ -64,8 +65,8 @@ export const everything: MetricsSource = {
     actorReport({ id: 'web-1', kind: 'web', busy: null, state: 'starting', rssBytes: 0 }),
   ],
   partitions: [
-    { partition: 0, lag: 3, unfinished: 10, maxEventTime: Date.parse(at) },
-    { partition: 1, lag: null, unfinished: 0, maxEventTime: null },
+    { topic: null, partition: 0, lag: 3, unfinished: 10, maxEventTime: Date.parse(at) },
+    { topic: null, partition: 1, lag: null, unfinished: 0, maxEventTime: null },
   ],
   sinks: [
     {

@@ -35,7 +35,7 @@ export function createRejects() {
     }
   }
 
-  return async ({ totals, rejects }, now) => {
+  return async ({ totals, rejects, topic }, now) => {
     const count = totals.late + totals.rejected
     byId('rejects').hidden = count === 0
     byId('noRejects').hidden = count > 0
@@ -47,7 +47,7 @@ export function createRejects() {
       askedAt = performance.now()
       await ask()
     }
-    show(samples.map((sample) => sampleRow(sample, now)))
+    show(samples.map((sample) => sampleRow(sample, now, topic)))
   }
 }
 
@@ -77,13 +77,15 @@ function newItem(reason) {
   return item
 }
 
-function sampleRow({ at, reason, partition, offset, message, value }, now) {
+/** `jobTopic`: where the job has several, it is none of them. */
+function sampleRow({ at, reason, topic, partition, offset, message, value }, now, jobTopic) {
+  const place = topic === jobTopic ? String(partition) : `${topic}/${partition}`
   return {
-    key: `${partition}:${offset}:${reason}`,
+    key: `${place}:${offset}:${reason}`,
     cells: [
       { text: format.ago(now - Date.parse(at)), time: at, title: format.absolute(at) },
       { text: reason, pill: reason === 'late' ? 'draining' : 'dead' },
-      { text: String(partition), number: true },
+      { text: place, number: true },
       { text: offset, number: true },
       { text: message, title: message, className: 'reason' },
       { text: value, title: value, className: 'record' },

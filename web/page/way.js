@@ -82,11 +82,12 @@ function showAccount(totals, waiting) {
       : 'Records are missing or counted twice: run bun run verify, and report it'
 }
 
-export function showWatermark({ watermark, watermarkHeldBy }, now) {
+export function showWatermark({ watermark, watermarkHeldBy, watermarkHeldByTopic }, now) {
   const age = watermark === null ? null : now - Date.parse(watermark)
   put(byId('watermark'), format.shortDuration(age))
   byId('watermark').title = watermark === null ? '' : format.absolute(watermark)
+  const of = watermarkHeldByTopic === null ? '' : ` of ${watermarkHeldByTopic}`
   const held =
-    watermarkHeldBy === null ? 'all partitions idle' : `held by partition ${watermarkHeldBy}`
+    watermarkHeldBy === null ? 'all partitions idle' : `held by partition ${watermarkHeldBy}${of}`
   put(byId('watermarkHeld'), watermark === null ? 'no record yet' : held)
 }

@@ -69,7 +69,7 @@ test('a receiver that is away costs one warning, and no error', async () => {
   await refusing.end()
   const warnings: string[] = []
   const trace = await open(refusing.endpoint, warnings)
-  for (let round = 0; round < 3; round++) trace.appended(0, runs(bounds.traceSpansMax), trace.now())
+  for (let round = 0; round < 3; round++) trace.appended({ topic: 'records', partition: 0 }, runs(bounds.traceSpansMax), trace.now())
   await until('a warning', () => warnings.length > 0, { timeoutMs: 30_000 })
   await trace.close()
   expect(warnings.map((line) => (JSON.parse(line) as { event: string }).event)).toEqual([
@@ -85,7 +85,7 @@ test('one that never answers holds no end up, and what waits has a bound', async
   })
   const trace = await open(mute.endpoint)
   for (let round = 0; round < 10; round++)
-    trace.appended(0, runs(1_000, round * 1_000), trace.now())
+    trace.appended({ topic: 'records', partition: 0 }, runs(1_000, round * 1_000), trace.now())
   await trace.close()
   // Batches of 512 out of a queue of 2,048, and the one that was under way.
   expect(asked).toBeLessThanOrEqual(6)
@@ -95,7 +95,7 @@ test('one that never answers holds no end up, and what waits has a bound', async
 test('what waits at the end is sent', async () => {
   const receiver = openReceiver()
   const trace = await open(receiver.endpoint)
-  trace.appended(0, runs(3), trace.now())
+  trace.appended({ topic: 'records', partition: 0 }, runs(3), trace.now())
   await trace.close()
   expect(receiver.spans.length).toBe(3)
   expect(receiver.errors).toEqual([])

@@ -43,7 +43,7 @@ const jobOf = (window: { gap: number; max?: number }, watermarkDelay: number): J
 class Hand {
   readonly store = memoryStore(() => NOW + 1_000_000)
   readonly keys = keysOf('visits')
-  readonly #inbox = new Inbox(this.store, this.store, this.keys, 'e')
+  readonly #inbox = new Inbox(this.store, this.store, this.keys, 'e', 'records')
   #end = 0
   #closedTo: number | null = null
 
