@@ -6,6 +6,7 @@ import { RefusalError } from './errors.ts'
 import type { Job } from './job.ts'
 import type { Keys } from './keys.ts'
 import type { Store } from './redis.ts'
+import { isAskedFor, knownTopics, topicText } from './topics.ts'
 import { anotherShape, differencesOf, shapeText } from './shape.ts'
 
 /**
@@ -21,13 +22,26 @@ export async function agreedShape(store: Store, keys: Keys, job: Job): Promise<s
 }
 
 /**
- * The operator's word that other functions mean the same: from now on the ledger has the job's shape.
+ * The operator's word that other functions mean the same, and that topics which the job does not name any
+ * more are to be left: from now on the ledger has the job's shape.
  * @throws RefusalError where more than functions' texts differ
  */
-export async function acceptShape(store: Store, keys: Keys, job: Job): Promise<void> {
+export async function acceptChange(store: Store, keys: Keys, job: Job): Promise<void> {
+  await leaveTopics(store, keys, job)
   const kept = await store.redis.hget(keys.ledger, 'shape')
   if (kept === null) return
   const rest = differencesOf(kept, job).filter(({ isCode }) => !isCode)
   if (rest.length > 0) throw new RefusalError(anotherShape(job.name, rest))
   await store.redis.hset(keys.ledger, 'shape', shapeText(job))
+}
+
+/** What was read of them counts. What Kafka holds beyond that is not read. */
+async function leaveTopics(store: Store, keys: Keys, job: Job): Promise<void> {
+  const known = knownTopics(await store.redis.hgetall(keys.ledger))
+  const args = known.flatMap((topic, index) => {
+    if (topic.left || isAskedFor(job, topic.name)) return []
+    return [index, topicText(topic), topicText({ ...topic, left: true })]
+  })
+  // Where another one changes it meanwhile, the bridge says again what is dropped.
+  if (args.length > 0) await store.call('list', keys.base, args)
 }

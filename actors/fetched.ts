@@ -90,7 +90,11 @@ function decodePartition(
   const stretch = { partition: number, data: raw.subarray(at, at + size), offset, high, whole }
   const { batches, next } = splitBatches(stretch, aborted)
   const error = errorCode === 0 ? null : createErrorFromCode(errorCode).type
-  return { fetched: { partition: number, error, high, logStart, batches, next }, size, end: at + size }
+  return {
+    fetched: { partition: number, error, high, logStart, batches, next },
+    size,
+    end: at + size,
+  }
 }
 
 interface Aborted {

@@ -15,7 +15,12 @@ import { requests } from 'kafkajs/src/protocol/requests'
 import { bounds } from './config.ts'
 import { RefusalError } from './errors.ts'
 import { decodeFetch, type FetchedPartition } from './fetched.ts'
-import { decodeMetadata, METADATA_VERSION, metadataRequest, type TopicMetadata } from './metadata.ts'
+import {
+  decodeMetadata,
+  METADATA_VERSION,
+  metadataRequest,
+  type TopicMetadata,
+} from './metadata.ts'
 import { answers } from './receive.ts'
 import {
   type Asked,

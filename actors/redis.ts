@@ -25,7 +25,9 @@ import closed from './windows/closed.lua' with { type: 'text' }
 import sessions from './windows/sessions.lua' with { type: 'text' }
 
 const windows = [cells, closed, sessions].join('\n')
-export const code = [shared, topics, append, share, windows, commit, advance, lifecycle, took].join('\n')
+export const code = [shared, topics, append, share, windows, commit, advance, lifecycle, took].join(
+  '\n',
+)
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 

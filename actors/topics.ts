@@ -125,7 +125,9 @@ export function listTopics(
     return { ...topic, index, isNew: index >= before }
   })
   if (named.length > TOPICS_MAX) {
-    throw new RefusalError(`job ${job.name} would read topic ${TOPICS_MAX + 1}; narrow what it reads`)
+    throw new RefusalError(
+      `job ${job.name} would read topic ${TOPICS_MAX + 1}; narrow what it reads`,
+    )
   }
   const here = new Set(topics.map(({ index }) => index))
   const gone = named.flatMap(({ left }, index) => (left || here.has(index) ? [] : [index]))

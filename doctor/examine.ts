@@ -11,6 +11,7 @@ import type { Job } from '../actors/job.ts'
 import { kafkaAddress } from '../actors/kafka-client.ts'
 import { type Keys, keysOf } from '../actors/keys.ts'
 import { loadJob } from '../actors/load.ts'
+import { knownTopics } from '../actors/topics.ts'
 import type { Store } from '../actors/redis.ts'
 import { away, fatal, type Finding, ok } from './finding.ts'
 import { judgeKafka, type LedgerFacts } from './kafka.ts'
@@ -61,7 +62,10 @@ export function judgeBinding(host: string, config: Pick<Config, 'MILLRACE_TOKEN'
 async function readJob(file: string): Promise<{ job: Job | null; finding: Finding }> {
   try {
     const job = await loadJob(file)
-    return { job, finding: ok('job', `${job.name} of ${file}, topic ${job.topic}`) }
+    return {
+      job,
+      finding: ok('job', `${job.name} of ${file}, ${job.topics ? 'topics' : 'topic'} ${job.topic}`),
+    }
   } catch (error) {
     return { job: null, finding: fatal('job', messageOf(error), 'correct the job’s file') }
   }
@@ -128,7 +132,8 @@ async function readLedger(store: Store, keys: Keys): Promise<LedgerFacts | null>
       const partition = /^(\d+):next$/.exec(name)?.[1]
       return partition === undefined ? [] : [[Number(partition), Number(value)]]
     })
-    return { topicId: fields.topicId ?? null, next: new Map(next), left: left > 0 }
+    const topics = knownTopics(fields)
+    return { topicId: fields.topicId ?? null, next: new Map(next), left: left > 0, topics }
   } catch {
     return null
   }

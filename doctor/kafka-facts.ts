@@ -3,7 +3,7 @@
  * bridge's way of reading is the question. Reads only; makes no topic.
  */
 import { connect } from 'node:net'
-import { type Admin, ConfigResourceTypes } from 'kafkajs'
+import { type Admin, ConfigResourceTypes, type Kafka } from 'kafkajs'
 import { groupIdOf } from '../actors/bridge/frontiers.ts'
 import { systemClock } from '../actors/clock.ts'
 import type { Config } from '../actors/config.ts'
@@ -35,7 +35,8 @@ export async function readKafka(config: Config, job: Job | null): Promise<KafkaF
     await admin.connect()
     const { brokers } = await admin.describeCluster()
     facts.brokers = await Promise.all(brokers.map(({ host, port }) => reach(`${host}:${port}`)))
-    if (job) facts.topic = await readTopic(admin, new RawKafka(client, job.topic), job)
+    if (job?.topics) facts.topics = await readTopics(admin, client, job)
+    else if (job) facts.topic = await readTopic(admin, new RawKafka(client, job.topic), job)
   } catch (error) {
     facts.error = kafkaMessage(error)
   } finally {
@@ -60,6 +61,25 @@ function reach(address: string): Promise<Reach> {
   })
 }
 
+async function readTopics(admin: Admin, client: Kafka, job: Job) {
+  const names = job.topics instanceof RegExp ? await matching(client, job.topics) : job.topics!
+  const found: [string, TopicFacts | null][] = []
+  for (const name of names) {
+    const reader = new RawKafka(client, name)
+    found.push([name, await readTopic(admin, reader, { ...job, topic: name })])
+  }
+  return found
+}
+
+async function matching(client: Kafka, pattern: RegExp): Promise<string[]> {
+  const reader = new RawKafka(client, pattern)
+  try {
+    return (await reader.connect()).map(({ name }) => name)
+  } finally {
+    void reader.close().catch(() => undefined)
+  }
+}
+
 async function readTopic(admin: Admin, reader: RawKafka, job: Job): Promise<TopicFacts | null> {
   let layout: { partition: number; replicas: number; inSync: number }[]
   try {
@@ -74,7 +94,9 @@ async function readTopic(admin: Admin, reader: RawKafka, job: Job): Promise<Topi
     throw error
   }
   try {
-    const { id, partitions } = await reader.connect()
+    const [found] = await reader.connect()
+    if (!found) return null
+    const { id, partitions } = found
     const first = await reader.offsets('earliest', partitions)
     const end = await reader.offsets('latest', partitions)
     const settings = await readSettings(admin, job.topic)

@@ -5,6 +5,7 @@
  * that what the bridge would refuse is known before, and what retention is about to take as well.
  */
 import { lostLedger } from '../actors/bridge/origin.ts'
+import { type KnownTopic, partitionOf, topicIndexOf } from '../actors/topics.ts'
 import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import { away, fatal, type Finding, hint, ok, warning } from './finding.ts'
@@ -26,6 +27,8 @@ export interface KafkaFacts {
   error: string | null
   /** Null where it does not exist, or could not be asked for. */
   topic: TopicFacts | null
+  /** In its stead those of a job that has several, by name. */
+  topics?: readonly (readonly [name: string, facts: TopicFacts | null])[]
 }
 
 export interface TopicFacts {
@@ -54,7 +57,10 @@ export interface PartitionFacts {
 /** What Redis holds of where the job is. */
 export interface LedgerFacts {
   topicId: string | null
+  /** By the partitions' numbers (actors/topics.ts). */
   next: Map<number, number>
+  /** By their indexes, where the job has several. */
+  topics?: readonly KnownTopic[]
   /** Windows or counters without a ledger. */
   left: boolean
 }
@@ -72,8 +78,28 @@ export function judgeKafka(facts: KafkaFacts, of: JobFacts | null): Finding[] {
   return [
     ...judgeReach(facts),
     ...(reached && facts.error !== null ? [judgeAnswer(facts)] : []),
-    ...(reached && facts.error === null && of ? judgeTopic(facts.topic, of) : []),
+    ...(reached && facts.error === null && of ? judgeTopics(facts, of) : []),
   ]
+}
+
+function judgeTopics({ topic, topics }: KafkaFacts, of: JobFacts): Finding[] {
+  if (!topics) return judgeTopic(topic, of)
+  if (topics.length > 0)
+    return topics.flatMap(([name, facts]) => judgeTopic(facts, factsOf(of, name)))
+  const found = `no topic matches ${of.job.topic} yet; the job will wait for one`
+  return [warning('topic', found, 'create it, or start its producer')]
+}
+
+/** The same job as if it had this topic only. */
+function factsOf(of: JobFacts, name: string): JobFacts {
+  const job = { ...of.job, topic: name }
+  const { ledger } = of
+  if (!ledger || ledger.topicId === null) return { ...of, job }
+  const index = (ledger.topics ?? []).findIndex((topic) => topic.name === name)
+  const own = [...ledger.next].filter(([number]) => topicIndexOf(number) === index)
+  const next = new Map(own.map(([number, offset]) => [partitionOf(number), offset]))
+  // A topic that is new to the ledger has no identity yet.
+  return { ...of, job, ledger: { ...ledger, topicId: ledger.topics?.[index]?.id ?? '', next } }
 }
 
 function judgeReach({ seeds, brokers }: KafkaFacts): Finding[] {

@@ -56,7 +56,8 @@ export class Originals {
     if (node === undefined) return null
     const [fetched] = await this.#kafka.fetch(node, [{ partition, offset }], 0)
     if (!fetched || fetched.error === 'OFFSET_OUT_OF_RANGE') return null
-    if (fetched.error) throw new Error(`Kafka: ${fetched.error} for partition ${partitionOf(partition)}`)
+    if (fetched.error)
+      throw new Error(`Kafka: ${fetched.error} for partition ${partitionOf(partition)}`)
     this.#held = { partition, batches: fetched.batches }
     return fetched.batches.find(holds) ?? null
   }

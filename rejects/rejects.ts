@@ -116,11 +116,7 @@ interface Known {
   topics: readonly KnownTopic[]
 }
 
-function rejectOf(
-  id: string,
-  fields: Buffer[],
-  { marks, replays, topics }: Known,
-): Reject {
+function rejectOf(id: string, fields: Buffer[], { marks, replays, topics }: Known): Reject {
   const of = new Map<string, Buffer>()
   for (let i = 0; i < fields.length; i += 2) of.set(fields[i]!.toString(), fields[i + 1]!)
   const text = (name: string) => of.get(name)?.toString() ?? ''

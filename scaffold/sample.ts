@@ -32,7 +32,9 @@ export function sampleOfFile(path: string, count: number): Sample {
 
 /** The first `count` records of a topic, about as many of each partition. */
 export async function sampleOfTopic(raw: RawKafka, topic: string, count: number): Promise<Sample> {
-  const { partitions } = await raw.connect()
+  const [found] = await raw.connect()
+  if (!found) throw new RefusalError(`topic ${topic} does not exist`)
+  const { partitions } = found
   const first = await raw.offsets('earliest', partitions)
   const last = await raw.offsets('latest', partitions)
   const sizes = partitions

@@ -185,9 +185,7 @@ export function createStatusReader(
     },
     async partitions() {
       const { partitions, topics, at } = await taken()
-      return partitions
-        .filter(({ left }) => !left)
-        .map((one) => partitionReport(one, at, topics))
+      return partitions.filter(({ left }) => !left).map((one) => partitionReport(one, at, topics))
     },
     sinks: cached(clock, cacheMs, () => readSinks(store, keys, job, clock.now())),
     tallies: cached(clock, cacheMs, () => readTallies(store, keys)),

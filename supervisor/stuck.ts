@@ -54,6 +54,7 @@ export function recordsOf(inHand: InHand | null | undefined): string {
   const [topic, partition] = [topicIndexOf(inHand.partition), partitionOf(inHand.partition)]
   // What the ledger calls it, where that is not the first.
   const of = topic === 0 ? '' : ` of ${topicField(topic)}`
-  if (offsets.length > 1) return `, ${offsets.length} records of partition ${partition}${of} in hand`
+  if (offsets.length > 1)
+    return `, ${offsets.length} records of partition ${partition}${of} in hand`
   return `, record ${partition}/${offsets[0]}${of} in hand`
 }

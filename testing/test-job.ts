@@ -21,6 +21,7 @@ import { type LateSessions, moreLate } from '../actors/executor/sessions.ts'
 import type { Duration, Job } from '../actors/job.ts'
 import { type Keys, keysOf } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import { isAskedFor, numberOf, partitionOf, topicText } from '../actors/topics.ts'
 import { readClosedWindows, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
 import { advance } from '../supervisor/closing.ts'
 import { memoryStore } from './memory.ts'
@@ -29,12 +30,14 @@ import { recordBatch } from './record-batch.ts'
 export interface TestJobOptions {
   /** What the clock says: epoch ms or ISO 8601. By default the time at which the test runs. */
   now?: number | string
-  /** Partitions of the topic. Default 1. */
+  /** Partitions of each topic. Default 1. */
   partitions?: number
 }
 
 /** What Kafka says of a record that is fed. */
 export interface FedMeta {
+  /** Of a job with several; default the first of its list, which a pattern has not. */
+  topic?: string
   /** Default 0. */
   partition?: number
   key?: string | null
@@ -44,6 +47,7 @@ export interface FedMeta {
 }
 
 export interface TestReject {
+  topic: string
   partition: number
   offset: number
   reason: string
@@ -75,8 +79,10 @@ export class TestJob {
   readonly #store: Store
   readonly #inbox: Inbox
   readonly #context: FoldContext
-  /** Next offset of each partition. */
-  readonly #ends: number[]
+  readonly #partitions: number
+  /** Topics in the order in which they came; next offset by the number of a partition. */
+  readonly #topics: string[] = []
+  readonly #ends = new Map<number, number>()
   #now: number
   #closedTo: number | null = null
   readonly #full = new Map<number, Set<string>>()
@@ -88,7 +94,7 @@ export class TestJob {
     this.#now = now === undefined ? systemClock.now() : timeOf('now', now)
     this.#store = memoryStore(() => this.#now)
     this.#inbox = new Inbox(this.#store, this.#store, this.#keys, ME, job.topic)
-    this.#ends = Array.from({ length: partitions }, () => 0)
+    this.#partitions = partitions
     const clock: Clock = { ...systemClock, now: () => this.#now }
     this.#context = { job, clock, mark: () => Promise.resolve() }
   }
@@ -104,11 +110,12 @@ export class TestJob {
    */
   async feed(value: unknown, meta: FedMeta = {}): Promise<void> {
     const { partition = 0 } = meta
-    const offset = this.#ends[partition]
-    if (offset === undefined) {
-      throw new RangeError(`partition must be less than ${this.#ends.length}, not ${partition}`)
+    if (!Number.isInteger(partition) || partition < 0 || partition >= this.#partitions) {
+      throw new RangeError(`partition must be less than ${this.#partitions}, not ${partition}`)
     }
     await this.#open()
+    const number = numberOf(await this.#topicIndex(meta.topic), partition)
+    const offset = this.#ends.get(number)!
     const payload = recordBatch({
       offset,
       timestamp: meta.timestamp === undefined ? this.#now : timeOf('timestamp', meta.timestamp),
@@ -117,9 +124,9 @@ export class TestJob {
       value: bytesOf(value),
     })
     const next = offset + 1
-    this.#ends[partition] = next
+    this.#ends.set(number, next)
     const entry = [offset, next, 1, payload]
-    await this.#call('append', [partition, offset, next, next, ...entry])
+    await this.#call('append', [number, offset, next, next, ...entry])
     await this.#work()
     await this.#look()
   }
@@ -181,9 +188,31 @@ export class TestJob {
   async #open(): Promise<void> {
     if (this.#opened) return
     this.#opened = true
-    const partitions = this.#ends.flatMap((_, partition) => [partition, 0, 0])
-    await this.#call('open', ['test', 'test', ...partitions])
+    const { topic, topics } = this.#job
+    // Those of a pattern come when they are fed.
+    for (const name of topics instanceof RegExp ? [] : (topics ?? [topic])) await this.#add(name)
     await this.#inbox.open()
+  }
+
+  async #topicIndex(given: string | undefined): Promise<number> {
+    const name = given ?? this.#topics[0]
+    if (name === undefined) throw new RangeError('say the topic: the job reads all that match')
+    if (!isAskedFor(this.#job, name)) {
+      throw new RangeError(`topic must be one that the job reads, not ${JSON.stringify(name)}`)
+    }
+    if (!this.#topics.includes(name)) await this.#add(name)
+    return this.#topics.indexOf(name)
+  }
+
+  /** What a bridge does where it sees a topic for the first time. */
+  async #add(name: string): Promise<void> {
+    const index = this.#topics.push(name) - 1
+    if (this.#job.topics !== null) {
+      await this.#call('list', [index, '', topicText({ name, id: 'test', left: false })])
+    }
+    const numbers = Array.from({ length: this.#partitions }, (_, p) => numberOf(index, p))
+    for (const number of numbers) this.#ends.set(number, 0)
+    await this.#call('open', ['', 'test', ...numbers.flatMap((number) => [number, 0, 0])])
   }
 
   /** What an executor does with the entries that wait. */
@@ -221,10 +250,7 @@ export class TestJob {
 
   /** What a bridge at Kafka's end says, and what the supervisor does after it. */
   async #look(): Promise<void> {
-    await this.#call(
-      'seen',
-      this.#ends.flatMap((end, partition) => [partition, end]),
-    )
+    await this.#call('seen', [...this.#ends].flat())
     while (await advance(this.#store, this.#keys, this.#job));
   }
 
@@ -239,7 +265,8 @@ export class TestJob {
     return newest.toReversed().map(([, fields]) => {
       const of = (name: string) => fields[fields.indexOf(name) + 1] ?? ''
       return {
-        partition: Number(of('p')),
+        topic: of('topic'),
+        partition: partitionOf(Number(of('p'))),
         offset: Number(of('o')),
         reason: of('reason'),
         message: of('message'),

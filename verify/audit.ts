@@ -18,7 +18,9 @@ import {
 import { include, type Ranges, subtract } from './ranges.ts'
 import { Recount } from './recount.ts'
 import { openRows } from './rows.ts'
-import { type PartitionOffsets, TopicReader, topicOffsets } from './topic.ts'
+import { recordsBehind } from './catch-up.ts'
+import { topicsRead } from './numbers.ts'
+import { endsOf, type TopicEnd, TopicsReader } from './topics.ts'
 import type { Verification } from './verify.ts'
 
 export interface Round {
@@ -63,7 +65,7 @@ interface Baseline {
 export class Audit {
   readonly #verification: Verification
   readonly #options: AuditOptions
-  #reader: TopicReader | null = null
+  #reader: TopicsReader | null = null
   /** The records that are being counted. */
   #taking: Promise<unknown> = Promise.resolve()
   #began = false
@@ -103,7 +105,7 @@ export class Audit {
     this.#settle(state)
     this.#last = state
     if (isTrimmed(state.verdicts) && this.#rulingsTo === undefined) notes.push(VERDICTS_GONE)
-    return this.#roundOf(state, await topicOffsets(kafka, job.topic), notes)
+    return this.#roundOf(state, await endsOf(kafka, job, state), notes)
   }
 
   async close(): Promise<void> {
@@ -180,8 +182,8 @@ export class Audit {
     if (ranges.size === 0) return
     const { stallMs = STALL_MS } = this.#options
     try {
-      this.#reader ??= await TopicReader.open(kafka, job.topic, stallMs)
-      await this.#reader.read({
+      this.#reader ??= new TopicsReader(kafka, stallMs)
+      await this.#reader.read(topicsRead(job, state), {
         ranges,
         together: TOGETHER,
         take: (records, partition, through) => {
@@ -219,7 +221,7 @@ export class Audit {
     this.#closed.settle(to)
   }
 
-  #roundOf(state: PipelineState, ends: PartitionOffsets[], notes: string[]): Round {
+  #roundOf(state: PipelineState, ends: readonly TopicEnd[], notes: string[]): Round {
     const { counts, places } = this.#recount
     const now = new Differences()
     const totals = since(state.totals, this.#baseline?.totals)
@@ -236,7 +238,7 @@ export class Audit {
       duplicated: now.duplicated + kept.duplicated,
       wrong: now.wrong + kept.wrong,
       unaccounted: checks.unaccountedOf(state.totals),
-      behind: behind(state, ends),
+      behind: recordsBehind(state, ends),
       named: [...now.named, ...kept.named],
       notes,
     }
@@ -262,13 +264,6 @@ function since(totals: Totals, before: Totals | undefined): Totals {
   for (const name of names) rest[name] = totals[name] - before[name]
   rest.hash = (rest.hash + 2 ** 48) % 2 ** 48
   return rest
-}
-
-function behind({ partitions }: PipelineState, ends: PartitionOffsets[]): number {
-  return ends.reduce((sum, { partition, low, high }) => {
-    const known = partitions.find((one) => one.partition === partition)
-    return sum + Math.max(0, high - (known?.frontier ?? low))
-  }, 0)
 }
 
 function idBefore(one: string, other: string): boolean {

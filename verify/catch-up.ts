@@ -3,8 +3,9 @@
  */
 import { systemClock } from '../actors/clock.ts'
 import { RefusalError } from '../actors/errors.ts'
+import type { Job } from '../actors/job.ts'
 import { type PipelineState, readState } from './pipeline.ts'
-import { type PartitionOffsets, topicOffsets } from './topic.ts'
+import { endsOf, type TopicEnd } from './topics.ts'
 import type { Verification } from './verify.ts'
 
 const LOOK_EVERY_MS = 250
@@ -20,9 +21,9 @@ export async function catchUp(
 ): Promise<void> {
   const deadline = systemClock.elapsed() + timeoutMs
   for (;;) {
-    const ends = await topicOffsets(kafka, job.topic)
     const state = await readState(store, keys)
-    const behind = behindOf(state, ends)
+    const ends = await endsOf(kafka, job, state)
+    const behind = behindOf(job, state, ends)
     onLook(recordsBehind(state, ends))
     if (behind.length === 0 && state.totals.waiting === 0) return
     if (systemClock.elapsed() >= deadline) {
@@ -36,17 +37,21 @@ export async function catchUp(
 }
 
 /** As offsets count them, which may be more than there are. */
-function recordsBehind(state: PipelineState, ends: PartitionOffsets[]): number {
-  return ends.reduce((sum, { partition, low, high }) => {
-    const known = state.partitions.find((one) => one.partition === partition)
+export function recordsBehind(
+  { partitions }: Pick<PipelineState, 'partitions'>,
+  ends: readonly TopicEnd[],
+): number {
+  return ends.reduce((sum, { number, low, high }) => {
+    const known = partitions.find((one) => one.partition === number)
     return sum + Math.max(0, high - (known?.frontier ?? low))
   }, 0)
 }
 
-function behindOf(state: PipelineState, ends: PartitionOffsets[]): string[] {
-  return ends.flatMap(({ partition, high }) => {
-    const known = state.partitions.find((one) => one.partition === partition)
+function behindOf(job: Job, state: PipelineState, ends: readonly TopicEnd[]): string[] {
+  return ends.flatMap(({ topic, partition, number, high }) => {
+    const known = state.partitions.find((one) => one.partition === number)
     if (known && known.frontier >= high) return []
-    return [`partition ${partition} at ${known?.frontier ?? 'no offset'} of ${high}`]
+    const place = job.topics ? `${topic}, partition ${partition}` : `partition ${partition}`
+    return [`${place} at ${known?.frontier ?? 'no offset'} of ${high}`]
   })
 }

@@ -16,7 +16,7 @@ import { catchUp } from './catch-up.ts'
 import { registerCodecs } from './codecs.ts'
 import { live } from './live.ts'
 import { reportText, showProgress, showWaiting } from './print.ts'
-import { topicOffsets } from './topic.ts'
+import { endsOf } from './topics.ts'
 import { type Verification, verify } from './verify.ts'
 
 const command = {
@@ -92,8 +92,12 @@ async function main(): Promise<number> {
       return ok ? 0 : 1
     }
     await untilReady(store)
-    await throughOutages(config, log, () => topicOffsets(kafka, job.topic)).catch((error) => {
-      throw new RefusalError(`topic ${job.topic}: ${kafkaMessage(error)}`, { cause: error })
+    const looked = throughOutages(config, log, () => endsOf(kafka, job, { topics: [] }))
+    await looked.catch((error) => {
+      throw new RefusalError(
+        `${job.topics ? 'topics' : 'topic'} ${job.topic}: ${kafkaMessage(error)}`,
+        { cause: error },
+      )
     })
     const verification = { job, kafka, store, keys }
     if (waitSeconds !== undefined) await waitFor(verification, waitSeconds)

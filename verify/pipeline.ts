@@ -11,6 +11,7 @@ import type { Store } from '../actors/redis.ts'
 import type { Ruling } from './recount.ts'
 import snapshotScript from './snapshot.lua' with { type: 'text' }
 import type { Range, Ranges } from './ranges.ts'
+import { namedTopics, type ReadTopic } from './numbers.ts'
 
 export interface Totals {
   appended: number
@@ -37,6 +38,9 @@ export interface PipelineState {
   /** Redis's clock, epoch ms. */
   at: number
   totals: Totals
+  /** By their indexes; none of a job that has read one only. */
+  topics: ReadTopic[]
+  /** By their numbers (topics.ts), as everywhere here. */
   partitions: { partition: number; start: number; next: number; frontier: number }[]
   /** What is committed, by partition. */
   applied: Ranges
@@ -83,6 +87,7 @@ export async function readState(store: Store, keys: Keys): Promise<PipelineState
       lost: total('lost'),
       hash: total('hash'),
     },
+    topics: namedTopics(reply.ledger),
     partitions,
     applied: without(appliedRanges(partitions, reply.ahead), reply.losses),
     closedTo: numberOrNull(reply.clock.closedTo),

@@ -16,11 +16,11 @@ export function reportText(job: Job, report: Report, seconds: number): string {
   }
   const more = differences.total - differences.named.length
   return [
-    `job ${job.name}, topic ${job.topic}: ${number(report.records)} records recomputed in ` +
+    `job ${job.name}, ${job.topics ? 'topics' : 'topic'} ${job.topic}: ${number(report.records)} records recomputed in ` +
       `${seconds.toFixed(1)} s (${rate}/s)`,
     ...report.partitions.map(
-      ({ partition, from, to, records }) =>
-        `  partition ${partition}: offsets ${from} to ${to}, ${number(records)} records`,
+      ({ topic, partition, from, to, records }) =>
+        `  ${job.topics ? `${topic}, ` : ''}partition ${partition}: offsets ${from} to ${to}, ${number(records)} records`,
     ),
     `  ${count('counted')}, ${count('filtered')}, ${count('late')}, ${count('rejected')}, ` +
       `unaccounted ${number(report.unaccounted)}`,

@@ -9,6 +9,7 @@ import * as v from 'valibot'
 import type { GroupValue, Job, Meta } from '../actors/job.ts'
 import { Expected } from './expected.ts'
 import { type Told, ToldMeta } from './meta.ts'
+import { PARTITIONS_OF_A_TOPIC } from './numbers.ts'
 import { Places } from './places.ts'
 
 /** What the pipeline says that it decided about one record. */
@@ -21,6 +22,9 @@ export interface Ruling {
 }
 
 export interface TopicRecord {
+  /** Where the job has several. */
+  topic?: string
+  /** Its number (topics.ts). */
   partition: number
   offset: number
   value: Buffer | null
@@ -148,7 +152,7 @@ export class Recount {
       return null
     }
     if (record.corrupt) return this.#reject(record, ruling, 'its batch is corrupt')
-    const meta = new ToldMeta(this.#job.topic, partition, record.offset, record.told)
+    const meta = metaOf(record, this.#job.topic)
     const read = this.#read(record.value, meta)
     if (typeof read === 'string') return this.#reject(record, ruling, read)
     const { row, eventTime } = read
@@ -319,10 +323,17 @@ export class Recount {
 /** Refuses broken UTF-8; keeps a byte order mark, which JSON does not allow. */
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-const name = ({ partition, offset }: TopicRecord) => `record ${partition}/${offset}`
+function name({ topic, partition, offset }: TopicRecord): string {
+  const place = `${partition % PARTITIONS_OF_A_TOPIC}/${offset}`
+  return topic === undefined ? `record ${place}` : `record ${topic}/${place}`
+}
 
 /** ISO 8601 where Date can; the number where it can't. */
 export function time(ms: number): string {
   const date = new Date(ms)
   return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
+}
+
+function metaOf({ topic, partition, offset, told }: TopicRecord, only: string): ToldMeta {
+  return new ToldMeta(topic ?? only, partition % PARTITIONS_OF_A_TOPIC, offset, told)
 }

@@ -22,7 +22,9 @@ import {
 } from './pipeline.ts'
 import { type Counts, Recount } from './recount.ts'
 import { type FoundRow, openRows } from './rows.ts'
-import { isCompacted, readTopic } from './topic.ts'
+import { isCompacted } from './topic.ts'
+import { placeOf, topicsRead } from './numbers.ts'
+import { TopicsReader } from './topics.ts'
 
 export interface Verification {
   job: Job
@@ -40,7 +42,7 @@ export interface Report {
   wrong: number
   /** Records that were committed, by the topic. */
   records: number
-  partitions: { partition: number; from: number; to: number; records: number }[]
+  partitions: { topic: string; partition: number; from: number; to: number; records: number }[]
   counts: Counts
   totals: Totals
   unaccounted: number
@@ -64,7 +66,7 @@ const TOGETHER = 256
 const STEADY_TRIES = 50
 
 const COMPACTED =
-  'the topic is compacted: records that Kafka removed since they were processed can not be ' +
+  'a topic is compacted: records that Kafka removed since they were processed can not be ' +
   'recomputed, and show as duplicated'
 
 /** @throws RefusalError where the topic does not hold what was processed */
@@ -81,9 +83,13 @@ export async function verify(verification: Verification): Promise<Report> {
   differences.add(comparePlaces(recount, state))
   differences.add(recount.contradictions.map((text) => wrong('C1', text)))
   noteVerdicts(state, recount, notes)
-  if (await isCompacted(verification.kafka, job.topic)) notes.push(COMPACTED)
+  for (const { name } of topicsRead(job, state)) {
+    if (!(await isCompacted(verification.kafka, name))) continue
+    notes.push(COMPACTED)
+    break
+  }
   const windows = await compareWindows(verification, state, recount, differences, notes)
-  return reportOf(state, recount, differences, windows, notes)
+  return reportOf(job, state, recount, differences, windows, notes)
 }
 
 /** C2. Where the numbers differ already, compareCounts has said so. */
@@ -98,17 +104,20 @@ async function readRecords(
   recount: Recount,
 ): Promise<void> {
   let records = 0
-  await readTopic({
-    kafka,
-    topic: job.topic,
-    ranges: state.applied,
-    together: TOGETHER,
-    take: async (taken) => {
-      await recount.take(taken)
-      records += taken.length
-      onProgress?.(records)
-    },
-  })
+  const reader = new TopicsReader(kafka)
+  try {
+    await reader.read(topicsRead(job, state), {
+      ranges: state.applied,
+      together: TOGETHER,
+      take: async (taken) => {
+        await recount.take(taken)
+        records += taken.length
+        onProgress?.(records)
+      },
+    })
+  } finally {
+    await reader.close()
+  }
 }
 
 function noteVerdicts(state: PipelineState, recount: Recount, notes: string[]): void {
@@ -225,6 +234,7 @@ function compareOpen(
 }
 
 function reportOf(
+  job: Job,
   state: PipelineState,
   recount: Recount,
   differences: Differences,
@@ -234,7 +244,7 @@ function reportOf(
   const { lost, duplicated, wrong: wrongs, total, named } = differences
   const unnamed = recount.contradictionsTotal - recount.contradictions.length
   const partitions = state.partitions.map(({ partition, start }) => ({
-    partition,
+    ...placeOf(partition, job, state),
     from: start,
     to: state.applied.get(partition)?.at(-1)?.to ?? start,
     records: recount.records.get(partition) ?? 0,

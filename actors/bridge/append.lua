@@ -99,7 +99,10 @@ register('append', function(keys, args)
     end
     local entry = { 'p', p, 'from', args[i], 'to', args[i + 1], 'n', args[i + 2], 'b', size,
       'd', args[i + 3] }
-    if topic then entry[#entry + 1], entry[#entry + 2] = 't', topic end
+    if topic then
+      entry[#entry + 1] = 't'
+      entry[#entry + 1] = topic
+    end
     redis.call('XADD', key(base, 'entries'), '*', unpack(entry))
     records = records + tonumber(args[i + 2])
     bytes = bytes + size

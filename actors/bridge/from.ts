@@ -16,6 +16,9 @@ export type From =
   /** The same by topic, of several. */
   | { topics: ReadonlyMap<string, ReadonlyMap<number, number>> }
 
+/** Of one topic, by its partitions' numbers (topics.ts). */
+export type FromOfTopic = Exclude<From, { topics: unknown }>
+
 export const FROM_FORMS =
   'earliest, latest, a time such as 2026-01-31T12:00:00Z, or offsets such as 0:1500,1:1720 (of several topics orders:0:1500,returns:0:20)'
 
@@ -27,7 +30,8 @@ export function fromFlag(text: string | undefined, fallback: From): From {
   if (text === undefined) return fallback
   if (text === 'earliest' || text === 'latest') return text
   if (/^\d+:\d+(,\d+:\d+)*$/.test(text)) return { offsets: offsetsOf(text) }
-  if (/^[\w.-]+:\d+:\d+(,[\w.-]+:\d+:\d+)*$/.test(text)) return { topics: topicsOf(text) }
+  if (/^(?!\d{4}-\d\d-\d\dT)[\w.-]+:\d+:\d+(,[\w.-]+:\d+:\d+)*$/.test(text))
+    return { topics: topicsOf(text) }
   const time = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
     ? Date.parse(text)
     : Number.NaN
@@ -72,14 +76,19 @@ const placesOf = (offsets: ReadonlyMap<number, number>): string[] =>
  * What is said of one topic, with its partitions' numbers (topics.ts).
  * @throws RefusalError where it is not to be told which topic is meant
  */
-export function fromOf(from: From, { name, index }: Pick<Listed, 'name' | 'index'>, job: Declared) {
+export function fromOf(
+  from: From,
+  { name, index }: Pick<Listed, 'name' | 'index'>,
+  job: Declared,
+): FromOfTopic {
   if (typeof from === 'string' || 'time' in from) return from
   if ('offsets' in from && job.topics !== null) {
     throw new RefusalError(
       `--from names partitions without their topic, of which job ${job.name} has several; say topic:partition:offset`,
     )
   }
-  const offsets = 'offsets' in from ? from.offsets : (from.topics.get(name) ?? new Map())
+  const offsets =
+    'offsets' in from ? from.offsets : (from.topics.get(name) ?? new Map<number, number>())
   return { offsets: new Map(Array.from(offsets, ([p, offset]) => [numberOf(index, p), offset])) }
 }
 
@@ -97,7 +106,7 @@ export function refuseUnknownTopics(from: From, found: readonly { name: string }
  * @throws RefusalError where an offset is named that Kafka does not have (any more)
  */
 export async function startOf(
-  from: Exclude<From, { topics: unknown }>,
+  from: FromOfTopic,
   kafka: Pick<TopicReader, 'offsetsFrom'>,
   { earliest, latest }: { earliest: Map<number, number>; latest: Map<number, number> },
 ): Promise<Map<number, number>> {

@@ -58,8 +58,11 @@ export async function leaveGone(
     const { name } = known[index]!
     const unread = unreadOf(ledger, index)
     const what = `topic ${name} was deleted`
-    const lost = unread.map((one) => `${one.from} to ${one.to - 1} of ${placeText(one.number, known)}`)
-    const records = lost.length > 0 ? `, and with it records that were not read: ${lost.join(', ')}` : ''
+    const lost = unread.map(
+      (one) => `${one.from} to ${one.to - 1} of ${placeText(one.number, known)}`,
+    )
+    const records =
+      lost.length > 0 ? `, and with it records that were not read: ${lost.join(', ')}` : ''
     if (lost.length > 0 && !options.acceptLoss) {
       throw new RefusalError(`${what}${records}; start with --accept-loss to go on without them`)
     }
@@ -106,4 +109,3 @@ export const overtaken = (place: string, expected: number, held: string): Stale 
 /** Redis came back as it was before the partition was added, or without any ledger at all. */
 export const unknownPartition = (place: string): string =>
   `the ledger knows nothing of ${place}; looking again`
-

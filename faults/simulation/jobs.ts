@@ -75,6 +75,16 @@ export function createJobs(waiting: Waiting): Job[] {
   )
 }
 
+/** The same job with all topics whose names match. */
+export const ofSeveralTopics = (job: Job): Job => ({
+  ...job,
+  topic: '/^simulated-/',
+  topics: /^simulated-/,
+})
+
+export const topicNameOf = ({ topic, topics }: Job, index: number): string =>
+  topics === null ? topic : `simulated-${index}`
+
 async function work(row: Row, ms: number, { clock }: Waiting): Promise<Row> {
   if (row.g === THROWS) throw new Error('work does not like this record')
   // Not the same for each, but the same for a record each time.

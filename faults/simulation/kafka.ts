@@ -1,16 +1,18 @@
 /**
- * The simulated topic and a client of it, as the bridge reads one (actors/kafka.ts): fetches that wait
+ * The simulated topics and a client of them, as the bridge reads one (actors/kafka.ts): fetches that wait
  * for records, batches whole also where a fetch begins inside of one, leaders that change, a broker
  * that is away or does not answer, partitions that are added.
  */
 import type { FetchedPartition } from '../../actors/fetched.ts'
-import type { TopicInfo, TopicReader } from '../../actors/kafka.ts'
+import type { TopicReader } from '../../actors/kafka.ts'
+import { type Listed, partitionOf, type TopicInfo, topicIndexOf } from '../../actors/topics.ts'
 import type { Chance } from './chance.ts'
 import type { Process } from './processes.ts'
 import type { SimBatch } from './records.ts'
 import type { Time } from './time.ts'
 
 export interface SimPartition {
+  /** Its number (actors/topics.ts). */
   partition: number
   batches: SimBatch[]
   /** When it is added to the topic. */
@@ -25,13 +27,17 @@ export class Topic {
   /** Changes move partitions between two nodes. */
   leaderEpoch = 0
   readonly #time: Time
+  readonly #byNumber: ReadonlyMap<number, SimPartition>
 
   constructor(
     time: Time,
     readonly partitions: SimPartition[],
     readonly chance: Chance,
+    /** By the topic's index. */
+    readonly nameOf: (index: number) => string,
   ) {
     this.#time = time
+    this.#byNumber = new Map(partitions.map((one) => [one.partition, one]))
   }
 
   get away(): boolean {
@@ -49,7 +55,7 @@ export class Topic {
   /** End of what is in the log now. */
   high(partition: number): number {
     let end = 0
-    for (const { atUs, to } of this.partitions[partition]!.batches) {
+    for (const { atUs, to } of this.#byNumber.get(partition)!.batches) {
       if (atUs > this.#time.nowUs) break
       end = to
     }
@@ -57,7 +63,7 @@ export class Topic {
   }
 
   fetch(partition: number, offset: number, batchesMax: number): FetchedPartition {
-    const all = this.partitions[partition]!.batches
+    const all = this.#byNumber.get(partition)!.batches
     const found = all.filter(({ atUs, to }) => atUs <= this.#time.nowUs && to > offset)
     const taken = found.slice(0, batchesMax)
     const batches = taken.map(({ from, to, records, bytes }) => ({
@@ -75,7 +81,7 @@ export class Topic {
   nextAppendUs(partitions: readonly number[]): number {
     let soonest = Infinity
     for (const p of partitions) {
-      const next = this.partitions[p]!.batches.find(({ atUs }) => atUs > this.#time.nowUs)
+      const next = this.#byNumber.get(p)!.batches.find(({ atUs }) => atUs > this.#time.nowUs)
       if (next) soonest = Math.min(soonest, next.atUs)
     }
     return soonest
@@ -86,7 +92,6 @@ export class SimKafka implements TopicReader {
   readonly #topic: Topic
   readonly #time: Time
   readonly #process: Process
-  #known: number[] = []
 
   constructor(topic: Topic, time: Time, process: Process) {
     this.#topic = topic
@@ -94,18 +99,29 @@ export class SimKafka implements TopicReader {
     this.#process = process
   }
 
-  connect(): Promise<TopicInfo> {
-    return this.topic()
+  connect(): Promise<TopicInfo[]> {
+    return this.topics()
+  }
+
+  /** They are made in the order of their indexes, so that the ledger has to give them the same. */
+  assign(topics: readonly Pick<Listed, 'name' | 'index'>[]): void {
+    for (const { name, index } of topics) {
+      if (name !== this.#topic.nameOf(index)) throw new Error(`topic ${name} got index ${index}`)
+    }
   }
 
   close(): Promise<void> {
     return this.#ask(() => {})
   }
 
-  topic(): Promise<TopicInfo> {
+  topics(): Promise<TopicInfo[]> {
     return this.#ask(() => {
-      this.#known = this.#topic.born().map(({ partition }) => partition)
-      return { id: 'simulated-topic', partitions: this.#known }
+      const topics = Map.groupBy(this.#topic.born(), ({ partition }) => topicIndexOf(partition))
+      return Array.from(topics, ([index, born]) => ({
+        name: this.#topic.nameOf(index),
+        id: `id-${index}`,
+        partitions: born.map(({ partition }) => partitionOf(partition)),
+      }))
     })
   }
 

@@ -6,9 +6,10 @@
  */
 import { bounds } from '../../actors/config.ts'
 import type { Job } from '../../actors/job.ts'
+import { numberOf } from '../../actors/topics.ts'
 import { Chance } from './chance.ts'
 import { finalFindings } from './checks.ts'
-import { createJobs, sessionShapes, shapes, type Waiting } from './jobs.ts'
+import { createJobs, ofSeveralTopics, sessionShapes, shapes, type Waiting } from './jobs.ts'
 import type { SimPartition } from './kafka.ts'
 import { restoreKnobs, turnKnobs } from './knobs.ts'
 import { Process } from './processes.ts'
@@ -59,7 +60,8 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   now = time
   const trace = new Trace(time, options.print ?? null)
   const shape = chance.whole(0, shapes.length - 1)
-  const job = jobs[seed % SESSIONS_EVERY === 0 ? shapes.length + sessionsOf(seed) : shape]!
+  const plain = jobs[seed % SESSIONS_EVERY === 0 ? shapes.length + sessionsOf(seed) : shape]!
+  const job = seed % TOPICS_EVERY === 1 ? ofSeveralTopics(plain) : plain
   // Most bugs need no more than a moment and a few batches; some need leases to run out.
   const brief = chance.is(0.9)
   const spanMs = brief ? chance.whole(150, 500) : chance.whole(500, 4_500)
@@ -92,6 +94,8 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   return { seed, findings, hash, counts, steps: time.steps, virtualMs: time.nowMs }
 }
 
+/** One seed in so many plays a job with several topics, of which one may come while it runs. */
+const TOPICS_EVERY = 4
 /** One seed in so many plays a job with sessions. */
 const SESSIONS_EVERY = 5
 const sessionsOf = (seed: number) => (seed / SESSIONS_EVERY) % sessionShapes.length
@@ -197,8 +201,9 @@ function partitionsOf(chance: Chance, job: Job, spanMs: number, brief: boolean):
     groups: chance.whole(1, 6),
   }
   const batchesMax = (job.work ? 10 : 25) / (brief ? 5 : 1)
-  return Array.from({ length: count + grown }, (_, partition) => {
-    const bornUs = partition < count ? 0 : Math.floor((spanMs * 1_000) / 2)
+  return Array.from({ length: count + grown }, (_, place) => {
+    const bornUs = place < count ? 0 : Math.floor((spanMs * 1_000) / 2)
+    const partition = job.topics === null ? place : numberOf(place % 2, Math.floor(place / 2))
     const writer = new Writer(partition, plan, chance.branch())
     for (const atUs of appendTimes(chance, bornUs, spanMs * 1_000, Math.ceil(batchesMax))) {
       writer.write(atUs, chance.whole(1, job.work ? 3 : 8))

@@ -26,6 +26,7 @@ import { Time } from './time.ts'
 import { Trace } from './trace.ts'
 import type { SimPartition } from './kafka.ts'
 import type { Snapshot } from './redis/redis.ts'
+import { topicNameOf } from './jobs.ts'
 import type { Witness, WitnessState } from './witness.ts'
 
 export interface WorldOptions {
@@ -75,7 +76,7 @@ export class World {
     this.keys = keysOf(job.name)
     this.server = new Server(time, witness.observe)
     witness.server = this.server
-    this.topic = new Topic(time, partitions, chance.branch())
+    this.topic = new Topic(time, partitions, chance.branch(), (index) => topicNameOf(job, index))
     this.nemesis = new Nemesis(this, chance.branch())
     const wire = chance.branch()
     this.#wires = {

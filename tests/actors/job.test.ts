@@ -43,7 +43,7 @@ describe('a job', () => {
   })
 
   const wrong: [Record<string, unknown>, string | RegExp][] = [
-    [{ windows: 1 }, /^unknown field "windows"; a job has name, topic, schema, /],
+    [{ windows: 1 }, /^unknown field "windows"; a job has name, topic, topics, schema, /],
     [{ name: 'Job' }, 'name must be 1 to 64 lower-case letters, digits, - or _, not "Job"'],
     [{ name: 'a}b' }, /^name must be/],
     [{ name: '' }, /^name must be/],

@@ -66,7 +66,12 @@ async function row(place: string, reason: string, value: string): Promise<void> 
 }
 
 async function fence(): Promise<Fenced> {
-  const fenced = await openFence(topic.kafka, topic.name, [{ name: topic.name, index: 0 }], systemClock)
+  const fenced = await openFence(
+    topic.kafka,
+    topic.name,
+    [{ name: topic.name, index: 0 }],
+    systemClock,
+  )
   open.push(fenced)
   return fenced
 }

@@ -54,8 +54,8 @@ export async function committedRecords({ kafka, name }: TestTopic): Promise<Topi
   const raw = new RawKafka(kafka, name)
   const found: TopicRecord[] = []
   try {
-    const [found] = await raw.connect()
-    const { partitions } = found!
+    const [about] = await raw.connect()
+    const { partitions } = about!
     const starts = await raw.offsets('earliest', partitions)
     for (const [node, led] of raw.leaders(partitions)) {
       for (const partition of led) {

@@ -64,6 +64,7 @@ const snapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   at: now,
   totals,
   rejects: { late: 3, json: 3 },
+  topics: [],
   partitions: [partition()],
   entries: 2,
   pending: 1,

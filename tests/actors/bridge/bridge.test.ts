@@ -41,9 +41,10 @@ function topic(given: Partial<TopicReader> = {}): TopicReader {
   const at = (offset: number) => () =>
     Promise.resolve(new Map(PARTITIONS.map((partition) => [partition, offset])))
   return {
-    connect: () => Promise.resolve({ id: 'topic-id', partitions: PARTITIONS }),
+    connect: () => Promise.resolve([{ name: 'records', id: 'topic-id', partitions: PARTITIONS }]),
+    assign: () => {},
     close: () => Promise.resolve(),
-    topic: () => Promise.resolve({ id: 'topic-id', partitions: PARTITIONS }),
+    topics: () => Promise.resolve([{ name: 'records', id: 'topic-id', partitions: PARTITIONS }]),
     offsetsFrom: () => Promise.resolve(new Map()),
     offsets: at(0),
     leaders: () => new Map([['1', PARTITIONS]]),
@@ -73,7 +74,7 @@ function start(reader: TopicReader, more: Partial<BridgeOptions> = {}): Promise<
     explain: (reason: string | null) => void reasons.push(reason),
   } as unknown as Lifecycle
   const bridge = new Bridge({
-    job: { ...students, name: place.name },
+    job: { ...students, name: place.name, topic: 'records' },
     keys: place.keys,
     store: place.store,
     connect: () => reader,

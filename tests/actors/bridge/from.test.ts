@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { fromFlag, fromText, startOf } from '../../../actors/bridge/from.ts'
+import {
+  fromFlag,
+  fromOf,
+  fromText,
+  refuseUnknownTopics,
+  startOf,
+} from '../../../actors/bridge/from.ts'
 import { rejection } from '../../support/rejection.ts'
 
 const ends = {
@@ -50,9 +56,12 @@ describe('--from', () => {
   })
 })
 
+const job = { name: 'rooms', topic: 'records', topics: null }
+const only = { name: 'records', index: 0 }
+
 describe('where partitions begin', () => {
   test('at an offset where one is named, else at the first record', async () => {
-    const from = fromFlag('0:150', 'latest')
+    const from = fromOf(fromFlag('0:150', 'latest'), only, job)
     expect(await startOf(from, nobody, ends)).toEqual(
       new Map([
         [0, 150],
@@ -62,7 +71,9 @@ describe('where partitions begin', () => {
   })
 
   test.each(['0:99', '0:901', '7:0'])('%s, which Kafka does not have, is refused', async (text) => {
-    const error = await rejection(startOf(fromFlag(text, 'latest'), nobody, ends))
+    const error = await rejection(
+      startOf(fromOf(fromFlag(text, 'latest'), only, job), nobody, ends),
+    )
     expect(error.message).toMatch(/--from names/)
   })
 
@@ -81,5 +92,28 @@ describe('where partitions begin', () => {
       ]),
     )
     expect(asked).toEqual([[5, [0, 1]]])
+  })
+})
+
+describe('of several topics', () => {
+  const several = { name: 'rooms', topic: 'a.b, c', topics: ['a.b', 'c'] }
+  const from = fromFlag('a.b:0:5,a.b:1:6,c:0:7', 'latest')
+
+  test('says its offsets by topic, and back', () => {
+    expect(fromText(from)).toBe('a.b:0:5,a.b:1:6,c:0:7')
+    expect(fromOf(from, { name: 'c', index: 1 }, several)).toEqual({
+      offsets: new Map([[65_536, 7]]),
+    })
+    expect(fromOf(from, { name: 'd', index: 2 }, several)).toEqual({ offsets: new Map() })
+    expect(fromOf('earliest', { name: 'c', index: 1 }, several)).toBe('earliest')
+  })
+
+  test('what does not say which is meant is refused', () => {
+    expect(() => fromOf(fromFlag('0:5', 'latest'), { name: 'c', index: 1 }, several)).toThrow(
+      /say topic:partition:offset/,
+    )
+    expect(() => fromFlag('c:0:5,c:0:6', 'latest')).toThrow(/twice/)
+    expect(() => refuseUnknownTopics(from, [{ name: 'c' }])).toThrow(/topic a.b, which the job/)
+    expect(() => refuseUnknownTopics(from, [{ name: 'c' }, { name: 'a.b' }])).not.toThrow()
   })
 })

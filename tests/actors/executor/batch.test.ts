@@ -28,6 +28,7 @@ function entryOf(values: string[], given: Partial<Entry> = {}): Entry {
   const to = values.length
   return {
     id: '1-0',
+    topic: 'records',
     partition: 0,
     from: 0,
     to,

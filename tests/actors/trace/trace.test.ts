@@ -69,7 +69,8 @@ test('a receiver that is away costs one warning, and no error', async () => {
   await refusing.end()
   const warnings: string[] = []
   const trace = await open(refusing.endpoint, warnings)
-  for (let round = 0; round < 3; round++) trace.appended({ topic: 'records', partition: 0 }, runs(bounds.traceSpansMax), trace.now())
+  for (let round = 0; round < 3; round++)
+    trace.appended({ topic: 'records', partition: 0 }, runs(bounds.traceSpansMax), trace.now())
   await until('a warning', () => warnings.length > 0, { timeoutMs: 30_000 })
   await trace.close()
   expect(warnings.map((line) => (JSON.parse(line) as { event: string }).event)).toEqual([
