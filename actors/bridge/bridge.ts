@@ -176,6 +176,8 @@ export class Bridge {
     const { life } = this.#options
     const session = await this.#begin(kafka)
     const { positions } = session
+    // What is not ours any more, or not there, is no trouble of ours.
+    for (const p of this.#troubled) if (!positions.next.has(p)) this.#troubled.delete(p)
     if (this.#troubled.size === 0) life.explain(null)
     const ended = new AbortController()
     const signal = AbortSignal.any([ended.signal, this.#signal])

@@ -3,9 +3,10 @@
  */
 import { expect } from 'bun:test'
 import type { Pipeline } from '../../faults/pipeline.ts'
+import type { Report } from '../../verify/verify.ts'
 
 /** The recomputation finds nothing lost, nothing twice, nothing wrong; everything is done. */
-export async function expectExact(pipeline: Pipeline, records?: number): Promise<void> {
+export async function expectExact(pipeline: Pipeline, records?: number): Promise<Report> {
   await pipeline.drained()
   const report = await pipeline.verify()
   const { lost, duplicated, wrong, unaccounted, differences } = report
@@ -18,4 +19,5 @@ export async function expectExact(pipeline: Pipeline, records?: number): Promise
   })
   if (records !== undefined) expect(report.records).toBe(records)
   expect(await pipeline.store.redis.xlen(pipeline.keys.entries)).toBe(0)
+  return report
 }
