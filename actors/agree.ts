@@ -6,7 +6,7 @@ import { RefusalError } from './errors.ts'
 import type { Job } from './job.ts'
 import type { Keys } from './keys.ts'
 import type { Store } from './redis.ts'
-import { isAskedFor, knownTopics, topicText } from './topics.ts'
+import { isAskedFor, knownTopics, refuseDropped, topicText } from './topics.ts'
 import { anotherShape, differencesOf, shapeText } from './shape.ts'
 
 /**
@@ -33,6 +33,11 @@ export async function acceptChange(store: Store, keys: Keys, job: Job): Promise<
   const rest = differencesOf(kept, job).filter(({ isCode }) => !isCode)
   if (rest.length > 0) throw new RefusalError(anotherShape(job.name, rest))
   await store.redis.hset(keys.ledger, 'shape', shapeText(job))
+}
+
+/** @throws RefusalError where the job reads a topic no more that it has read */
+export async function agreedTopics(store: Store, keys: Keys, job: Job): Promise<void> {
+  refuseDropped(job, knownTopics(await store.redis.hgetall(keys.ledger)))
 }
 
 /** What was read of them counts. What Kafka holds beyond that is not read. */

@@ -129,9 +129,9 @@ export function listTopics(
       `job ${job.name} would read topic ${TOPICS_MAX + 1}; narrow what it reads`,
     )
   }
+  refuseDropped(job, named)
   const here = new Set(topics.map(({ index }) => index))
   const gone = named.flatMap(({ left }, index) => (left || here.has(index) ? [] : [index]))
-  refuseDropped(job, named, gone)
   return { topics, known: named, gone }
 }
 
@@ -164,9 +164,16 @@ function refuseWide({ name, partitions }: TopicInfo): void {
   throw new RefusalError(`topic ${name} has more than ${STRIDE} partitions`)
 }
 
-function refuseDropped(job: Declared, known: readonly KnownTopic[], gone: readonly number[]): void {
-  const dropped = gone.map((index) => known[index]!.name).filter((name) => !isAskedFor(job, name))
-  if (dropped.length > 0) throw new RefusalError(droppedText(job, dropped))
+/** @throws RefusalError where the job reads a topic no more that it has read, and that was not left */
+export function refuseDropped(job: Declared, known: readonly KnownTopic[]): void {
+  const dropped = known.filter(({ name, left }) => !left && !isAskedFor(job, name))
+  if (dropped.length > 0)
+    throw new RefusalError(
+      droppedText(
+        job,
+        dropped.map(({ name }) => name),
+      ),
+    )
 }
 
 export const isAskedFor = (job: Declared, name: string): boolean => matches(askedOf(job), name)

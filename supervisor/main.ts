@@ -13,7 +13,7 @@ import type { Actor } from '../actors/messages.ts'
 import { openStore } from '../actors/redis.ts'
 import { checkSinks } from '../actors/sinks/sink.ts'
 import type { Finding } from '../doctor/finding.ts'
-import { acceptChange, agreedShape } from '../actors/agree.ts'
+import { acceptChange, agreedShape, agreedTopics } from '../actors/agree.ts'
 import { FROM_FORMS, type From, fromFlag, fromText } from '../actors/bridge/from.ts'
 import { bunCommand, spawner } from './child.ts'
 import { Compiled } from './compiled.ts'
@@ -124,7 +124,9 @@ await runMain('supervisor', async () => {
   const check = async () => {
     await servers.check()
     if (values['accept-change']) await acceptChange(store, keys, job)
-    if (!settings.fresh) await agreedShape(store, keys, job)
+    if (settings.fresh) return
+    await agreedShape(store, keys, job)
+    await agreedTopics(store, keys, job)
   }
   await begin({ store, life, clock, check }).catch((error) => {
     throw servers.explain(error)

@@ -16,6 +16,7 @@ import { type Config, readConfig } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import { JobError } from '../job.ts'
 import { iso, rowJson } from './rows.ts'
+import { askedOf, matches } from '../topics.ts'
 import {
   type ClosedWindow,
   declared,
@@ -53,7 +54,7 @@ export function kafka(options: KafkaOptions): Sink {
   return {
     ...base,
     address(job, environment) {
-      if (job.topic === topic && prefix === '') {
+      if (matches(askedOf(job), topic) && prefix === '') {
         throw new UsageError(`sink ${base.name}: topic ${topic} is the one that the job reads`)
       }
       const config = configOf(base.name, prefix, environment)

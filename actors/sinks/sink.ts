@@ -15,7 +15,7 @@ import type { GroupRow } from '../windows/read.ts'
 export type Environment = Record<string, string | undefined>
 
 /** The part of a job that a sink may need: also what its tests pass. */
-export type SinkJob = Pick<Job, 'name' | 'topic' | 'groups' | 'aggregates'>
+export type SinkJob = Pick<Job, 'name' | 'topic' | 'topics' | 'groups' | 'aggregates'>
 
 /** A row with its group's JSON text, which names it among the window's rows. */
 export interface ClosedRow extends GroupRow {
