@@ -100,7 +100,8 @@ export class RawKafka {
     const names = found.map(({ name }) => name)
     await this.#cluster.addMultipleTargetTopics(names)
     this.#followed = names
-    const topics = await this.topics()
+    const asked = await this.#lookUp(await this.#cluster.findControllerBroker())
+    const topics = asked.filter(({ name }) => names.includes(name))
     this.assign(topics.map(({ name }, index) => ({ name, index })))
     return topics
   }

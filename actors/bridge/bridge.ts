@@ -24,15 +24,14 @@ import { isOutage, type Store } from '../redis.ts'
 import { agreedShape } from '../agree.ts'
 import { Cost } from './cost.ts'
 import type { From } from './from.ts'
-import { entriesVanished, Frontiers, ledgerGone } from './frontiers.ts'
+import { Frontiers, ledgerGone } from './frontiers.ts'
 import { enlist, leaveGone, overtaken } from './listing.ts'
 import { passLoss } from './loss.ts'
-import { absentTopics, changeOf, numbersOf, startsOf } from './opening.ts'
+import { absentTopics, changeOf, numbersOf, refuseUnopened, startsOf } from './opening.ts'
 import { beginOrRefuse } from './origin.ts'
 import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
 import { answered, Stale } from './session.ts'
 import {
-  anotherTopic,
   type KnownTopic,
   knownTopics,
   type Listed,
@@ -201,6 +200,8 @@ export class Bridge {
       const ledger = await store.redis.hgetall(keys.ledger)
       const absent = absentTopics(job, found, knownTopics(ledger))
       if (!absent) return await this.#open(kafka, found, ledger)
+      // What comes to the others meanwhile must not lie before their beginning.
+      if (found.length > 0) await this.#open(kafka, found, ledger)
       for (const name of absent.names) this.#awaited.add(name)
       life.explain(absent.text)
       await clock.sleep(500, this.#signal)
@@ -238,10 +239,10 @@ export class Bridge {
     const beginning = { job, from, known: isKnown, isAwaited }
     const start = await startsOf(beginning, kafka, topics, { earliest, latest })
     await enlist(this.#options, before, known)
-    await leaveGone(this.#options, ledger, listing)
-    const first = topics.find(({ index }) => index === 0)
+    // A list waits for what it names.
+    if (job.topics instanceof RegExp) await leaveGone(this.#options, ledger, listing)
     const reply = (await store.call('open', keys.base, [
-      first?.id ?? '',
+      topics.find(({ index }) => index === 0)?.id ?? '',
       shape,
       // Only its reader says where a partition ends.
       ...numbers.flatMap((p) => [
@@ -442,21 +443,5 @@ export class Bridge {
     }
     // What was finished since, for who looks with Kafka's tools after we are gone.
     await this.#exchange(kafka, positions)
-  }
-}
-
-/** What `open` says where it did not. */
-function refuseUnopened(job: Job, [outcome, detail]: string[]): void {
-  switch (outcome) {
-    case 'topic':
-      throw new RefusalError(anotherTopic(job, job.topic))
-    // Another version opened it just now: what it says is looked at again.
-    case 'shape':
-      throw new Stale(`job ${job.name} was opened by another version`)
-    case 'topics':
-      throw new Stale(`the topics of job ${job.name} are others now; looking again`)
-    case 'vanished':
-      throw new RefusalError(entriesVanished(job, Number(detail)))
-    default:
   }
 }

@@ -13,6 +13,8 @@ import {
   type TopicInfo,
 } from '../topics.ts'
 import { type From, fromOf, refuseUnknownTopics, startOf } from './from.ts'
+import { entriesVanished } from './frontiers.ts'
+import { Stale } from './session.ts'
 
 export const numbersOf = (topics: readonly Listed[]): number[] => topics.flatMap(numbersIn)
 
@@ -97,4 +99,20 @@ export function changeOf(
   }
   const added = now.find(({ name }) => topics.every((topic) => topic.name !== name))
   return added ? `topic ${added.name} has come` : null
+}
+
+/** What `open` says where it did not. */
+export function refuseUnopened(job: Declared, [outcome, detail]: string[]): void {
+  switch (outcome) {
+    case 'topic':
+      throw new RefusalError(anotherTopic(job, job.topic))
+    // Another version opened it just now: what it says is looked at again.
+    case 'shape':
+      throw new Stale(`job ${job.name} was opened by another version`)
+    case 'topics':
+      throw new Stale(`the topics of job ${job.name} are others now; looking again`)
+    case 'vanished':
+      throw new RefusalError(entriesVanished(job, Number(detail)))
+    default:
+  }
 }

@@ -396,3 +396,29 @@ async function forget(partition: number): Promise<void> {
     ...fields.filter((field) => field.startsWith(`${partition}:`)),
   )
 }
+
+test('a list waits for all its topics, and the others begin where they stood by then', async () => {
+  const info = (name: string) => ({ name, id: `id-${name}`, partitions: [0] })
+  const several = ['records', 'more']
+  let there = [info('records')]
+  let last = 7
+  const reader = topic({
+    connect: () => Promise.resolve(there),
+    topics: () => Promise.resolve(there),
+    offsets: (end, asked) => ends(0, last)(end, asked),
+    leaders: (asked) => new Map([['1', asked]]),
+  })
+  const job = { ...students, name: place.name, topic: several.join(', '), topics: several }
+  void start(reader, { job, from: 'latest' })
+  await until('it to say what it waits for', () =>
+    reasons.includes('topic more does not exist yet'),
+  )
+  expect((await partitions()).map(({ start }) => start)).toEqual([7])
+  last = 9
+  there = [info('records'), info('more')]
+  await until('both', async () => (await partitions()).length === 2)
+  expect((await partitions()).map(({ partition, start }) => [partition, start])).toEqual([
+    [0, 7],
+    [65_536, 0],
+  ])
+})
