@@ -73,17 +73,31 @@ export interface JobDeclaration<
   Schema extends v.GenericSchema,
   Flat = unknown,
   Row = RowOf<Schema>,
-> {
-  /** Lower-case letters, digits, `-` and `_`; names the job's keys in Redis and its group in Kafka. */
-  name: string
-  /** The Kafka topic. Instead of it `topics`, for several. */
-  topic?: string
+> extends DeclarationBase<Schema, Flat, Row> {
+  /** The Kafka topic. */
+  topic: string
+  topics?: undefined
+}
+
+/** The same of several topics. */
+export interface TopicsDeclaration<
+  Schema extends v.GenericSchema,
+  Flat = unknown,
+  Row = RowOf<Schema>,
+> extends DeclarationBase<Schema, Flat, Row> {
+  topic?: undefined
   /**
    * Several Kafka topics with records of one kind: a list of names, or a regular expression for all
    * topics whose names match, also those that are made later; Kafka's internal ones never do. What is
    * read of each partition is by the same schema, `decode` and the rest; `meta.topic` tells them apart.
    */
-  topics?: readonly string[] | RegExp
+  topics: readonly string[] | RegExp
+}
+
+/** What a job declares besides what it reads. */
+export interface DeclarationBase<Schema extends v.GenericSchema, Flat, Row> {
+  /** Lower-case letters, digits, `-` and `_`; names the job's keys in Redis and its group in Kafka. */
+  name: string
   /** A synchronous valibot schema of one record's JSON value, or of what `decode` makes of it. */
   schema: Schema
   /**
@@ -213,7 +227,7 @@ export class JobError extends Error {
  * @throws JobError that names the field
  */
 export function defineJob<const Schema extends v.GenericSchema, Flat>(
-  declaration: JobDeclaration<Schema, Flat>,
+  declaration: JobDeclaration<Schema, Flat> | TopicsDeclaration<Schema, Flat>,
 ): Job {
   const given = declaration as unknown as Record<string, unknown>
   if (!given || typeof given !== 'object') {

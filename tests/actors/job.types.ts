@@ -61,6 +61,25 @@ export const taken = [
     aggregates: ({ sum }) => ({ x: sum((row) => (row.kind === 'a' ? row.x : null)) }),
   }),
   defineJob({
+    name: 'types',
+    topics: /^types\./,
+    window: { size: '1 s' },
+    schema,
+    eventTime: (row) => row.at,
+    // @ts-expect-error -- it is known what a record is
+    groupBy: { who: (row) => row.whom, topic: (_, meta) => meta.topic },
+    aggregates: { n: count() },
+  }),
+  // @ts-expect-error -- of neither a topic nor several
+  defineJob({
+    name: 'types',
+    window: { size: '1 s' },
+    schema,
+    eventTime: (row) => row.at,
+    groupBy: ['who'],
+    aggregates: { n: count() },
+  }),
+  defineJob({
     ...base,
     schema: v.object({
       order: v.string(),

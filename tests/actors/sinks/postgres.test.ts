@@ -218,7 +218,7 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
 })
 
 describe('what is declared wrong is told in one line', () => {
-  const job = { name: 'j', topic: 't', groups: [], aggregates: [] }
+  const job = { name: 'j', topic: 't', topics: null, groups: [], aggregates: [] }
 
   test('an address in place of a name is not told', () => {
     const secret = 'postgres://u:hunter2@h/d'
