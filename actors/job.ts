@@ -69,11 +69,8 @@ type Rows<Flat, Row> = NoInfer<unknown extends Flat ? Row : Flat>
  * `Flat` is what the windows are made of: the records, or where the job has `flatMap` the rows that
  * it makes of them.
  */
-export interface JobDeclaration<
-  Schema extends v.GenericSchema,
-  Flat = unknown,
-  Row = RowOf<Schema>,
-> extends DeclarationBase<Schema, Flat, Row> {
+export interface JobDeclaration<Schema extends v.GenericSchema, Flat = unknown, Row = RowOf<Schema>>
+  extends DeclarationBase<Schema, Flat, Row> {
   /** The Kafka topic. */
   topic: string
   topics?: undefined

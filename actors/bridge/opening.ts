@@ -103,16 +103,10 @@ export function changeOf(
 
 /** What `open` says where it did not. */
 export function refuseUnopened(job: Declared, [outcome, detail]: string[]): void {
-  switch (outcome) {
-    case 'topic':
-      throw new RefusalError(anotherTopic(job, job.topic))
-    // Another version opened it just now: what it says is looked at again.
-    case 'shape':
-      throw new Stale(`job ${job.name} was opened by another version`)
-    case 'topics':
-      throw new Stale(`the topics of job ${job.name} are others now; looking again`)
-    case 'vanished':
-      throw new RefusalError(entriesVanished(job, Number(detail)))
-    default:
-  }
+  if (outcome === 'topic') throw new RefusalError(anotherTopic(job, job.topic))
+  if (outcome === 'vanished') throw new RefusalError(entriesVanished(job, Number(detail)))
+  // Another version opened it just now: what it says is looked at again.
+  if (outcome === 'shape') throw new Stale(`job ${job.name} was opened by another version`)
+  if (outcome !== 'topics') return
+  throw new Stale(`the topics of job ${job.name} are others now; looking again`)
 }

@@ -15,20 +15,34 @@ const noTags = Buffer.from([0])
 
 const partition = (number: number, tags = noTags) =>
   Buffer.concat([
-    ...[int(0, 2), int(number, 4), int(1, 4), int(5, 4)],
-    ...[list(int(1, 4), int(2, 4)), list(int(1, 4)), list()],
+    int(0, 2),
+    int(number, 4),
+    int(1, 4),
+    int(5, 4),
+    list(int(1, 4), int(2, 4)),
+    list(int(1, 4)),
+    list(),
     tags,
   ])
 const topic = (name: string, error: number, internal: boolean, ...partitions: Buffer[]) =>
   Buffer.concat([
-    ...[int(error, 2), text(name), id(error === 0 ? 7 : 0), Buffer.from([internal ? 1 : 0])],
-    ...[list(...partitions), int(0, 4), noTags],
+    int(error, 2),
+    text(name),
+    id(error === 0 ? 7 : 0),
+    Buffer.from([internal ? 1 : 0]),
+    list(...partitions),
+    int(0, 4),
+    noTags,
   ])
 const answer = (...topics: Buffer[]) =>
   Buffer.concat([
-    ...[noTags, int(0, 4)],
+    noTags,
+    int(0, 4),
     list(Buffer.concat([int(1, 4), text('host'), int(9092, 4), Buffer.from([0]), noTags])),
-    ...[text('cluster'), int(1, 4), list(...topics), noTags],
+    text('cluster'),
+    int(1, 4),
+    list(...topics),
+    noTags,
   ])
 
 test('an answer says of each topic its identity, partitions and what is wrong', () => {
@@ -50,9 +64,14 @@ test('an answer says of each topic its identity, partitions and what is wrong', 
 
 test('a request asks for topics by their names, or for all', () => {
   const asked = Buffer.concat([
-    ...[noTags, Buffer.from([3])],
-    ...[id(0), text('a'), noTags],
-    ...[id(0), text('bc'), noTags],
+    noTags,
+    Buffer.from([3]),
+    id(0),
+    text('a'),
+    noTags,
+    id(0),
+    text('bc'),
+    noTags,
     Buffer.from([0, 0, 0, 0]),
   ])
   expect(metadataRequest(['a', 'bc'])).toEqual(asked)

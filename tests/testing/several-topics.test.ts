@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test'
 import { count, defineJob } from 'millrace'
 import { testJob } from 'millrace/testing'
 import * as v from 'valibot'
+import { rejection } from '../support/rejection.ts'
 
 const job = (topics: readonly string[] | RegExp) =>
   defineJob({
@@ -33,10 +34,11 @@ test('records are told apart by their topics, and so are rejects', async () => {
 
 test('those of a pattern come when they are fed', async () => {
   const played = testJob(job(/^orders\./), { now: at })
-  await expect(played.feed({ shop: 'a' })).rejects.toThrow(/say the topic/)
-  await expect(played.feed({ shop: 'a' }, { topic: 'other' })).rejects.toThrow(/that the job reads/)
+  expect((await rejection(played.feed({ shop: 'a' }))).message).toMatch(/say the topic/)
+  const other = played.feed({ shop: 'a' }, { topic: 'other' })
+  expect((await rejection(other)).message).toMatch(/that the job reads/)
   for (const topic of ['orders.b', 'orders.a']) await played.feed({ shop: 'a' }, { topic })
   await played.advance('2 minutes')
   const rows = await played.windows('closed')
-  expect(rows.map(({ key }) => key.topic).sort()).toEqual(['orders.a', 'orders.b'])
+  expect(new Set(rows.map(({ key }) => key.topic))).toEqual(new Set(['orders.a', 'orders.b']))
 })
