@@ -8,6 +8,7 @@
  * When Redis comes back older, so does the witness: what was forgotten may happen again.
  */
 import type { Job } from '../../actors/job.ts'
+import { topicIndexOf } from '../../actors/topics.ts'
 import type { SimRecord } from './records.ts'
 import type { Argument, Reply, Server } from './server.ts'
 import type { Trace } from './trace.ts'
@@ -137,6 +138,7 @@ export class Witness {
         this.find(`partition ${p}: the ledger says ${next}, but ${held.next} was appended`)
       }
       if (!held) {
+        if (topicIndexOf(p) > 0) this.#options.trace.count('another topic opened')
         const end = this.#options.ends.get(p)!
         this.#state.places.set(p, {
           next,

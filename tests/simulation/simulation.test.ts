@@ -39,6 +39,7 @@ const seedsOf1000 = {
   'fault: limits change': 68,
   'rolled back': 129,
   'reply lost': 212,
+  'another topic opened': 190,
   appended: 971,
   'append refused': 14,
   'entries claimed': 92,
