@@ -57,6 +57,7 @@ test('topics of different sizes, one found while the bridge is killed, count onc
         ),
       ).toEqual(['/0', '/1', '/2', '.b/0', '.c/0', '.c/1'])
       await tellsTopics(pipeline)
+      await isExamined(pipeline)
       await replays(pipeline, c)
     } finally {
       for (const topic of topics) await topic.delete().catch(() => {})
@@ -95,6 +96,22 @@ async function tellsTopics(pipeline: Pipeline): Promise<void> {
   } finally {
     await admin.disconnect()
   }
+}
+
+/** Doctor looks at each topic, and at where the job is in it. */
+async function isExamined(pipeline: Pipeline): Promise<void> {
+  const child = pipeline.spawn(['doctor/main.ts', pipeline.jobFile])
+  expect(await child.exited).toBe(0)
+  for (const [end, size] of [
+    ['', '3 partitions'],
+    ['.b', '1 partition'],
+    ['.c', '2 partitions'],
+  ]) {
+    expect(pipeline.logLines(new RegExp(`topic .*${pipeline.name}${end}, ${size}$`))).toHaveLength(
+      1,
+    )
+  }
+  expect(pipeline.logLines(/within what Kafka holds/)).toHaveLength(3)
 }
 
 /** The record goes to its own topic again, and is rejected there again. */
