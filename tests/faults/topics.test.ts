@@ -178,3 +178,56 @@ test('one of several that is deleted is left; what was read of it counts, and ot
     expect(watermarkHeldByTopic).not.toBe(b.name)
   })
 }, 180_000)
+
+test('from one topic to two, and back where the operator says so', async () => {
+  const environment: Record<string, string> = {}
+  const listed = {
+    label: 'listed',
+    job: 'students-listed.ts',
+    topic: { partitions: 2 },
+    environment,
+  }
+  await withPipeline(listed, async (pipeline) => {
+    const b = await another(pipeline, 'b', 1)
+    const become = (count: number) =>
+      until(
+        `${count} to be committed`,
+        async () => (await committed(pipeline)) === count,
+        patiently,
+      )
+    try {
+      await pipeline.topic.produce(records(100))
+      await pipeline.begin()
+      await become(100)
+      expect(await pipeline.store.redis.hexists(pipeline.keys.ledger, 'topic:0')).toBe(0)
+      await pipeline.stop()
+
+      // The one that it has read keeps its place, wherever it stands in the list.
+      environment.MILLRACE_TEST_TOPICS = `${b.name},${pipeline.name}`
+      await Promise.all([pipeline.topic.produce(records(50)), b.produce(records(70))])
+      await pipeline.begin()
+      await become(220)
+      const { partitions } = await expectExact(pipeline)
+      expect(partitions.map((one) => [one.topic, one.partition])).toEqual([
+        [pipeline.name, 0],
+        [pipeline.name, 1],
+        [b.name, 0],
+      ])
+      await pipeline.stop()
+
+      environment.MILLRACE_TEST_TOPICS = pipeline.name
+      const refused = await pipeline.start()
+      expect(await refused.process.exited).toBe(1)
+      const named = new RegExp(`has read topic ${b.name}, and ${pipeline.name} is all`)
+      expect(pipeline.logLines(named)).toHaveLength(1)
+
+      await pipeline.topic.produce(records(30))
+      pipeline.supervisors.splice(0)
+      await pipeline.begin(['--from', 'earliest', '--accept-change'])
+      await become(250)
+      await expectExact(pipeline)
+    } finally {
+      await b.delete().catch(() => {})
+    }
+  })
+}, 240_000)
