@@ -76,6 +76,8 @@ interface Positions {
 interface Session {
   topics: readonly Listed[]
   positions: Positions
+  /** Topics that match seem to be gone: that has to be looked at again. */
+  isInDoubt: boolean
 }
 
 /** What one fetched partition adds: entries over [from, next). */
@@ -100,6 +102,8 @@ export class Bridge {
   readonly #frontiers: Frontiers
   /** We waited for these topics to be made: whatever they hold came after our start. */
   readonly #awaited = new Set<string>()
+  /** Index of a topic that matches → since when it is not there, by the monotonic clock. */
+  readonly #missing = new Map<number, number>()
   /** The topics of this session's ledger, for messages. */
   #known: readonly KnownTopic[] = []
   /** There was a ledger: from then on it must not be missing, whatever the operator allows. */
@@ -240,7 +244,8 @@ export class Bridge {
     const start = await startsOf(beginning, kafka, topics, { earliest, latest })
     await enlist(this.#options, before, known)
     // A list waits for what it names.
-    if (job.topics instanceof RegExp) await leaveGone(this.#options, ledger, listing)
+    const gone = job.topics instanceof RegExp ? this.#goneFor(topicCheckMs, listing.gone) : []
+    await leaveGone(this.#options, ledger, { ...listing, gone })
     const reply = (await store.call('open', keys.base, [
       topics.find(({ index }) => index === 0)?.id ?? '',
       shape,
@@ -263,7 +268,18 @@ export class Bridge {
     for (const partition of next.keys()) {
       await passLoss(this.#options, kafka, partition, { next, first: earliest, last: high }, known)
     }
-    return { topics, positions: { next, high, appended: new Map(next) } }
+    const isInDoubt = this.#missing.size > gone.length
+    return { topics, positions: { next, high, appended: new Map(next) }, isInDoubt }
+  }
+
+  /** A broker that has just started may not know of all topics yet: one look proves nothing. */
+  #goneFor(ms: number, indexes: readonly number[]): number[] {
+    const now = this.#options.clock.elapsed()
+    for (const index of this.#missing.keys()) {
+      if (!indexes.includes(index)) this.#missing.delete(index)
+    }
+    for (const index of indexes) if (!this.#missing.has(index)) this.#missing.set(index, now)
+    return indexes.filter((index) => now - this.#missing.get(index)! >= ms)
   }
 
   #isOurs(partition: number): boolean {
@@ -427,7 +443,7 @@ export class Bridge {
   /** Beside the pumps: exchanges ends, and looks whether these are still the topics we began with. */
   async #watch(
     kafka: TopicReader,
-    { topics, positions }: Session,
+    { topics, positions, isInDoubt }: Session,
     signal: AbortSignal,
   ): Promise<void> {
     const { clock, job } = this.#options
@@ -438,6 +454,7 @@ export class Bridge {
         checkedAt = clock.elapsed()
         const change = changeOf(job, topics, await kafka.topics())
         if (change !== null) throw new Stale(change)
+        if (isInDoubt) throw new Stale('looking again whether topics are gone')
       }
       await clock.sleep(bounds.heartbeatMs, signal)
     }
