@@ -6,11 +6,13 @@
  *   export default defineJob({ name, topic, schema, eventTime, window, groupBy, aggregates, … })
  */
 import * as v from 'valibot'
-import { type Duration, parseDuration, unitMs } from './duration.ts'
+import { type Duration, unitMs } from './duration.ts'
 import { fieldReader, reachesMeta } from './fields.ts'
+import { durationMs, JobError } from './job-error.ts'
 import type { Sink } from './sinks/sink.ts'
 import { type Asked, TOPICS_MAX, topicsText } from './topics.ts'
 import { cellOps } from './windows/aggregates.ts'
+import { latenessOf, updatesOf, windowOf } from './windows/declared.ts'
 import { SPAN_OPS } from './windows/span.ts'
 import { type Aggregate, type AggregatesOf, aggregatesOf } from './windows/kinds.ts'
 import { sketchOf } from './windows/sketches.ts'
@@ -31,6 +33,7 @@ export {
 export type { Aggregate, AggregatesOf, AggregateValue } from './windows/kinds.ts'
 
 export type { Duration } from './duration.ts'
+export { durationMs, JobError } from './job-error.ts'
 
 /** What one group may be named by. */
 export type GroupValue = string | number | boolean | null
@@ -116,6 +119,17 @@ export interface DeclarationBase<Schema extends v.GenericSchema, Flat, Row> {
    */
   window: { size: Duration; slide?: Duration } | { gap: Duration; max?: Duration }
   /**
+   * For so long after a window has closed late records still count in it, and it is written again, whole,
+   * with the next revision number: at most once a second. Default 0: a closed window does not change. At
+   * most 10,000 times the slide; not with sessions.
+   */
+  allowedLateness?: Duration
+  /**
+   * How often open windows that have changed are written, to the sinks that have `updates: true`; at
+   * least 1 s. Default: not at all. Not with sessions.
+   */
+  updates?: Duration
+  /**
    * Makes rows of a record that passed the filter: 0 to 1,000 of them, all with the record's event time.
    * Groups and aggregates then are of rows. The record itself is counted once whatever it becomes,
    * filtered where it becomes nothing, and rejected whole where one of its rows can't be kept. Stands
@@ -179,6 +193,10 @@ export interface Job {
   windowSlideMs: number
   /** Of sessions the gap; null for windows. */
   gapMs: number | null
+  /** How long closed windows may change; 0 for not at all. */
+  allowedLatenessMs: number
+  /** How often open windows that have changed are told; 0 where no sink asks for it. */
+  updatesMs: number
   groups: readonly { name: string; of: (row: unknown, meta: Meta) => unknown }[]
   aggregates: readonly { name: string; aggregate: Aggregate<unknown> }[]
   /** One letter a slot of a group's cells, over all aggregates; see windows/aggregates.ts. */
@@ -205,6 +223,8 @@ const fields = [
   'eventTime',
   'watermarkDelay',
   'window',
+  'allowedLateness',
+  'updates',
   'groupBy',
   'aggregates',
   'maxFutureSkew',
@@ -213,11 +233,6 @@ const fields = [
   'concurrency',
   'sinks',
 ]
-
-/** A job that can't be run; the message names the field and what is allowed. */
-export class JobError extends Error {
-  override name = 'JobError'
-}
 
 /**
  * Checks a declaration and completes it with the defaults.
@@ -233,11 +248,13 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
   const unknown = Object.keys(given).find((field) => !fields.includes(field))
   if (unknown)
     throw new JobError(`unknown field ${JSON.stringify(unknown)}; a job has ${fields.join(', ')}`)
-  const { windowSizeMs, windowSlideMs, gapMs } = windowOf(declaration.window)
+  const windows = windowOf(declaration.window)
+  const { gapMs } = windows
   const aggregates = namedAggregates(given.aggregates)
   const cells = aggregates.map(({ aggregate }) => cellOps(aggregate)).join('')
   const slots = gapMs === null ? cells : cells + SPAN_OPS
   const sketches = aggregates.map(({ aggregate }) => sketchOf(aggregate)?.letter ?? '').join('')
+  const sinks = sinksOf(given.sinks ?? [], gapMs !== null)
   const functions = {
     decode: functionOf<NonNullable<Job['decode']>>('decode', given.decode, true),
     filter: functionOf<NonNullable<Job['filter']>>('filter', given.filter, true),
@@ -252,9 +269,8 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
     ...topicsOf(given.topic, given.topics),
     schema: schemaOf(given.schema),
     watermarkDelayMs: durationMs('watermarkDelay', declaration.watermarkDelay ?? '1 minute', 0),
-    windowSizeMs,
-    windowSlideMs,
-    gapMs,
+    ...windows,
+    allowedLatenessMs: latenessOf(declaration.allowedLateness ?? 0, windows),
     aggregates,
     usesMeta: metaIsUsed(functions, aggregates),
     slots,
@@ -262,62 +278,10 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
     maxFutureSkewMs: durationMs('maxFutureSkew', declaration.maxFutureSkew ?? '5 minutes', 0),
     workTimeoutMs: workTimeoutOf(declaration.workTimeout ?? '30 s'),
     concurrency: concurrencyOf(declaration.concurrency),
-    sinks: sinksOf(given.sinks ?? [], gapMs !== null),
+    sinks,
+    updatesMs: updatesOf(declaration.updates, windows, sinks),
   }
 }
-
-/**
- * Milliseconds of a duration.
- * @throws JobError where it is not one, not a whole number of milliseconds, or less than `atLeastMs`
- */
-export function durationMs(field: string, duration: Duration, atLeastMs: number): number {
-  const ms = parseDuration(duration)
-  if (ms === null || ms < atLeastMs) {
-    throw new JobError(
-      `${field} must be a duration of at least ${atLeastMs} ms, such as '10 s' or '1 minute', not ${JSON.stringify(duration)}`,
-    )
-  }
-  return ms
-}
-
-type Windows = Pick<Job, 'windowSizeMs' | 'windowSlideMs' | 'gapMs'>
-
-function windowOf(window: JobDeclaration<v.GenericSchema>['window'] | undefined): Windows {
-  if (!window || typeof window !== 'object') {
-    throw new JobError(
-      "window must be { size, slide }, such as { size: '10 s', slide: '5 s' }, or { gap, max } for sessions",
-    )
-  }
-  if ('gap' in window) return sessionsOf(window)
-  const windowSizeMs = durationMs('window.size', window.size, 1)
-  const windowSlideMs = durationMs('window.slide', window.slide ?? windowSizeMs, 1)
-  if (windowSizeMs % windowSlideMs !== 0) {
-    throw new JobError(
-      `window.slide (${windowSlideMs} ms) must divide window.size (${windowSizeMs} ms)`,
-    )
-  }
-  if (windowSizeMs / windowSlideMs > 128) {
-    throw new JobError('window.size must be at most 128 times window.slide')
-  }
-  return { windowSizeMs, windowSlideMs, gapMs: null }
-}
-
-function sessionsOf(window: { gap: Duration; max?: Duration }): Windows {
-  const unknown = Object.keys(window).find((field) => field !== 'gap' && field !== 'max')
-  if (unknown !== undefined) {
-    throw new JobError(`window has gap and max for sessions, not ${JSON.stringify(unknown)}`)
-  }
-  const gapMs = durationMs('window.gap', window.gap, 1)
-  if (window.max === undefined) return { windowSizeMs: ENDLESS, windowSlideMs: ENDLESS, gapMs }
-  const maxMs = durationMs('window.max', window.max, 1)
-  if (maxMs < gapMs) {
-    throw new JobError(`window.max (${maxMs} ms) must be at least window.gap (${gapMs} ms)`)
-  }
-  return { windowSizeMs: maxMs, windowSlideMs: maxMs, gapMs }
-}
-
-/** Longer than all of time that Date can name, so that no session is cut but at the epoch. */
-const ENDLESS = 2 ** 53
 
 export const JOB_NAME_RULE = '1 to 64 lower-case letters, digits, - or _'
 

@@ -27,11 +27,21 @@ export interface Keys {
   /** Hash: pane start → number of commits into it; the list of open panes. */
   panes: string
   pane(start: number): string
+  /**
+   * Of a job whose windows are told more than once. Set: panes with something to tell; sorted set: window's
+   * end → when it is due; hash: window's end → its newest revision; sorted set: panes by their start.
+   */
+  changed: string
+  revise: string
+  revisions: string
+  order: string
   /** Of a job with session windows. Hash: group → its open sessions; sorted set: group → when the first of them ends. */
   sessions: string
   ends: string
   /** Streams: rows of closed windows; rejected records; verdicts that depended on time or order. */
   closed: string
+  /** Stream: rows of open windows, for the sinks that ask for them. */
+  updates: string
   rejects: string
   verdicts: string
   /** Hash: partition:offset of a reject → what became of it (rejects/marks.ts). */
@@ -86,10 +96,15 @@ export function keysOf(job: string, shard = 0): Keys {
     totals: `${base}:totals`,
     clock: `${base}:clock`,
     panes: `${base}:panes`,
+    changed: `${base}:changed`,
+    revise: `${base}:revise`,
+    revisions: `${base}:revisions`,
+    order: `${base}:order`,
     sessions: `${base}:sessions`,
     ends: `${base}:ends`,
     pane: (start) => `${base}:pane:${start}`,
     closed: `${base}:closed`,
+    updates: `${base}:updates`,
     rejects: `${base}:rejects`,
     verdicts: `${base}:verdicts`,
     handled: `${base}:handled`,

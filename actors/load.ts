@@ -39,7 +39,7 @@ export async function loadJob(path: string): Promise<Job> {
  */
 function asVersion(job: Job, name: string | undefined): Job {
   if (!name) return job
-  if (isJobName(name)) return { ...job, name, sinks: [] }
+  if (isJobName(name)) return { ...job, name, sinks: [], updatesMs: 0 }
   throw new UsageError(
     `--as and MILLRACE_AS must be a job's name (${JOB_NAME_RULE}), not ${JSON.stringify(name)}`,
   )

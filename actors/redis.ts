@@ -22,9 +22,10 @@ import took from './sinks/took.lua' with { type: 'text' }
 import advance from './windows/advance.lua' with { type: 'text' }
 import cells from './windows/cells.lua' with { type: 'text' }
 import closed from './windows/closed.lua' with { type: 'text' }
+import revisions from './windows/revisions.lua' with { type: 'text' }
 import sessions from './windows/sessions.lua' with { type: 'text' }
 
-const windows = [cells, closed, sessions].join('\n')
+const windows = [cells, closed, revisions, sessions].join('\n')
 export const code = [shared, topics, append, share, windows, commit, advance, lifecycle, took].join(
   '\n',
 )

@@ -13,6 +13,8 @@ const shapeSchema = v.object({
   windowSlideMs: v.number(),
   /** Of sessions; absent for windows. */
   gapMs: v.optional(v.number()),
+  /** For how long closed windows keep their panes; absent for not at all. */
+  allowedLatenessMs: v.optional(v.number()),
   /** Name → how a record's value is found. */
   groups: v.array(v.tuple([v.string(), v.string()])),
   /** Name → kind and parameters, and how a record's value is found. */
@@ -50,6 +52,7 @@ function shapeOf(job: Job): Shape {
     windowSizeMs: job.windowSizeMs,
     windowSlideMs: job.windowSlideMs,
     ...(job.gapMs !== null && { gapMs: job.gapMs }),
+    ...(job.allowedLatenessMs > 0 && { allowedLatenessMs: job.allowedLatenessMs }),
     groups: job.groups.map(({ name, of }) => [name, sourceOf(of)]),
     aggregates: job.aggregates.map(({ name, aggregate }) => {
       const { of, ...parameters } = aggregate
@@ -89,6 +92,11 @@ function windows(before: Shape, now: Shape): Difference[] {
     return [
       ...changed('window.size', `${before.windowSizeMs} ms`, `${now.windowSizeMs} ms`),
       ...changed('window.slide', `${before.windowSlideMs} ms`, `${now.windowSlideMs} ms`),
+      ...changed(
+        'allowedLateness',
+        `${before.allowedLatenessMs ?? 0} ms`,
+        `${now.allowedLatenessMs ?? 0} ms`,
+      ),
     ]
   }
   return changed('window', windowText(before), windowText(now))

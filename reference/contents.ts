@@ -21,7 +21,6 @@ export const contents: readonly Section[] = [
         path: 'actors/job.ts',
         internal: [
           'Job',
-          'durationMs',
           'JOB_NAME_RULE',
           'isJobName',
           'nameOf',
@@ -30,6 +29,7 @@ export const contents: readonly Section[] = [
           'isKafkaTime',
         ],
       },
+      { path: 'actors/job-error.ts', only: ['JobError'] },
       { path: 'actors/duration.ts', only: ['Duration'] },
     ],
   },

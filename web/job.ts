@@ -17,6 +17,8 @@ export function jobReport(job: Job, needsToken: boolean): JobReport {
     window: windowReport(job),
     sinks: job.sinks.map(({ name }) => name),
     watermarkDelayMs: job.watermarkDelayMs,
+    ...(job.allowedLatenessMs > 0 && { allowedLatenessMs: job.allowedLatenessMs }),
+    ...(job.updatesMs > 0 && { updatesMs: job.updatesMs }),
     control: { needsToken },
     version,
   }

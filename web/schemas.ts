@@ -125,10 +125,20 @@ const aggregateValues = v.record(
   ),
 )
 
+const revision = v.optional(
+  v.pipe(
+    count,
+    v.description(
+      'Of a closed window that late records may still change, or that was told while it was open: how often it was told before',
+    ),
+  ),
+)
+
 export const windowSchema = v.object({
   start: time,
   end: time,
   state: v.picklist(['open', 'closed']),
+  revision,
   key: v.record(v.string(), groupValue),
   values: aggregateValues,
 })
@@ -144,6 +154,7 @@ export const windowTotalsSchema = v.object({
       start: time,
       end: time,
       state: v.picklist(['open', 'closed']),
+      revision,
       groups: v.pipe(count, v.description('How many groups the window has')),
       values: v.pipe(aggregateValues, v.description('The aggregates over all groups together')),
     }),
@@ -204,6 +215,12 @@ export const jobSchema = v.object({
   }),
   sinks: v.pipe(v.array(v.string()), v.description('Names of those that closed windows go to')),
   watermarkDelayMs: count,
+  allowedLatenessMs: v.optional(
+    v.pipe(count, v.description('How long closed windows may change; absent for not at all')),
+  ),
+  updatesMs: v.optional(
+    v.pipe(count, v.description('How often sinks are told of open windows; absent for never')),
+  ),
   control: v.object({
     needsToken: v.pipe(v.boolean(), v.description('Whether control calls need the token')),
   }),

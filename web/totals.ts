@@ -1,6 +1,6 @@
 /**
  * GET /api/windows/totals, and the page's strip of recent windows: each window as one row over all of
- * its groups. Closed windows do not change, so each is read once and kept.
+ * its groups. Closed windows that can't change any more are read once and kept.
  *
  *   open panes → merged, where they changed ┐
  *   stream `closed` → what is newer        ─┴→ newest first
@@ -9,6 +9,7 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import { closedTotals, readOpenTotals, type WindowTotal } from '../actors/windows/read.ts'
+import { readSettledTo } from '../actors/windows/open.ts'
 import type { PaneCache } from '../actors/windows/open.ts'
 import { TOTALS_MOST } from './queries.ts'
 import type { WindowTotalReport } from './schemas.ts'
@@ -25,6 +26,8 @@ export class RecentTotals {
   #closed: WindowTotal[] = []
   /** The oldest window that the stream holds, or that is wanted, has been read. */
   #complete = false
+  /** Windows that end by then were not to change when they were read. */
+  #settledTo = -Infinity
   #looking: Promise<WindowTotal[]> | null = null
 
   constructor(store: Store, keys: Keys, job: Job, cache: PaneCache) {
@@ -52,7 +55,9 @@ export class RecentTotals {
   }
 
   async #readClosed(): Promise<void> {
-    const newest = this.#closed[0]
+    const kept = this.#closed.filter(({ end }) => end <= this.#settledTo)
+    this.#settledTo = await readSettledTo(this.#store, this.#keys, this.#job)
+    const newest = kept[0]
     const newer = await this.#take(newest ? { from: newest.start } : {}, newest?.start)
     // What was the newest is there no more: Redis, or the job, began anew.
     if (newest && newer.at(-1)?.start !== newest.start) {
@@ -60,7 +65,7 @@ export class RecentTotals {
       this.#complete = false
       return this.#readClosed()
     }
-    this.#closed = [...newer, ...this.#closed.slice(1)].slice(0, TOTALS_MOST)
+    this.#closed = [...newer, ...kept.slice(1)].slice(0, TOTALS_MOST)
     const oldest = this.#closed.at(-1)
     if (this.#complete || !oldest) return
     const older = newest ? await this.#take({ to: oldest.start }) : []

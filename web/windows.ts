@@ -86,8 +86,8 @@ export async function windowsVersion(store: Store, keys: Keys): Promise<string> 
   return JSON.stringify([Array.from(panes), closedTo, newest[0]?.[0] ?? null])
 }
 
-export function windowReport({ start, end, state, key, values }: WindowRow): WindowReport {
-  return { start: iso(start), end: iso(end), state, key, values }
+export function windowReport({ start, end, ...row }: WindowRow): WindowReport {
+  return { start: iso(start), end: iso(end), ...row }
 }
 
 const cursorSchema = v.strictTuple([v.pipe(v.number(), v.safeInteger()), v.string()])

@@ -101,7 +101,8 @@ local function obstacle(base, me, slices, panes, shape)
   end
   if #lost > 1 then return lost end
   local clock = map(redis.call('HGETALL', key(base, 'clock')))
-  local closing, closedTo = tonumber(clock.closing or ''), tonumber(clock.closedTo or '')
+  local closing, closedTo = tonumber(clock.closing or ''), tonumber(clock[shape.bound] or '')
+  shape.outTo = tonumber(clock.closedTo or '')
   if shape.closedTo and shape.closedTo > (closedTo or -math.huge) then
     -- Redis came back older than the executor knew it: what was late by then may not be late now.
     return { 'closed', closedTo and int(closedTo) or '' }
@@ -255,7 +256,8 @@ local function readDeltas(take, shape)
 end
 
 -- commit: everything that a set of entries does, or nothing of it.
--- args: me, ops, window size, slide (of sessions s and the gap), closedTo that the executor went by ('' for none), groups of a
+-- args: me, ops, window size, slide (of sessions s and the gap; cells.lua), what the executor took for closed,
+--       or final where closed windows may change ('' for nothing), groups of a
 --       pane at the most, rejects kept, verdicts kept, topic where the ledger names none; counted, filtered, late, rejected,
 --       partly, busy µs, hash of the records' places (tally.ts); slices, panes (deltas.ts), rejects, verdicts, each
 --       behind its number
@@ -288,6 +290,7 @@ register('commit', function(keys, args)
   if refused then return refused end
 
   if sessions then writeSessionsOf(base, sessions) else writePanes(base, panes) end
+  if shape.revised then markChanged(base, shape, panes) end
   local walk = { steps = STEPS_MAX }
   local hand = string.match(redis.call('HGET', key(base, 'hand'), me) or '', '^[^|]*')
   for _, slice in ipairs(slices) do

@@ -23,6 +23,7 @@ import { type Entry, Inbox } from './inbox.ts'
 import { type LateSessions, moreLate } from './sessions.ts'
 import { RecordCursor } from './records.ts'
 import type { Trace } from '../trace/trace.ts'
+import { boundField } from '../windows/revisions.ts'
 import type { Stats } from './stats.ts'
 
 export interface ExecutorOptions {
@@ -55,6 +56,7 @@ export class Executor {
   /** Entries that are not ours any more as we hold them; what was folded of them is void. */
   readonly #gone = new WeakSet<Entry>()
   readonly #full = new Map<number, Set<string>>()
+  /** Windows up to here take no records any more; null while none is closed. */
   #closedTo: number | null = null
   #arrival = signal()
   #space = signal()
@@ -80,8 +82,8 @@ export class Executor {
   /** Runs until it has drained; rejects on a bug or a refusal, never on an outage. */
   async run(): Promise<void> {
     const named = await this.#throughOutages(async () => {
-      const { writer, keys } = this.#options
-      const reading = writer.redis.hget(keys.clock, 'closedTo')
+      const { writer, keys, job } = this.#options
+      const reading = writer.redis.hget(keys.clock, boundField(job))
       const asking = this.#findTopic()
       const [closedTo, found] = await Promise.all([reading, asking, this.#inbox.open()])
       this.#closedTo = closedTo === null ? null : Number(closedTo)

@@ -28,7 +28,7 @@ import type { Validate } from './validate.ts'
 
 /** What a fold goes by besides its records. */
 export interface Verdict {
-  /** Every window that ends at or before it is closed; null while none is. */
+  /** Every window that ends at or before it is closed for good; null while none is. */
   closedTo: number | null
   /** Groups that do not fit into a full pane any more: pane start → group keys. */
   full: Map<number, Set<string>>

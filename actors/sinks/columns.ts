@@ -5,13 +5,16 @@
 import { UsageError } from '../errors.ts'
 import type { Aggregate, AggregateValue } from '../windows/kinds.ts'
 import { quantileName } from '../windows/buckets.ts'
-import type { ClosedRow, ClosedWindow, SinkJob } from './sink.ts'
+import { isRevised } from '../windows/revisions.ts'
+import { type Telling, toldWindow } from './rows.ts'
+import type { ClosedRow, SinkJob } from './sink.ts'
 
-/** Of a column's values; what a table's types are made of. All but times, keys and integers may be null. */
+/** Of a column's values; what a table's types are made of. All but times, keys, integers and booleans may be null. */
 export type ColumnType =
   | { is: 'time' }
   | { is: 'key' }
   | { is: 'integer' }
+  | { is: 'boolean' }
   | { is: 'text' }
   /** Exact in fixed point, as far as a number can be. */
   | { is: 'decimal' }
@@ -24,7 +27,7 @@ export interface Column {
   name: string
   type: ColumnType
   /** Times as epoch ms. */
-  of: (window: Pick<ClosedWindow, 'start' | 'end'>, row: ClosedRow) => AggregateValue
+  of: (window: Telling, row: ClosedRow) => AggregateValue
 }
 
 /** Columns beside those of the job's groups and aggregates. */
@@ -35,8 +38,17 @@ const own: readonly Column[] = [
   { name: 'group_key', type: { is: 'key' }, of: (_, { group }) => group },
 ]
 
+/** Where windows are told more than once. */
+export const toldColumns: readonly Column[] = [
+  { name: 'state', type: { is: 'key' }, of: (window) => toldWindow(window).state ?? 'closed' },
+  { name: 'revision', type: { is: 'integer' }, of: (window) => toldWindow(window).revision ?? 0 },
+  { name: 'final', type: { is: 'boolean' }, of: (window) => toldWindow(window).final ?? true },
+]
+
+const ownOf = (job: SinkJob) => (isRevised(job) ? [...own, ...toldColumns] : own)
+
 export const columnsOf = (job: SinkJob): Column[] => [
-  ...own,
+  ...ownOf(job),
   ...job.groups.map(
     ({ name }): Column => ({ name, type: { is: 'text' }, of: (_, { key }) => key[name] ?? null }),
   ),
@@ -52,7 +64,7 @@ export const columnsOf = (job: SinkJob): Column[] => [
 /** @throws UsageError where two columns would have one name */
 export function checkColumns(sink: string, job: SinkJob): void {
   const names = [...job.groups, ...job.aggregates].map(({ name }) => name)
-  const taken = own.map(({ name }) => name)
+  const taken = ownOf(job).map(({ name }) => name)
   const all = [...taken, ...names]
   const bad = names.find(
     (name, place) => all.indexOf(name) !== taken.length + place || !isColumnName(name),

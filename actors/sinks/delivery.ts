@@ -42,7 +42,14 @@ import {
   SinkFenced,
   SinkRefusal,
 } from './sink.ts'
-import { closedCount, newestPosition, oldestWindow, type Read, readClosed } from './stream.ts'
+import {
+  closedCount,
+  newestPosition,
+  newestUpdate,
+  oldestWindow,
+  type Read,
+  readClosed,
+} from './stream.ts'
 
 export interface DeliveryOptions {
   sink: Sink
@@ -153,8 +160,10 @@ export class Delivery {
       const count = await closedCount(store, keys)
       if (count < this.#place.number) await this.#goBack(count)
       const most = this.#singly > 0 ? 1 : sink.windowsMax
-      const same = count === this.#place.number && !first
-      const read = same ? nothing : await readClosed(store, keys, job, this.#place, most)
+      // Open windows are not counted.
+      const same = count === this.#place.number && !first && !sink.updates
+      const wanted = { most, updates: sink.updates }
+      const read = same ? nothing : await readClosed(store, keys, job, this.#place, wanted)
       if (read.windows.length > 0) await this.#offer(read)
       else await this.#idle(signal)
     }
@@ -195,6 +204,10 @@ export class Delivery {
     })
     const { id } = isBefore(newest.id, this.#place.id) ? newest : this.#place
     this.#place = { ...this.#place, id, number: 0 }
+    const { updatesId } = this.#place
+    if (updatesId === undefined) return
+    const newer = await newestUpdate(store, keys)
+    if (isBefore(newer, updatesId)) this.#place = { ...this.#place, updatesId: newer }
   }
 
   /** Said once of a place; counted when the window behind the gap is taken. */

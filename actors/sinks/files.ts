@@ -5,13 +5,17 @@
  *
  * The file appears whole (written beside, synced, renamed), and once: a window that is written again, by
  * whoever, is the same file. So there is nothing to keep but the files.
+ *
+ * Where windows are told more than once, the number of the telling is in the name (`…_10000ms_r2.ndjson`),
+ * and those of the others go when it is there. One that comes back, because a process was stopped before
+ * it wrote it, has a number that is lower: the highest counts.
  */
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { JobError } from '../job.ts'
 import { checkColumns } from './columns.ts'
 import { assertParquet, parquetOf } from './parquet.ts'
-import { iso, rowJson } from './rows.ts'
+import { iso, rowJson, type Telling } from './rows.ts'
 import { type ClosedWindow, declared, type Sink, type SinkOptions } from './sink.ts'
 
 export interface FilesOptions extends SinkOptions {
@@ -53,9 +57,11 @@ export function files(options: FilesOptions): Sink {
         async write({ windows }, signal) {
           for (const window of windows) {
             signal.throwIfAborted()
-            const { folder, name } = filePath(window, format)
+            const { folder, name, prefix } = filePath(window, format)
+            const path = join(directory, folder)
             const bytes = await bytesOf(window, signal)
-            await writeFile(join(directory, folder), name, { bytes, mark })
+            await writeFile(path, name, { bytes, mark })
+            if (window.revision) await removeOthers(path, `${prefix}_r`, name)
           }
         },
         close: () => Promise.resolve(),
@@ -72,12 +78,11 @@ function formatOf(sink: string, format: FileFormat): FileFormat {
 }
 
 /** Where a window's file is, in the directory. */
-export function filePath(
-  { start, end }: Pick<ClosedWindow, 'start' | 'end'>,
-  format: FileFormat = 'ndjson',
-) {
+export function filePath({ start, end, revision }: Telling, format: FileFormat = 'ndjson') {
   const [day, time] = iso(start).split('T') as [string, string]
-  return { folder: day, name: `${time.replaceAll(':', '-')}_${end - start}ms.${format}` }
+  const prefix = `${time.replaceAll(':', '-')}_${end - start}ms`
+  const telling = revision ? `_r${revision.revision}` : ''
+  return { folder: day, prefix, name: `${prefix}${telling}.${format}` }
 }
 
 const ndjsonOf = (window: ClosedWindow): string =>
@@ -99,6 +104,13 @@ async function writeFile(
   }
   await rename(beside, join(path, name))
   await syncDirectory(path)
+}
+
+/** The window as it was told before. */
+async function removeOthers(path: string, prefix: string, name: string): Promise<void> {
+  for (const other of await readdir(path)) {
+    if (other.startsWith(prefix) && other !== name) await rm(join(path, other), { force: true })
+  }
 }
 
 /** The name itself is on the disk only when the directory is. */

@@ -3,6 +3,7 @@
  *
  *   window_start, window_end   INT64, milliseconds in UTC
  *   group_key, groups          text; null where a group's value is
+ *   state, revision, final     text, INT64, BOOLEAN; where windows are told more than once
  *   count, distinct            INT64
  *   sum, avg, min, max         DOUBLE, null where there was nothing
  *   first, last                text
@@ -88,6 +89,8 @@ function elementsOf(name: string, type: ColumnType): SchemaElement[] {
       return [{ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' }]
     case 'integer':
       return [{ name, type: 'INT64', repetition_type: 'REQUIRED' }]
+    case 'boolean':
+      return [{ name, type: 'BOOLEAN', repetition_type: 'REQUIRED' }]
     case 'text':
       return [{ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' }]
     case 'decimal':
@@ -120,6 +123,7 @@ function valueOf({ is }: ColumnType, value: AggregateValue): unknown {
     case 'key':
     case 'text':
       return typeof value === 'string' ? value : JSON.stringify(value)
+    case 'boolean':
     case 'decimal':
     case 'number':
     case 'numbers':

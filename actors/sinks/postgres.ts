@@ -5,13 +5,15 @@
  *
  *   begin → lock and compare the position → delete the windows' rows → insert → position → commit
  *
- * A window that comes again (Redis was taken back in time) takes the place of what it was. The table
+ * A window that comes again (as a later revision; or because Redis was taken back in time) takes the place
+ * of what it was: since windows come in the order of their position, the newest revision is there. The table
  * and the one of positions are made where they are missing.
  */
 import { SQL } from 'bun'
 import { UsageError } from '../errors.ts'
 import { JobError } from '../job.ts'
-import { checkColumns, type Column, columnsOf, type ColumnType } from './columns.ts'
+import { isRevised } from '../windows/revisions.ts'
+import { checkColumns, type Column, columnsOf, type ColumnType, toldColumns } from './columns.ts'
 import { iso } from './rows.ts'
 import {
   type Batch,
@@ -132,6 +134,8 @@ function sqlType({ is }: ColumnType): string {
       return 'timestamptz'
     case 'integer':
       return 'bigint'
+    case 'boolean':
+      return 'boolean'
     case 'decimal':
       // Exact in fixed point, and so are their decimals here.
       return 'numeric'
@@ -158,6 +162,12 @@ async function prepare(sql: SQL, job: SinkJob, table: string): Promise<void> {
   })
   const key = 'primary key (window_start, group_key)'
   await sql.unsafe(`create table if not exists ${table} (${columns.join(', ')}, ${key})`)
+  if (!isRevised(job)) return
+  // The job may have told each window once before.
+  for (const { name, type } of toldColumns) {
+    const column = `${quoted(name)} ${sqlType(type)}`
+    await sql.unsafe(`alter table ${table} add column if not exists ${column}`)
+  }
 }
 
 /** A table is one sink's: its rows of a window are replaced as a whole. */

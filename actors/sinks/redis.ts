@@ -2,7 +2,8 @@
  * A sink that appends closed windows to a Redis stream, and its position with them in one script that
  * compares the position first: each row is there once, and of two processes at once one is refused.
  *
- *   entry: `start`, `end` (ISO 8601), `part`, `parts`, `rows` (a JSON array of rows)
+ *   entry: `start`, `end` (ISO 8601), `part`, `parts`, `rows` (a JSON array of rows), and `state`,
+ *          `revision`, `final` where windows are told more than once
  *
  * A window of many rows takes several entries, each by a call of its own, so that none holds the server
  * for long; meanwhile the position says how many of them are there. A window that comes again because
@@ -11,7 +12,7 @@
 import { Redis, ReplyError } from 'ioredis'
 import { UsageError } from '../errors.ts'
 import { JobError } from '../job.ts'
-import { chunked, iso, rowJson } from './rows.ts'
+import { chunked, rowJson, toldWindow } from './rows.ts'
 import {
   type Batch,
   type ClosedWindow,
@@ -117,7 +118,7 @@ function fieldsOf(
   part: { rows: ClosedWindow['rows']; place: number; of: number },
 ): string[] {
   const rows = `[${part.rows.map((row) => rowJson(window, row)).join(',')}]`
-  const span = ['start', iso(window.start), 'end', iso(window.end)]
+  const span = Object.entries(toldWindow(window)).flatMap(([name, value]) => [name, String(value)])
   return [...span, 'part', String(part.place + 1), 'parts', String(part.of), 'rows', rows]
 }
 

@@ -4,13 +4,29 @@
 import { escapedJson } from '../escape.ts'
 import type { ClosedRow, ClosedWindow } from './sink.ts'
 
+/** What names a window and, where it is told more than once, the telling. */
+export interface ToldWindow {
+  start: string
+  end: string
+  /** `open`: it goes on. `final`: nothing can change it any more. */
+  state?: 'open' | 'closed'
+  revision?: number
+  final?: boolean
+}
+
+export type Telling = Pick<ClosedWindow, 'start' | 'end' | 'revision'>
+
+export function toldWindow({ start, end, revision: told }: Telling): ToldWindow {
+  const window = { start: iso(start), end: iso(end) }
+  if (!told) return window
+  const { revision, isOpen, isFinal } = told
+  return { ...window, state: isOpen ? 'open' : 'closed', revision, final: isFinal }
+}
+
 /** One row; the same row is always the same text. */
-export function rowJson(
-  { start, end }: Pick<ClosedWindow, 'start' | 'end'>,
-  row: ClosedRow,
-): string {
+export function rowJson(window: Telling, row: ClosedRow): string {
   const { key, values } = row
-  return escapedJson(JSON.stringify({ start: iso(start), end: iso(end), key, values }))
+  return escapedJson(JSON.stringify({ ...toldWindow(window), key, values }))
 }
 
 export const iso = (ms: number): string => new Date(ms).toISOString()

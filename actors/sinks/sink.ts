@@ -10,12 +10,14 @@ import { UsageError } from '../errors.ts'
 import { type Job, JobError } from '../job.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../redis.ts'
+import type { Revising, Revision } from '../windows/revisions.ts'
 import type { GroupRow } from '../windows/read.ts'
 
 export type Environment = Record<string, string | undefined>
 
 /** The part of a job that a sink may need: also what its tests pass. */
-export type SinkJob = Pick<Job, 'name' | 'topic' | 'topics' | 'groups' | 'aggregates'>
+export type SinkJob = Pick<Job, 'name' | 'topic' | 'topics' | 'groups' | 'aggregates'> &
+  Partial<Revising>
 
 /** A row with its group's JSON text, which names it among the window's rows. */
 export interface ClosedRow extends GroupRow {
@@ -29,6 +31,8 @@ export interface ClosedWindow {
   /** Counts the job's closed windows from 1; 0 for one that was closed before they were counted. */
   number: number
   rows: readonly ClosedRow[]
+  /** Which telling of the window it is; null, or absent, where the job tells each once. */
+  revision?: Revision | null
   /** The place behind it, as text that a sink keeps with the rows and does not look into. */
   position: string
 }
@@ -79,12 +83,16 @@ export interface SinkOptions {
    * counted as skipped (`skip`). Both are told.
    */
   onRefusal?: OnRefusal
+  /** Also the open windows that have changed, as often as the job's `updates` says. Default false. */
+  updates?: boolean
 }
 
 export interface Sink {
   kind: string
   name: string
   onRefusal: OnRefusal
+  /** Whether it is given open windows too. */
+  updates?: boolean
   /** Windows of a batch at the most: 1 where what was written of one that failed is written again. */
   windowsMax?: number
   /**
@@ -109,8 +117,8 @@ export class SinkFenced extends Error {
 export function declared(
   kind: string,
   options: SinkOptions,
-): Pick<Sink, 'kind' | 'name' | 'onRefusal'> {
-  const { name = kind, onRefusal = 'hold' } = options
+): Pick<Sink, 'kind' | 'name' | 'onRefusal' | 'updates'> {
+  const { name = kind, onRefusal = 'hold', updates = false } = options
   if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9_-]{0,63}$/.test(name)) {
     throw new JobError(
       `a sink's name must be 1 to 64 lower-case letters, digits, - or _, not ${JSON.stringify(name)}`,
@@ -121,7 +129,10 @@ export function declared(
       `sink ${name}: onRefusal must be ${refusals.join(' or ')}, not ${JSON.stringify(onRefusal)}`,
     )
   }
-  return { kind, name, onRefusal }
+  if (typeof updates !== 'boolean') {
+    throw new JobError(`sink ${name}: updates must be true or false`)
+  }
+  return { kind, name, onRefusal, updates }
 }
 
 /** Secrets and addresses come by the names of variables: a job file holds none. @throws UsageError */

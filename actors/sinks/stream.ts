@@ -6,6 +6,7 @@ import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
 import type { Store } from '../redis.ts'
 import { decodeRows } from '../windows/read.ts'
+import { type Revision, revisionOf } from '../windows/revisions.ts'
 import { beginning, type Position, positionText } from './position.ts'
 import type { ClosedRow, ClosedWindow } from './sink.ts'
 
@@ -29,42 +30,105 @@ interface Entry {
   part: number
   number: number
   rows: Buffer
+  revision: Revision | null
+  /** The telling's place among all of closed and open windows; 0 where each window is told once. */
+  told: number
 }
 
-/** The windows behind a position, `most` at the most; none while the next one is being closed. */
+/** A window with all of its rows; `last` is its last entry. */
+interface Whole {
+  last: Entry
+  rows: ClosedRow[]
+}
+
+/**
+ * The windows behind a position, `most` at the most; none while the next one is being closed. `updates`:
+ * open windows too, which have no numbers of their own, as what is lost of them comes again with the next.
+ */
 export async function readClosed(
   store: Store,
   keys: Keys,
   job: Job,
   after: Position,
-  most = 256,
+  {
+    most = 256,
+    updates = false,
+  }: { most?: number | undefined; updates?: boolean | undefined } = {},
 ): Promise<Read> {
+  const closed = await readWhole(store, keys.closed, job, after.id, most)
+  // After them, so that what closes a window never comes without what was told of it before.
+  const open = updates
+    ? await readWhole(store, keys.updates, job, after.updatesId ?? '0-0', most)
+    : { windows: [], isCut: false }
   const read: Read = { windows: [], lost: 0 }
-  let parts: Entry[] = []
-  let previous = after.number
-  for await (const entry of entriesAfter(store, keys, after.id)) {
-    if (entry.part === 0) parts = []
-    // The beginning of this window was cut away.
-    else if (parts.at(-1)?.number !== entry.number) continue
-    parts.push(entry)
-    if (!entry.last) continue
+  let place = after
+  for (const { last, rows } of inOrder(closed, open).slice(0, most)) {
+    const { start, end, number, revision } = last
     // A gap behind windows that are there is found when these are written.
-    const missing = previous > 0 ? Math.max(0, entry.number - previous - 1) : 0
+    const missing = place.number > 0 ? Math.max(0, number - place.number - 1) : 0
     if (missing > 0 && read.windows.length > 0) break
     read.lost += missing
-    previous = entry.number
-    read.windows.push(windowOf(job, parts, entry))
-    parts = []
-    const count = read.windows.reduce((sum, window) => sum + window.rows.length, 0)
-    if (read.windows.length >= most || count >= BATCH_ROWS) break
+    place = placeBehind(place, last)
+    read.windows.push({ start, end, number, rows, revision, position: positionText(place) })
   }
   return read
 }
 
-/** How many windows are closed, by their numbers. */
+function placeBehind(place: Position, { id, number, end, revision }: Entry): Position {
+  if (revision?.isOpen) return { ...place, updatesId: id }
+  return { ...place, id, number, end: Math.max(place.end ?? -Infinity, end) }
+}
+
+interface Piece {
+  windows: Whole[]
+  /** There may be more. */
+  isCut: boolean
+}
+
+/** As they were told, as far as that is known of both. */
+function inOrder(closed: Piece, open: Piece): Whole[] {
+  if (open.windows.length === 0) return closed.windows
+  const ends = [closed, open].map(({ windows, isCut }) =>
+    isCut ? windows.at(-1)!.last.told : Infinity,
+  )
+  return [...closed.windows, ...open.windows]
+    .filter(({ last }) => last.told <= Math.min(...ends))
+    .sort((a, b) => a.last.told - b.last.told)
+}
+
+/** Whole windows of a stream behind an id. */
+async function readWhole(
+  store: Store,
+  key: string,
+  job: Job,
+  after: string,
+  most: number,
+): Promise<Piece> {
+  const windows: Whole[] = []
+  let parts: Entry[] = []
+  let count = 0
+  for await (const entry of entriesAfter(store, key, after)) {
+    if (entry.part === 0) parts = []
+    // The beginning of this window was cut away.
+    else if (entry.part !== parts.length || parts.at(-1)?.number !== entry.number) continue
+    parts.push(entry)
+    if (!entry.last) continue
+    const rows = rowsOf(job, parts)
+    windows.push({ last: entry, rows })
+    parts = []
+    count += rows.length
+    if (windows.length >= most || count >= BATCH_ROWS) return { windows, isCut: true }
+  }
+  return { windows, isCut: false }
+}
+
+/** How many windows are closed, by their numbers; where these are told more than once, each time counts. */
 export async function closedCount(store: Store, keys: Keys): Promise<number> {
-  const [begun, closing] = await store.redis.hmget(keys.clock, 'closedWindows', 'closing')
-  return Number(begun ?? 0) - (begun && closing ? 1 : 0)
+  const names = ['tellings', 'closedWindows', 'closing', 'closingKind'] as const
+  const [tellings, windows, closing, kind] = await store.redis.hmget(keys.clock, ...names)
+  // Where closed windows may change, each telling has a number.
+  const begun = tellings ?? windows
+  return Number(begun ?? 0) - (begun && closing && kind !== 'update' ? 1 : 0)
 }
 
 /** The first window that the stream has whole, as far as its first entries tell; null for none. */
@@ -93,9 +157,15 @@ export async function newestPosition(store: Store, keys: Keys): Promise<Position
   }
 }
 
-async function* entriesAfter(store: Store, keys: Keys, after: string): AsyncGenerator<Entry> {
+/** Id of the newest entry of the stream of open windows. */
+export async function newestUpdate(store: Store, keys: Keys): Promise<string> {
+  const [newest] = await store.redis.xrevrangeBuffer(keys.updates, '+', '-', 'COUNT', 1)
+  return newest ? newest[0].toString() : '0-0'
+}
+
+async function* entriesAfter(store: Store, key: string, after: string): AsyncGenerator<Entry> {
   for (let from = `(${after}`; ; ) {
-    const page = await store.redis.xrangeBuffer(keys.closed, from, '+', 'COUNT', PAGE_ENTRIES)
+    const page = await store.redis.xrangeBuffer(key, from, '+', 'COUNT', PAGE_ENTRIES)
     for (const [id, fields] of page) yield entryOf(id, fields)
     const newest = page.at(-1)
     if (!newest || page.length < PAGE_ENTRIES) return
@@ -115,23 +185,18 @@ function entryOf(id: Buffer, fields: Buffer[]): Entry {
     part: number('part'),
     number: number('n'),
     rows: of.get('rows') ?? Buffer.alloc(0),
+    revision: revisionOf((name) => of.get(name)?.toString()),
+    told: number('told'),
   }
 }
 
-function windowOf(job: Job, parts: readonly Entry[], last: Entry): ClosedWindow {
+/** By code units, as everywhere: the same window is the same bytes, whoever writes it. */
+function rowsOf(job: Job, parts: readonly Entry[]): ClosedRow[] {
   const rows = parts
     .flatMap((part) => decodeRows(job, part.rows))
     .map((row): ClosedRow => {
       const group = JSON.stringify(job.groups.map(({ name }) => row.key[name]))
       return { group, ...row }
     })
-  // By code units, as everywhere: the same window is the same bytes, whoever writes it.
-  rows.sort((a, b) => (a.group < b.group ? -1 : 1))
-  return {
-    start: last.start,
-    end: last.end,
-    number: last.number,
-    rows,
-    position: positionText(last),
-  }
+  return rows.sort((a, b) => (a.group < b.group ? -1 : 1))
 }

@@ -16,7 +16,7 @@
 import { createHmac } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { UsageError } from '../errors.ts'
-import { chunked, iso, rowJson } from './rows.ts'
+import { chunked, rowJson, toldWindow } from './rows.ts'
 import {
   type ClosedWindow,
   declared,
@@ -83,19 +83,19 @@ interface Body {
 }
 
 function* bodiesOf(job: string, window: ClosedWindow): Generator<Body> {
-  const [start, end] = [iso(window.start), iso(window.end)]
+  const told = toldWindow(window)
   const chunks = chunked(window.rows, ROWS_PER_REQUEST)
   for (const [place, rows] of chunks.entries()) {
     const about = JSON.stringify({
       job,
-      window: { start, end },
+      window: told,
       part: place + 1,
       parts: chunks.length,
     })
     const list = rows.map((row) => rowJson(window, row)).join(',')
     const text = `${about.slice(0, -1)},"rows":[${list}]}`
     const hash = new Bun.CryptoHasher('sha256').update(text).digest('hex').slice(0, 16)
-    yield { key: `${job}/${start}/${place + 1}/${hash}`, text }
+    yield { key: `${job}/${told.start}/${place + 1}/${hash}`, text }
   }
 }
 

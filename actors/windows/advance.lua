@@ -64,9 +64,20 @@ local function earliestEnd(base, size, slide, closedTo)
   return earliest, #all
 end
 
-local function dropPane(base, pane)
+-- The same where closed windows may change: there may be thousands of panes, which are then in order.
+local function nextEnd(base, shape, after)
+  if shape.lateness == 0 then return earliestEnd(base, shape.size, shape.slide, after) end
+  local from = after and int(after + shape.slide - shape.size) or '-inf'
+  local found = redis.call('ZRANGEBYSCORE', key(base, 'order'), from, '+inf', 'LIMIT', '0', '1')[1]
+  if not found then return nil, 0 end
+  local first = tonumber(found) + shape.slide
+  return after and math.max(first, after + shape.slide) or first, 0
+end
+
+local function dropPane(base, shape, pane)
   redis.call('UNLINK', key(base, 'pane:' .. int(pane)))
   redis.call('HDEL', key(base, 'panes'), int(pane))
+  if shape.lateness > 0 then redis.call('ZREM', key(base, 'order'), int(pane)) end
 end
 
 -- Bytes of sketches that merge in the time of the budget's unit, which is a group that is merged by itself, and
@@ -80,7 +91,7 @@ local SEEN_GROUPS = 10
 local scans = {}
 
 local function placeOf(shape, pane, cursor)
-  return int(shape.closing) .. ':' .. int(pane) .. ':' .. cursor
+  return int(shape.closing) .. ':' .. shape.telling .. ':' .. int(pane) .. ':' .. cursor
 end
 
 -- Groups of an entry's rows.
@@ -98,10 +109,11 @@ end
 -- newest on, until the budget is used; says whether that is all of them.
 local function recall(base, shape, budget)
   local clock, emitted = key(base, 'clock'), key(base, 'emitted')
-  local held = redis.call('HMGET', clock, 'closingPart', 'closingRecalled')
+  local held = redis.call('HMGET', clock, 'closingPart', 'closingRecalled', 'closingKind')
+  local stream = held[3] == 'update' and 'updates' or 'closed'
   local last, before = not held[1] or held[2] == '', held[2] and '(' .. held[2] or '+'
   while not last and budget > 0 do
-    local entry = redis.call('XREVRANGE', key(base, 'closed'), before, '-', 'COUNT', '1')[1]
+    local entry = redis.call('XREVRANGE', key(base, stream), before, '-', 'COUNT', '1')[1]
     if not entry then break end
     local fields = map(entry[2])
     if fields['end'] ~= int(shape.closing) then break end
@@ -197,12 +209,14 @@ local function closeStep(base, shape, pane, cursor, rows, budget)
   return cursor, budget, through
 end
 
--- Emits the rows of the window that is being closed, until it is done or the budget is used.
+-- Emits the rows of the window that is being written out, until it is done or the budget is used.
 local function closeSome(base, shape, budget)
   local clock = key(base, 'clock')
-  local state = redis.call('HMGET', clock, 'closing', 'closingPane', 'closingCursor', 'closedWindows',
-    'closingPart')
+  local state = redis.call('HMGET', clock, 'closing', 'closingPane', 'closingCursor',
+    shape.lateness > 0 and 'tellings' or 'closedWindows', 'closingPart')
   shape.closing = tonumber(state[1])
+  local told = telling(base)
+  shape.telling = told and told.revision or ''
   local pane, cursor, rows = tonumber(state[2]), state[3], {}
   while pane < shape.closing and budget > 0 do
     local through
@@ -211,14 +225,74 @@ local function closeSome(base, shape, budget)
   end
   local last = pane >= shape.closing
   local part = tonumber(state[5] or '0')
-  emit(base, shape, shape.closing - shape.size, table.concat(rows), last, state[4] or '0', part)
+  local into = told and told.kind == 'update' and emitUpdate or emit
+  into(base, shape, shape.closing - shape.size, table.concat(rows), last, state[4] or '0', part,
+    told and told.fields)
   if last then
     redis.call('HDEL', clock, 'closing', 'closingPane', 'closingCursor', 'closingPart')
     redis.call('UNLINK', key(base, 'emitted'))
-    dropPane(base, shape.closing - shape.size)
+    if told then endTelling(base, shape, shape.closing, told, part > 0) end
+    if not told or told.isFinal then dropPane(base, shape, shape.closing - shape.size) end
   else
     redis.call('HSET', clock, 'closingPane', int(pane), 'closingCursor', cursor,
       'closingPart', int(part + 1))
+  end
+  return told and budget - 2 or budget
+end
+
+-- Where closed windows may change, moves finalTo window by window to `limit`: what is still to be told of
+-- a window is told, and then its oldest pane goes.
+local function settleWindows(base, shape, limit, budget)
+  local clock = key(base, 'clock')
+  local finalTo = tonumber(redis.call('HGET', clock, 'finalTo') or '')
+  while finalTo and limit and budget > 0 and finalTo < limit do
+    local earliest = nextEnd(base, shape, finalTo)
+    budget = budget - 1
+    finalTo = earliest and math.min(earliest, limit) or limit
+    redis.call('HSET', clock, 'finalTo', int(finalTo))
+    if earliest and earliest <= limit then
+      if redis.call('ZSCORE', key(base, 'revise'), int(earliest)) then
+        beginWindow(base, shape, earliest, changedKind(base, earliest), true)
+        budget = closeSome(base, shape, math.max(budget, 1))
+      else
+        redis.call('HDEL', key(base, 'revisions'), int(earliest))
+        dropPane(base, shape, earliest - shape.size)
+      end
+    end
+  end
+  return budget
+end
+
+-- Closes the next window, if the watermark has passed one; says what is closed then. `finalLimit`: up to
+-- there closed windows are final.
+local function closeNext(base, shape, closedTo, limit, finalLimit, budget)
+  local clock = key(base, 'clock')
+  local earliest, looks = nextEnd(base, shape, closedTo)
+  budget = budget - looks / 50
+  local before = closedTo
+  closedTo = earliest and math.min(earliest, limit) or limit
+  redis.call('HSET', clock, 'closedTo', int(closedTo))
+  local due = earliest and earliest <= limit
+  local isFinal = closedTo <= finalLimit
+  if shape.lateness > 0 and (isFinal or not before) then
+    -- Before the first there is nothing that could change.
+    local finalTo = isFinal and closedTo or math.min(closedTo - shape.slide, finalLimit)
+    redis.call('HSET', clock, 'finalTo', int(finalTo))
+  end
+  if due then
+    beginWindow(base, shape, closedTo, 'close', isFinal)
+    budget = closeSome(base, shape, math.max(budget, 1))
+  end
+  return closedTo, budget
+end
+
+-- Tells what has changed of windows that are out already, or open still.
+local function tellChanges(base, shape, closedTo, finalTo, budget)
+  while budget > 0 do
+    local ending, isOpen = dueRevision(base, shape, closedTo, finalTo)
+    if not ending then return budget end
+    beginWindow(base, shape, ending, isOpen and 'update' or changedKind(base, ending), false)
+    budget = closeSome(base, shape, math.max(budget, 1))
   end
   return budget
 end
@@ -226,27 +300,30 @@ end
 -- Moves closedTo window by window to where the watermark allows; says whether there is more to do.
 local function advanceWindows(base, shape, watermark, closedTo, budget)
   local clock = key(base, 'clock')
+  local function aligned(time) return math.floor(time / shape.slide) * shape.slide end
+  local function finalTo() return tonumber(redis.call('HGET', clock, shape.bound) or '') end
   if redis.call('HEXISTS', clock, 'closing') == 1 then budget = closeSome(base, shape, budget) end
-  local limit = watermark and math.floor(watermark / shape.slide) * shape.slide
-  while limit and budget > 0 and (not closedTo or closedTo < limit) do
-    local earliest, looks = earliestEnd(base, shape.size, shape.slide, closedTo)
-    budget = budget - looks / 50
-    closedTo = earliest and math.min(earliest, limit) or limit
-    redis.call('HSET', clock, 'closedTo', int(closedTo))
-    if earliest and earliest <= limit then
-      redis.call('HSET', clock, 'closing', int(closedTo), 'closingPane', int(closedTo - shape.size),
-        'closingCursor', '0')
-      redis.call('HINCRBY', clock, 'closedWindows', 1)
-      budget = closeSome(base, shape, math.max(budget, 1))
+  if shape.revised then budget = planRevisions(base, shape, closedTo, finalTo(), budget) end
+  local limit = watermark and aligned(watermark)
+  local finalLimit = watermark and aligned(watermark - shape.lateness)
+  while limit and budget > 0 do
+    if shape.lateness > 0 and closedTo then
+      budget = settleWindows(base, shape, math.min(finalLimit, closedTo), budget)
     end
+    if budget <= 0 or (closedTo and closedTo >= limit) then break end
+    closedTo, budget = closeNext(base, shape, closedTo, limit, finalLimit, budget)
   end
-  return closedTo, redis.call('HEXISTS', clock, 'closing') == 1 or (limit and closedTo < limit)
+  if shape.revised then budget = tellChanges(base, shape, closedTo, finalTo(), budget) end
+  -- What is left to be told when the budget is used is told by the next call.
+  return closedTo, redis.call('HEXISTS', clock, 'closing') == 1
+    or (limit and (not closedTo or closedTo < limit)) or (shape.revised and budget <= 0)
 end
 
 -- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
--- args: ops, window size, slide (of sessions s and the gap), watermark delay, idle after,
+-- args: ops, window size, slide (of sessions s and the gap; cells.lua), watermark delay, idle after,
 --       groups at the most, closed entries kept, their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
--- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or ''
+-- reply: watermark or '', closedTo or '', 1 where there is more to do at once, holding partition or '',
+--        finalTo or '' where closed windows do not change
 register('advance', function(keys, args)
   local base = keys[1]
   local clock = key(base, 'clock')
@@ -270,5 +347,5 @@ register('advance', function(keys, args)
     closedTo, more = advanceWindows(base, shape, watermark, closedTo, budget)
   end
   return { watermark and int(watermark) or '', closedTo and int(closedTo) or '',
-    (walking or more) and 1 or 0, holder or '' }
+    (walking or more) and 1 or 0, holder or '', redis.call('HGET', clock, 'finalTo') or '' }
 end, { 'allow-oom' })

@@ -16,10 +16,18 @@ local function shapeOf(ops)
     together = math.min(GROUPS_TOGETHER, math.max(1, math.floor(VALUES_MAX / #slots))) }
 end
 
--- What windows a job has: of sessions the gap, and as size the span that each lies in.
+-- What windows a job has: of sessions the gap, and as size the span that each lies in. A job whose windows
+-- are told more than once (revisions.lua) says for how long a closed one may change, and how often it
+-- wants to hear of open ones: `slide+lateness/updates`, in ms, 0 for none. `bound` names what a record is
+-- late by: what is closed, or where closed windows may change, what is final.
 local function readShape(ops, size, slide)
-  return { cells = shapeOf(ops), size = tonumber(size), slide = tonumber(slide),
-    gap = tonumber(string.match(slide, '^s(%d+)$') or '') }
+  local own, lateness, updates = string.match(slide, '^(%d+)%+(%d+)/(%d+)$')
+  local shape = { cells = shapeOf(ops), size = tonumber(size), slide = tonumber(own or slide),
+    gap = tonumber(string.match(slide, '^s(%d+)$') or ''),
+    lateness = tonumber(lateness or '0'), updates = tonumber(updates or '0') }
+  shape.revised = shape.lateness > 0 or shape.updates > 0
+  shape.bound = shape.lateness > 0 and 'finalTo' or 'closedTo'
+  return shape
 end
 
 -- Whether bytes are a group's state of this shape: another job's must not be merged into it.

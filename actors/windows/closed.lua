@@ -25,9 +25,19 @@ local function entriesKept(mean, bytes, most)
   return math.min(most, math.max(ENTRIES_LEAST, math.floor(bytes / math.max(1, mean))))
 end
 
+-- What open windows are goes to a stream of its own, of which little is kept: the next is what counts.
+local UPDATES_SHARE = 8
+local function emitUpdate(base, shape, start, rows, last, number, part, more)
+  local mean = tonumber(redis.call('HGET', key(base, 'clock'), 'closedMean') or '0')
+  local most = entriesKept(math.max(mean, #rows), shape.closedBytes / UPDATES_SHARE, shape.closedKept)
+  redis.call('XADD', key(base, 'updates'), 'MAXLEN', '~', int(most), '*',
+    'start', int(start), 'end', int(shape.closing), 'rows', rows, 'last', last and '1' or '0', 'n', number,
+    'part', int(part), unpack(more))
+end
+
 -- Adds rows of what is closed to `shape.closing` to the closed stream. `start`: of the window; of sessions
--- to where was closed before. `number`: of the window; `part`: of its entries.
-local function emit(base, shape, start, rows, last, number, part)
+-- to where was closed before. `number`: of the window; `part`: of its entries; `more`: fields of a telling.
+local function emit(base, shape, start, rows, last, number, part, more)
   local clock = key(base, 'clock')
   local mean = tonumber(redis.call('HGET', clock, 'closedMean') or #rows)
   mean = mean + (#rows - mean) / 32
@@ -37,6 +47,6 @@ local function emit(base, shape, start, rows, last, number, part)
   redis.call('HSET', clock, 'closedMean', int(mean))
   redis.call('XADD', key(base, 'closed'), 'MAXLEN', '~', int(most), '*',
     'start', int(start), 'end', int(shape.closing),
-    'rows', rows, 'last', last and '1' or '0', 'n', number, 'part', int(part))
+    'rows', rows, 'last', last and '1' or '0', 'n', number, 'part', int(part), unpack(more or {}))
   trimTaken(base, shape)
 end

@@ -61,6 +61,15 @@ export async function readClosedTo(store: Store, keys: Keys): Promise<number> {
   return closedTo === null ? -Infinity : Number(closedTo)
 }
 
+/** No closed window that ends at or before this is written again; Infinity where none ever is. */
+export async function readSettledTo(store: Store, keys: Keys, job: Job): Promise<number> {
+  if (job.allowedLatenessMs === 0) return Infinity
+  const [finalTo, closing] = await store.redis.hmget(keys.clock, 'finalTo', 'closing')
+  if (finalTo === null || finalTo === undefined) return -Infinity
+  // What is being written out may be the last of it.
+  return closing ? Math.min(Number(finalTo), Number(closing) - job.windowSlideMs) : Number(finalTo)
+}
+
 /** Starts of the windows to read, newest first. */
 function openStarts(
   job: Job,

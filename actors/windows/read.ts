@@ -4,13 +4,14 @@
  * text, so that a row is also a place to go on from (`before`).
  *
  * A window is open while its end lies beyond `closedTo`, and closed once its `last` entry is in the
- * stream; the one that is being closed in between is neither, so nobody sees half a window.
+ * stream; the one that is being closed in between is neither, so nobody sees half a window. Where closed
+ * windows may change, each is as it was told last.
  * No call holds Redis for long: hashes are scanned, streams paged, both in bounded steps.
  */
 import type { GroupValue, Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
 import type { Store } from '../redis.ts'
-import { closedWindows } from './closed.ts'
+import { type ClosedWindow, closedWindows } from './closed.ts'
 import { type Groups, splitRows, type WindowCursor, type WindowQuery } from './groups.ts'
 import type { AggregateValue } from './kinds.ts'
 import { openWindows, PaneCache, readClosedTo } from './open.ts'
@@ -33,6 +34,8 @@ export interface WindowRow extends GroupRow {
   start: number
   end: number
   state: 'open' | 'closed'
+  /** Of a closed window that can be told more than once: the number of its newest telling, from 0. */
+  revision?: number
 }
 
 /** A window as one row: the aggregates over all of its groups, and how many these are. */
@@ -114,8 +117,8 @@ export async function readClosedWindows(
   }
   const limit = query.limit ?? Infinity
   const rows: WindowRow[] = []
-  for await (const { start, groups } of closedWindows(store, keys, job, query)) {
-    rows.push(...rowsOf(job, windowOf(job, start, 'closed'), groups, query, limit - rows.length))
+  for await (const window of closedWindows(store, keys, job, query)) {
+    rows.push(...rowsOf(job, closedOf(job, window), window.groups, query, limit - rows.length))
     if (rows.length >= limit) break
   }
   return rows
@@ -132,8 +135,8 @@ export async function* closedTotals(
     yield* closedSpanTotals(store, keys, job, query)
     return
   }
-  for await (const { start, groups } of closedWindows(store, keys, job, query)) {
-    yield totalOf(job, windowOf(job, start, 'closed'), groups)
+  for await (const window of closedWindows(store, keys, job, query)) {
+    yield totalOf(job, closedOf(job, window), window.groups)
   }
 }
 
@@ -184,12 +187,13 @@ const windowOf = <const State extends WindowRow['state']>(
   state,
 })
 
+const closedOf = (job: Job, { start, revision }: ClosedWindow) => ({
+  ...windowOf(job, start, 'closed'),
+  ...(revision && { revision: revision.revision }),
+})
+
 /** As all of its groups' states are merged in the way in which panes are. */
-function totalOf(
-  job: Job,
-  window: Pick<WindowRow, 'start' | 'end' | 'state'>,
-  groups: Groups,
-): WindowTotal {
+function totalOf(job: Job, window: Omit<WindowRow, keyof GroupRow>, groups: Groups): WindowTotal {
   const parts = [...groups.values()].flat()
   return { ...window, groups: groups.size, values: valuesOf(job, parts) }
 }
@@ -197,7 +201,7 @@ function totalOf(
 /** A window's rows that the query asks for, in order, `limit` at the most. */
 function rowsOf(
   job: Job,
-  window: Pick<WindowRow, 'start' | 'end' | 'state'>,
+  window: Omit<WindowRow, keyof GroupRow>,
   groups: Groups,
   query: WindowQuery,
   limit: number,

@@ -57,7 +57,8 @@ export async function* closedSessions(
 ): AsyncGenerator<Session> {
   let together: Session[] = []
   const bound = query.before ? query.before.start + 1 : Infinity
-  for await (const { end, rows, last } of closedEntries(store, keys, bound)) {
+  const beyond = query.before ? ({ start }: { start: number }) => start >= bound : null
+  for await (const { end, rows, last } of closedEntries(store, keys, beyond)) {
     // What was closed in several entries ends in any order: it is put in order as a whole.
     if (last) {
       yield* together.sort(latestFirst)

@@ -4,6 +4,7 @@
  * any least and greatest do. It is [first, last + gap), cut at the end of the span of `max` that holds it,
  * and so what two sessions become does not depend on which records came first. Pure.
  */
+import { isRevised, type Revising } from './revisions.ts'
 import type { WindowShape } from './windows.ts'
 
 /** The slots of the first and the last event time; what they mean stands in aggregates.ts. */
@@ -41,9 +42,11 @@ export const touches = (shape: SessionShape, a: Span, b: Span): boolean =>
   b.first < sessionEnd(shape, a.last) &&
   Math.floor(a.first / shape.windowSizeMs) === Math.floor(b.first / shape.windowSizeMs)
 
-/** What the Lua functions are told: the size, and the slide or `s` and the gap. */
+/** What the Lua functions are told: the size, and the slide as cells.lua reads it. */
 export function shapeArguments(
-  shape: WindowShape & { gapMs: number | null },
+  shape: WindowShape & Revising & { gapMs: number | null },
 ): [size: number, slide: number | string] {
-  return [shape.windowSizeMs, isSession(shape) ? `s${shape.gapMs}` : shape.windowSlideMs]
+  const { windowSizeMs: size, windowSlideMs: slide, allowedLatenessMs, updatesMs } = shape
+  if (isSession(shape)) return [size, `s${shape.gapMs}`]
+  return [size, isRevised(shape) ? `${slide}+${allowedLatenessMs}/${updatesMs}` : slide]
 }
