@@ -211,12 +211,12 @@ export class Audit {
     )
   }
 
-  /** Whatever ends before the window that is being closed has been compared. */
-  #settle({ closedTo, closing, writtenTo }: PipelineState): void {
+  /** Whatever is final, and ends before the window that is being written out, has been compared. */
+  #settle({ closedTo, finalTo, closing, writtenTo }: PipelineState): void {
     const { gapMs, windowSlideMs } = this.#verification.job
-    if (closedTo === null) return
-    const before = gapMs === null ? closedTo - windowSlideMs : writtenTo!
-    const to = closing === null ? closedTo : before
+    if (closedTo === null || finalTo === null) return
+    const before = gapMs === null ? Math.min(finalTo, (closing ?? 0) - windowSlideMs) : writtenTo!
+    const to = closing === null ? finalTo : before
     this.#recount.settle(to, this.#baseline?.panes)
     this.#closed.settle(to)
   }

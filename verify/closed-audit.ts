@@ -20,6 +20,8 @@ export interface ClosedAuditOptions {
   skips?: (start: number) => boolean
   /** Where in the stream it begins. */
   after?: string
+  /** Compares also closed windows that late records may still change, as they were told last. */
+  unsettled?: boolean
 }
 
 export class ClosedAudit {
@@ -27,7 +29,9 @@ export class ClosedAudit {
   rows = 0
   /** Windows that the bounded stream does not hold any more. */
   trimmed = 0
-  readonly #windows = new ClosedWindows()
+  #windows: ClosedWindows | null = null
+  /** Windows as they were told last, by their starts, until they are compared. */
+  readonly #told = new Map<number, FoundRow[]>()
   readonly #options: ClosedAuditOptions
   /** Starts of the windows that were seen, as far back as they are expected. */
   readonly #seen = new Set<number>()
@@ -46,30 +50,84 @@ export class ClosedAudit {
 
   /** Id of the newest entry that was compared. */
   get newest(): string {
-    const { newest } = this.#windows
+    const newest = this.#windows?.newest ?? '0-0'
     return newest === '0-0' ? (this.#options.after ?? newest) : newest
+  }
+
+  /** Closed windows with something that is not written out yet. */
+  get untold(): number {
+    return this.#told.size
   }
 
   /** Compares up to the state's instant; `expected` holds every record committed by then. */
   async compare(state: PipelineState, expected: Expected): Promise<Finding[]> {
     const { store, keys, job } = this.#options
     const found: Finding[] = []
+    // What was told of a window while it was open is not looked at.
+    const isWhole = !isTrimmed(state.closed) && !this.#options.after && job.updatesMs === 0
+    this.#windows ??= new ClosedWindows(isWhole)
     const parts = closedParts(store, keys, job, { after: this.newest, last: state.closed.last })
     for await (const part of parts) {
       found.push(...this.#windows.take(part))
-      if (state.closedTo === null || part.end > state.closedTo) {
+      if (!part.told?.isOpen && (state.closedTo === null || part.end > state.closedTo)) {
         found.push(wrong('C5', `the window that ends at ${part.end} is closed before its time`))
       }
       this.#held.push(...part.decoded)
       if (job.gapMs !== null) found.push(...this.#tooSoon(part))
       if (!part.last || job.gapMs !== null) continue
+      if (part.told) {
+        this.#keep(part, state)
+        continue
+      }
       // What is closed again says so; its rows have been compared.
       const known = this.#seen.has(part.start) || part.end <= this.#settledTo
-      if (!known) found.push(...this.#whole(part.start, state, expected))
+      if (!known) found.push(...this.#whole(part.start, this.#held, state, expected))
       this.#held = []
     }
     if (job.gapMs !== null) return [...found, ...this.#sessions(state, expected)]
-    return [...found, ...this.#missing(state, expected)]
+    return [...found, ...this.#settled(state, expected), ...this.#missing(state, expected)]
+  }
+
+  /** A telling takes the place of the one before; of open windows only the numbers are of interest. */
+  #keep({ start, end, told }: ClosedPart, state: PipelineState): void {
+    const rows = this.#held
+    this.#held = []
+    const first = this.#oldest === null
+    // Of windows that were closed by then all tellings but this one may have been cut.
+    this.#oldest ??= told!.closedTo - this.#options.job.windowSizeMs + 1
+    const isCut = first && isTrimmed(state.closed) && !this.#options.after
+    // What is told once more after it was final has been compared, and said to be wrong.
+    if (told!.isOpen || isCut || end <= this.#settledTo) return
+    this.#seen.add(start)
+    this.#told.set(start, rows)
+  }
+
+  /** Windows that can't change any more, and those that are told as they are. */
+  #settled(state: PipelineState, expected: Expected): Finding[] {
+    const { job, skips } = this.#options
+    const found: Finding[] = []
+    for (const [start, rows] of this.#told) {
+      if (!this.#isTold(state, start + job.windowSizeMs)) continue
+      this.#told.delete(start)
+      if (skips?.(start)) continue
+      this.compared++
+      this.rows += rows.length
+      found.push(...compareWindow(job, start, expected.rows(start), rows))
+    }
+    return found
+  }
+
+  /** Whether all that the window has got by the instant is written out. */
+  #isTold(state: PipelineState, end: number): boolean {
+    const { job, unsettled } = this.#options
+    if (job.allowedLatenessMs === 0 || state.finalTo === null) return isClosed(state, end)
+    if (!isClosed(state, end)) return false
+    if (end <= state.finalTo) return true
+    if (!unsettled || state.revise.has(end)) return false
+    for (let pane = end - job.windowSizeMs; pane < end; pane += job.windowSlideMs) {
+      if (state.changed.has(pane)) return false
+    }
+    return true
   }
 
   #tooSoon({ id, end, decoded }: ClosedPart): Finding[] {
@@ -105,12 +163,13 @@ export class ClosedAudit {
   /** Windows that end at or before this are not asked about any more. */
   settle(closedTo: number): void {
     this.#settledTo = closedTo
+    this.#windows?.settle(closedTo)
     for (const start of this.#seen) {
       if (start + this.#options.job.windowSizeMs <= closedTo) this.#seen.delete(start)
     }
   }
 
-  #whole(start: number, state: PipelineState, expected: Expected): Finding[] {
+  #whole(start: number, rows: FoundRow[], state: PipelineState, expected: Expected): Finding[] {
     this.#seen.add(start)
     const first = this.#oldest === null
     this.#oldest ??= start
@@ -121,8 +180,8 @@ export class ClosedAudit {
     }
     if (this.#options.skips?.(start)) return []
     this.compared++
-    this.rows += this.#held.length
-    return compareWindow(this.#options.job, start, expected.rows(start), this.#held)
+    this.rows += rows.length
+    return compareWindow(this.#options.job, start, expected.rows(start), rows)
   }
 
   /** Windows that have records and must be closed by now, yet never were. */
@@ -132,7 +191,7 @@ export class ClosedAudit {
       .windows()
       // A pane that is kept for a later window belongs to settled ones too.
       .filter((start) => start + job.windowSizeMs > this.#settledTo)
-      .filter((start) => isClosed(state, start + job.windowSizeMs) && !this.#seen.has(start))
+      .filter((start) => this.#isTold(state, start + job.windowSizeMs) && !this.#seen.has(start))
       .filter((start) => !skips?.(start))
     const cut = isTrimmed(state.closed) && !this.#options.after
     const kept = missing.filter((start) => !cut || start >= (this.#oldest ?? Infinity))

@@ -45,8 +45,13 @@ export interface PipelineState {
   /** What is committed, by partition. */
   applied: Ranges
   closedTo: number | null
-  /** End of the window that is being closed. */
+  /** Up to there closed windows take no records any more; closedTo where none ever does. */
+  finalTo: number | null
+  /** End of the window that is being written out. */
   closing: number | null
+  /** Panes, and ends of windows, with something that is not told yet. */
+  changed: ReadonlySet<number>
+  revise: ReadonlySet<number>
   /** What ends after this may not be written yet, though it is closed; null before the first. */
   writtenTo: number | null
   closed: StreamState
@@ -66,6 +71,8 @@ const replySchema = v.object({
   losses: v.optional(v.array(range), []),
   closed: stream,
   verdicts: stream,
+  changed: v.optional(v.array(v.string()), []),
+  revise: v.optional(v.array(v.string()), []),
 })
 
 export async function readState(store: Store, keys: Keys): Promise<PipelineState> {
@@ -91,7 +98,10 @@ export async function readState(store: Store, keys: Keys): Promise<PipelineState
     partitions,
     applied: without(appliedRanges(partitions, reply.ahead), reply.losses),
     closedTo: numberOrNull(reply.clock.closedTo),
+    finalTo: numberOrNull(reply.clock.finalTo ?? reply.clock.closedTo),
     closing: numberOrNull(reply.clock.closing),
+    changed: new Set(reply.changed.map(Number)),
+    revise: new Set(reply.revise.map(Number)),
     writtenTo: numberOrNull(reply.clock.closingPane ?? reply.clock.closedTo),
     closed: reply.closed,
     verdicts: reply.verdicts,

@@ -290,7 +290,7 @@ export class Recount {
     if (end > closedTo) {
       const said = `${ruling?.reason} with windows closed to ${time(closedTo)}`
       this.#contradict(`${name(record)} of ${time(eventTime)} was called ${said}`)
-    } else if (end > newestBefore - this.#job.watermarkDelayMs) {
+    } else if (end > newestBefore - this.#job.watermarkDelayMs - this.#job.allowedLatenessMs) {
       this.lateWithinDelay++
     }
   }

@@ -9,7 +9,7 @@ import { RefusalError } from '../actors/errors.ts'
 import type { AggregateValue, GroupValue, Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
-import type { ClosedEntry } from './closed-windows.ts'
+import type { ClosedEntry, Told } from './closed-windows.ts'
 import { meanOf, numberOf } from './decimal.ts'
 import { distinctOf, quantileOf, type Top } from './sketches.ts'
 
@@ -62,11 +62,24 @@ function closedPart(job: Job, id: string, fields: Buffer[]): ClosedPart {
     end,
     last: String(named.get('last')) === '1',
     rows,
+    told: toldOf(named),
     groups: packed.map(({ group, part }) => (job.gapMs === null ? group : nameOf(group, part))),
     decoded: packed.map(({ group, part }) => ({
       ...(job.gapMs === null ? { start, end } : boundsOf(job, part)),
       ...rowOf(job, group, [part]),
     })),
+  }
+}
+
+/** `revision`, `open`, `final`, `closedTo`: of windows that are told more than once. */
+function toldOf(named: ReadonlyMap<string, Buffer>): Told | null {
+  const text = (name: string) => String(named.get(name) ?? '')
+  if (!named.has('revision')) return null
+  return {
+    revision: Number(text('revision')),
+    isOpen: text('open') === '1',
+    isFinal: text('final') === '1',
+    closedTo: text('closedTo') === '' ? -Infinity : Number(text('closedTo')),
   }
 }
 

@@ -2,7 +2,7 @@
 -- KEYS[1]: base of the job's keys
 -- reply: JSON of the ledger, the totals, the clock; ranges that are committed beyond the frontiers
 --        (partition, from, to); ranges that were given up unread; and for the streams of closed windows and of verdicts: number of
---        entries, last id, entries ever added
+--        entries, last id, entries ever added; panes and ends of windows that are to be told once more
 local base = KEYS[1]
 
 local function map(name)
@@ -58,6 +58,11 @@ local function losses()
   return #ranges > 0 and ranges or nil
 end
 
+-- Nothing where there is nothing: cjson writes an empty table as an object.
+local function listed(reply)
+  return #reply > 0 and reply or nil
+end
+
 local time = redis.call('TIME')
 local ranges = ahead()
 return cjson.encode({
@@ -69,4 +74,6 @@ return cjson.encode({
   losses = losses(),
   closed = stream('closed'),
   verdicts = stream('verdicts'),
+  changed = listed(redis.call('SMEMBERS', base .. ':changed')),
+  revise = listed(redis.call('ZRANGE', base .. ':revise', 0, -1)),
 })
