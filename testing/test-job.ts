@@ -21,6 +21,9 @@ import { type LateSessions, moreLate } from '../actors/executor/sessions.ts'
 import type { Duration, Job } from '../actors/job.ts'
 import { type Keys, keysOf } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import { beginning, parsePosition } from '../actors/sinks/position.ts'
+import type { ClosedWindow } from '../actors/sinks/sink.ts'
+import { readClosed } from '../actors/sinks/stream.ts'
 import { isAskedFor, numberOf, partitionOf, topicText } from '../actors/topics.ts'
 import { readClosedWindows, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
 import { advance } from '../supervisor/closing.ts'
@@ -54,6 +57,13 @@ export interface TestReject {
   message: string
   /** The record's first 1,024 bytes, as UTF-8. */
   value: string
+}
+
+/** A row as sinks are given it; times in epoch ms. */
+export interface Telling extends WindowRow {
+  revision: number
+  /** Nothing can change the window any more. */
+  final: boolean
 }
 
 export interface TestTotals {
@@ -155,6 +165,22 @@ export class TestJob {
     const open = state === 'closed' ? [] : await readOpenWindows(...read)
     const closed = state === 'open' ? [] : await readClosedWindows(...read)
     return [...open, ...closed].sort((a, b) => a.start - b.start)
+  }
+
+  /**
+   * What sinks are given, in its order: each window as often as it is told, with `revision` and whether it
+   * is `final`; open ones too, where a sink of the job has `updates: true`.
+   */
+  async tellings(): Promise<Telling[]> {
+    await this.#open()
+    const told: Telling[] = []
+    for (let place = beginning; ; ) {
+      const wanted = { updates: true }
+      const { windows } = await readClosed(this.#store, this.#keys, this.#job, place, wanted)
+      if (windows.length === 0) return told
+      for (const window of windows) told.push(...rowsTold(window))
+      place = parsePosition(windows.at(-1)!.position)
+    }
   }
 
   /** Records that came when all of their windows were closed, in their order. */
@@ -278,6 +304,20 @@ export class TestJob {
   #call(name: Parameters<Store['call']>[0], args: (string | number | Buffer)[]): Promise<unknown> {
     return this.#store.call(name, this.#keys.base, args)
   }
+}
+
+function rowsTold({ start, end, revision: told, rows }: ClosedWindow): Telling[] {
+  const { revision = 0, isOpen = false, isFinal = true } = told ?? {}
+  const state = isOpen ? 'open' : 'closed'
+  return rows.map(({ key, values }) => ({
+    start,
+    end,
+    state,
+    revision,
+    final: isFinal,
+    key,
+    values,
+  }))
 }
 
 function timeOf(name: string, time: number | string): number {

@@ -3,9 +3,11 @@
  * closed or open, is what the records give by other arithmetic (whole numbers of any size).
  */
 import { GROUP } from '../../actors/keys.ts'
+import { isRevised } from '../../actors/windows/revisions.ts'
 import { drained, findingText, tidied } from '../../verify/checks.ts'
 import type { SimRecord } from './records.ts'
 import { sessionFindings } from './sessions.ts'
+import { toldFindings } from './tellings.ts'
 import type { World } from './world.ts'
 
 /** A group's numbers, by the records. */
@@ -18,8 +20,13 @@ export interface Row {
 }
 
 export function finalFindings(world: World, closed: boolean): string[] {
-  const found = world.job.gapMs === null ? windows(world, closed) : sessionFindings(world, closed)
-  return [...leftovers(world), ...counters(world), ...found]
+  return [...leftovers(world), ...counters(world), ...rowFindings(world, closed)]
+}
+
+function rowFindings(world: World, closed: boolean): string[] {
+  if (world.job.gapMs !== null) return sessionFindings(world, closed)
+  if (isRevised(world.job)) return [...toldFindings(world), ...openPanes(world, closed)]
+  return [...windows(world), ...openPanes(world, closed)]
 }
 
 /** C4: drained to the last key. */
@@ -83,12 +90,12 @@ function counters({ server, keys, witness }: World): string[] {
 }
 
 /** C3 and C5. */
-function windows(world: World, closed: boolean): string[] {
-  const { server, keys, witness } = world
+function windows(world: World): string[] {
+  const { server, keys } = world
   const { model } = server
   const found: string[] = []
   const closing = model.execute(['HGET', keys.clock, 'closing'])
-  const { windows: expected, panes } = expectedRows(world)
+  const { windows: expected } = expectedRows(world)
   const seen = new Set<number>()
   const rows = new Map<number, Map<string, Buffer>>()
   for (const [, fields] of model.executeBuffer(['XRANGE', keys.closed, '-', '+']) as [
@@ -115,10 +122,17 @@ function windows(world: World, closed: boolean): string[] {
     if (!expected.has(end)) found.push(`window to ${end} was closed, but has no records`)
     if (!seen.has(end) && String(end) !== closing) found.push(`window to ${end} was closed in part`)
   }
-  if (closing) return found
+  return found
+}
+
+function openPanes(world: World, closed: boolean): string[] {
+  const { server, keys, witness } = world
+  const { model } = server
+  if (model.execute(['HEXISTS', keys.clock, 'closing']) === 1) return []
+  const found: string[] = []
   const open = hash(model.execute(['HGETALL', keys.panes]))
-  for (const [start, groups] of panes) {
-    if (start + world.job.windowSizeMs <= witness.state.closedTo) continue
+  for (const [start, groups] of expectedRows(world).panes) {
+    if (start + world.job.windowSizeMs <= witness.state.finalTo) continue
     const held = model.executeBuffer(['HGETALL', keys.pane(start)]) as Buffer[]
     const cells = new Map<string, Buffer>()
     for (let i = 0; i < held.length; i += 2) cells.set(held[i]!.toString(), held[i + 1]!)
@@ -129,7 +143,7 @@ function windows(world: World, closed: boolean): string[] {
   return found
 }
 
-function expectedRows({ witness, job }: World) {
+export function expectedRows({ witness, job }: World) {
   const windows = new Map<number, Map<string, Row>>()
   const panes = new Map<number, Map<string, Row>>()
   const { windowSizeMs: size, windowSlideMs: slide } = job
@@ -143,7 +157,7 @@ function expectedRows({ witness, job }: World) {
   return { windows, panes }
 }
 
-function add(into: Map<number, Map<string, Row>>, at: number, record: SimRecord): void {
+export function add(into: Map<number, Map<string, Row>>, at: number, record: SimRecord): void {
   let groups = into.get(at)
   if (!groups) into.set(at, (groups = new Map()))
   const key = JSON.stringify([record.group])
@@ -165,7 +179,11 @@ export function withRecord(row: Row | undefined, record: SimRecord): Row {
 const isAfter = (a: SimRecord, b: SimRecord): boolean =>
   (a.time! - b.time! || a.partition - b.partition || a.offset - b.offset) > 0
 
-function readRows(bytes: Buffer, into: Map<string, Buffer>, twice: (group: string) => void): void {
+export function readRows(
+  bytes: Buffer,
+  into: Map<string, Buffer>,
+  twice: (group: string) => void,
+): void {
   for (let at = 0; at < bytes.length; ) {
     const length = bytes.readUInt32LE(at)
     const group = bytes.toString('utf8', at + 4, at + 4 + length)
@@ -188,7 +206,7 @@ export function stateEnd(bytes: Buffer, at: number, span = 0): number {
 export const CELLS = 8
 const SKETCHES = 2
 
-function differences(what: string, expected: Map<string, Row>, rows: Map<string, Buffer>) {
+export function differences(what: string, expected: Map<string, Row>, rows: Map<string, Buffer>) {
   const found: string[] = []
   for (const [group, row] of expected) {
     const cells = rows.get(group)

@@ -30,6 +30,9 @@ interface Shape {
   /** Milliseconds of a record's work; 0 for none. */
   workMs: number
   concurrency: number
+  /** For how long closed windows may change, and how often open ones are told. */
+  lateness?: number
+  updatesMs?: number
 }
 
 export const shapes: readonly Shape[] = [
@@ -47,10 +50,39 @@ export const sessionShapes: readonly Shape[] = [
   { window: { gap: 60, max: 300 }, delay: 400, workMs: 20, concurrency: 2 },
 ]
 
+/** The same with windows that are told more than once. */
+export const toldShapes: readonly Shape[] = [
+  {
+    window: { size: 1_000, slide: 500 },
+    delay: 200,
+    workMs: 0,
+    concurrency: 1,
+    lateness: 1_300,
+  },
+  {
+    window: { size: 2_000, slide: 500 },
+    delay: 100,
+    workMs: 0,
+    concurrency: 1,
+    lateness: 3_000,
+    updatesMs: 150,
+  },
+  { window: { size: 900, slide: 300 }, delay: 400, workMs: 0, concurrency: 1, updatesMs: 100 },
+  {
+    window: { size: 1_000, slide: 1_000 },
+    delay: 300,
+    workMs: 8,
+    concurrency: 2,
+    lateness: 1,
+    updatesMs: 400,
+  },
+]
+
 /** A job for each shape; `waiting` is set by the world that runs. */
 export function createJobs(waiting: Waiting): Job[] {
-  return [...shapes, ...sessionShapes].map(({ window, delay, workMs, concurrency }) =>
-    defineJob({
+  const all = [...shapes, ...sessionShapes, ...toldShapes]
+  return all.map(({ window, delay, workMs, concurrency, lateness = 0, updatesMs = 0 }) => ({
+    ...defineJob({
       name: 'simulated',
       topic: 'simulated',
       schema,
@@ -58,6 +90,7 @@ export function createJobs(waiting: Waiting): Job[] {
       filter: (row) => row.f,
       watermarkDelay: delay,
       window,
+      allowedLateness: lateness,
       groupBy: ['g'],
       aggregates: {
         n: count(),
@@ -72,7 +105,9 @@ export function createJobs(waiting: Waiting): Job[] {
       concurrency,
       ...(workMs > 0 ? { work: (row: Row) => work(row, workMs, waiting) } : {}),
     }),
-  )
+    // As with a sink that asks for them, which the world has not.
+    updatesMs,
+  }))
 }
 
 /** The same job with all topics whose names match. */

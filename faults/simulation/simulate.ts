@@ -7,9 +7,17 @@
 import { bounds } from '../../actors/config.ts'
 import type { Job } from '../../actors/job.ts'
 import { numberOf } from '../../actors/topics.ts'
+import { isRevised } from '../../actors/windows/revisions.ts'
 import { Chance } from './chance.ts'
 import { finalFindings } from './checks.ts'
-import { createJobs, ofSeveralTopics, sessionShapes, shapes, type Waiting } from './jobs.ts'
+import {
+  createJobs,
+  ofSeveralTopics,
+  sessionShapes,
+  shapes,
+  toldShapes,
+  type Waiting,
+} from './jobs.ts'
 import type { SimPartition } from './kafka.ts'
 import { restoreKnobs, turnKnobs } from './knobs.ts'
 import { Process } from './processes.ts'
@@ -60,7 +68,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   now = time
   const trace = new Trace(time, options.print ?? null)
   const shape = chance.whole(0, shapes.length - 1)
-  const plain = jobs[seed % SESSIONS_EVERY === 0 ? shapes.length + sessionsOf(seed) : shape]!
+  const plain = jobs[placeOf(seed) ?? shape]!
   const job = seed % TOPICS_EVERY === 1 ? ofSeveralTopics(plain) : plain
   // Most bugs need no more than a moment and a few batches; some need leases to run out.
   const brief = chance.is(0.9)
@@ -96,9 +104,16 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
 
 /** One seed in so many plays a job with several topics, of which one may come while it runs. */
 const TOPICS_EVERY = 4
-/** One seed in so many plays a job with sessions. */
-const SESSIONS_EVERY = 5
-const sessionsOf = (seed: number) => (seed / SESSIONS_EVERY) % sessionShapes.length
+/** One seed in so many plays a job with sessions, and one a job whose windows are told more than once. */
+const OTHERS_EVERY = 5
+
+/** Of its job among all; null for one of the usual ones. */
+function placeOf(seed: number): number | null {
+  const turn = Math.floor(seed / OTHERS_EVERY)
+  if (seed % OTHERS_EVERY === 0) return shapes.length + (turn % sessionShapes.length)
+  if (seed % OTHERS_EVERY !== 3) return null
+  return shapes.length + sessionShapes.length + (turn % toldShapes.length)
+}
 
 interface Script {
   closes: boolean
@@ -146,7 +161,14 @@ class Play {
       partition,
       end: batches.at(-1)?.to ?? 0,
     }))
-    return witness.hasAll(ends) && server.model.execute(['XLEN', keys.entries]) === 0
+    const isDone = witness.hasAll(ends) && server.model.execute(['XLEN', keys.entries]) === 0
+    return isDone && this.#isTold()
+  }
+
+  /** Nothing has changed that is not told. */
+  #isTold(): boolean {
+    const { server, keys } = this.#world
+    return server.model.execute(['EXISTS', keys.changed, keys.revise]) === 0
   }
 
   #isClosed(): boolean {
@@ -197,7 +219,7 @@ function partitionsOf(chance: Chance, job: Job, spanMs: number, brief: boolean):
     hasWork: job.work !== null,
     odd: chance.pick([0, 0.05, 0.2]),
     disorder: chance.pick([0.1, 0.3]),
-    late: chance.pick([0, 0.05, 0.15]),
+    late: chance.pick(isRevised(job) ? [0.1, 0.2, 0.4] : [0, 0.05, 0.15]),
     groups: chance.whole(1, 6),
   }
   const batchesMax = (job.work ? 10 : 25) / (brief ? 5 : 1)

@@ -9,8 +9,10 @@
  */
 import type { Job } from '../../actors/job.ts'
 import { topicIndexOf } from '../../actors/topics.ts'
+import { isRevised } from '../../actors/windows/revisions.ts'
 import type { SimRecord } from './records.ts'
 import type { Argument, Reply, Server } from './server.ts'
+import { tellingFindings, tellingsAfter } from './tellings.ts'
 import type { Trace } from './trace.ts'
 
 /** What is known of one partition; offsets index the arrays. */
@@ -29,9 +31,9 @@ interface Place {
 }
 
 /** How a record was judged at its commit. */
-interface Judgement {
+export interface Judgement {
   record: SimRecord
-  /** Windows that end at or before it were closed, and go without this record. */
+  /** Windows that end at or before it were closed for good, and go without this record. */
   closedTo: number
 }
 
@@ -39,6 +41,12 @@ export interface WitnessState {
   places: Map<number, Place>
   watermark: number
   closedTo: number
+  /** Up to there closed windows take nothing any more; closedTo where none ever does. */
+  finalTo: number
+  /** Id of the newest entry that was looked at of the streams of closed and of open windows. */
+  toldTo: Record<'closed' | 'updates', string>
+  /** Ends of the windows that were told as closed. */
+  told: ReadonlySet<number>
   counted: Judgement[]
   totals: { counted: number; filtered: number; late: number; rejected: number }
 }
@@ -60,6 +68,9 @@ export class Witness {
     places: new Map(),
     watermark: -Infinity,
     closedTo: -Infinity,
+    finalTo: -Infinity,
+    toldTo: { closed: '0-0', updates: '0-0' },
+    told: new Set(),
     counted: [],
     totals: { counted: 0, filtered: 0, late: 0, rejected: 0 },
   }
@@ -117,7 +128,7 @@ export class Witness {
       case 'commit':
         return this.#committed(args, value as Argument[])
       case 'advance':
-        return this.#advanced(value as Argument[])
+        return this.#advanced(String(args[3]), value as Argument[])
       case 'claim':
         if ((value as unknown[]).length > 0) this.#options.trace.count('entries claimed')
         return
@@ -241,7 +252,7 @@ export class Witness {
 
   #judge(records: SimRecord[], commit: Commit): void {
     const { job, trace } = this.#options
-    const { closedTo, totals } = this.#state
+    const { finalTo: closedTo, totals } = this.#state
     const is = (record: SimRecord, reason: string) =>
       commit.verdicts.has(`${record.partition}|${reason}|${record.offset}`)
     const expected = { counted: 0, filtered: 0, late: 0, rejected: 0, partly: 0 }
@@ -292,13 +303,14 @@ export class Witness {
   #mayBeLate(record: SimRecord): boolean {
     const { job } = this.#options
     const end = lastEnd(record, job)
-    if (end > this.#state.closedTo) return false
+    if (end > this.#state.finalTo) return false
     const { newestBefore, partition } = record
-    if (newestBefore !== null && record.time! < newestBefore - job.watermarkDelayMs) return true
-    return end <= this.#state.places.get(partition)!.excusedTo
+    const allowed = job.watermarkDelayMs + job.allowedLatenessMs
+    if (newestBefore !== null && record.time! < newestBefore - allowed) return true
+    return end <= this.#state.places.get(partition)!.excusedTo - job.allowedLatenessMs
   }
 
-  #advanced(reply: Argument[]): void {
+  #advanced(base: string, reply: Argument[]): void {
     const state = this.#state
     const watermark = String(reply[0]) === '' ? -Infinity : Number(reply[0])
     const closedTo = String(reply[1]) === '' ? -Infinity : Number(reply[1])
@@ -309,10 +321,38 @@ export class Witness {
       this.find(`closedTo went back from ${state.closedTo} to ${closedTo}`)
     }
     if (closedTo > watermark) this.find(`windows closed to ${closedTo}, the watermark ${watermark}`)
+    const { job } = this.#options
+    const finalTo = job.allowedLatenessMs > 0 ? Number(reply[4] || -Infinity) : closedTo
+    if (finalTo < state.finalTo) {
+      this.find(`finalTo went back from ${state.finalTo} to ${finalTo}`)
+    }
+    if (finalTo > closedTo || finalTo > watermark - job.allowedLatenessMs) {
+      this.find(`windows final to ${finalTo}, closed to ${closedTo}, the watermark ${watermark}`)
+    }
     if (watermark > state.watermark) this.#checkWatermark(watermark)
     if (closedTo > state.closedTo) this.#options.trace.count('window ends passed')
     state.watermark = watermark
     state.closedTo = closedTo
+    state.finalTo = finalTo
+    if (isRevised(job)) this.#look(base)
+  }
+
+  /** Each telling of a window must be right at its moment: commits wait for it. */
+  #look(base: string): void {
+    const { job, trace } = this.#options
+    const state = this.#state
+    const ask = (...command: string[]) => this.server!.model.executeBuffer(command)
+    const told = (['closed', 'updates'] as const).flatMap((stream) => {
+      const found = tellingsAfter(ask, `${base}:${stream}`, state.toldTo[stream])
+      state.toldTo = { ...state.toldTo, [stream]: found.newest }
+      return found.told
+    })
+    for (const telling of told) {
+      const isAgain = telling.kind !== 'open' && state.told.has(telling.end)
+      trace.count(`told as ${telling.kind}${isAgain ? ' again' : ''}`)
+      if (telling.kind !== 'open') state.told = new Set([...state.told, telling.end])
+      for (const text of tellingFindings(telling, job, state.counted)) this.find(text)
+    }
   }
 
   #checkWatermark(watermark: number): void {
