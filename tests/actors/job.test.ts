@@ -92,6 +92,21 @@ describe('a job', () => {
       'window.size must be at most 128 times window.slide',
     ],
     [{ watermarkDelay: '-1 s' }, /^watermarkDelay must be a duration of at least 0 ms/],
+    [{ allowedLateness: 'a while' }, /^allowedLateness must be a duration of at least 0 ms/],
+    [
+      { window: { size: '10 s', slide: '1 s' }, allowedLateness: '3 h' },
+      'allowedLateness (10800000 ms) must be at most 10,000 times window.slide (1000 ms)',
+    ],
+    [
+      { window: { gap: '10 s' }, allowedLateness: '1 m' },
+      'allowedLateness is for windows only: sessions do not change once closed',
+    ],
+    [{ updates: '500 ms' }, /^updates must be a duration of at least 1000 ms/],
+    [{ window: { gap: '10 s' }, updates: '5 s' }, 'updates are of windows only, not of sessions'],
+    [
+      { sinks: [consoleSink({ updates: true })] },
+      "sink console has updates: true, so the job must say how often, such as updates: '5 s'",
+    ],
     [{ maxFutureSkew: '5 fortnights' }, /^maxFutureSkew must be/],
     [{ groupBy: 'who' }, 'groupBy must be a list of field names or an object of functions'],
     [{ groupBy: undefined }, /^groupBy must be a list/],
@@ -126,6 +141,15 @@ describe('a job', () => {
     expect(() => declare(change)).toThrow(JobError)
     expect(() => declare(change)).toThrow(message)
     expect(() => declare(change)).not.toThrow(/\n/)
+  })
+
+  test('tells of open windows only where a sink asks for them', () => {
+    const updates = '5 s' as const
+    expect(declare({ updates, sinks: [consoleSink()] }).updatesMs).toBe(0)
+    expect(declare({ updates, sinks: [consoleSink({ updates: true })] }).updatesMs).toBe(5_000)
+    expect(declare({}).allowedLatenessMs).toBe(0)
+    expect(declare({ allowedLateness: '1 m' }).allowedLatenessMs).toBe(60_000)
+    expect(() => consoleSink({ updates: 1 as never })).toThrow('updates must be true or false')
   })
 
   test('that is no object at all is refused', () => {

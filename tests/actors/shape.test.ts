@@ -46,6 +46,11 @@ describe('the shape of a job', () => {
       { window: { gap: '5 s' } },
       'window was windows of 10000 ms every 5000 ms, and is sessions with a gap of 5000 ms',
     ],
+    [
+      'another lateness, as closed windows keep their panes by it',
+      { allowedLateness: '1 minute' },
+      'allowedLateness was 0 ms, and is 60000 ms',
+    ],
     ['another slide', { window: { size: '10 s' } }, 'window.slide was 5000 ms, and is 10000 ms'],
     ['other groups', { groupBy: ['who'] as const }, 'the function of groupBy.who is another one'],
     ['one group less', { groupBy: {} }, 'groupBy was who, and is none'],

@@ -5,6 +5,7 @@
 import { type Delta, paneArguments } from '../../actors/executor/deltas.ts'
 import { GROUP } from '../../actors/keys.ts'
 import { measure, type Snapshot } from '../../actors/measure.ts'
+import { shapeArguments } from '../../actors/windows/span.ts'
 import { openPlace, type Place } from './redis.ts'
 
 export interface EntryArgs {
@@ -59,6 +60,8 @@ export interface Shape {
   ops: string
   windowSizeMs: number
   windowSlideMs: number
+  allowedLatenessMs: number
+  updatesMs: number
 }
 
 export interface AdvanceArgs {
@@ -76,6 +79,16 @@ export interface ClosedRow {
   slots: number[]
 }
 
+/** Of a job that tells windows more than once. */
+export interface Telling {
+  start: number
+  revision: number
+  state: 'open' | 'closed' | 'final'
+  number: number
+  place: number
+  rows: Record<string, number>
+}
+
 export class Shard {
   readonly #place: Place
   readonly #shape: Shape
@@ -87,7 +100,9 @@ export class Shard {
 
   static async open(label: string, shape: Partial<Shape> = {}, url?: string): Promise<Shard> {
     const place = await openPlace(label, url)
-    return new Shard(place, { ops: 'n', windowSizeMs: 10_000, windowSlideMs: 5_000, ...shape })
+    const windows = { windowSizeMs: 10_000, windowSlideMs: 5_000 }
+    const once = { allowedLatenessMs: 0, updatesMs: 0 }
+    return new Shard(place, { ops: 'n', ...windows, ...once, ...shape })
   }
 
   get name(): string {
@@ -161,7 +176,6 @@ export class Shard {
   }
 
   async commit(args: CommitArgs): Promise<string[]> {
-    const { ops, windowSizeMs, windowSlideMs } = this.#shape
     const slices = args.slices.map(sliceOf)
     const records = slices.reduce((sum, slice) => sum + Number(slice[9]), 0)
     const { filtered = 0, late = 0, rejected = 0 } = args
@@ -170,9 +184,7 @@ export class Shard {
     return (await this.call(
       'commit',
       args.me ?? 'e1',
-      ops,
-      windowSizeMs,
-      windowSlideMs,
+      ...this.#windows(),
       args.closedTo ?? '',
       args.groupsMax ?? 100_000,
       args.rejectsKept ?? 1_000,
@@ -188,7 +200,9 @@ export class Shard {
       slices.length,
       ...slices.flat(),
       panes.length,
-      ...panes.flatMap(([start, groups]) => paneArguments(Number(start), deltasOf(ops, groups))),
+      ...panes.flatMap(([start, groups]) =>
+        paneArguments(Number(start), deltasOf(this.#shape.ops, groups)),
+      ),
       (args.rejects ?? []).length,
       ...(args.rejects ?? []).flat(),
       (args.verdicts ?? []).length,
@@ -198,7 +212,6 @@ export class Shard {
 
   /** One step of the close function: what it says of the watermark and of what is closed. */
   async advance(args: AdvanceArgs = {}) {
-    const { ops, windowSizeMs, windowSlideMs } = this.#shape
     const {
       delay = 0,
       idleAfter = 30_000,
@@ -208,23 +221,32 @@ export class Shard {
     } = args
     const reply = await this.call(
       'advance',
-      ops,
-      windowSizeMs,
-      windowSlideMs,
+      ...this.#windows(),
       delay,
       idleAfter,
       budget,
       closedKept,
       closedBytes,
     )
-    const [watermark, closedTo, more, holder] = reply as [string, string, number, string]
+    const [watermark, closedTo, more, holder, finalTo] = reply as [
+      string,
+      string,
+      number,
+      string,
+      string,
+    ]
     const number = (text: string) => (text === '' ? null : Number(text))
     return {
       watermark: number(watermark),
       closedTo: number(closedTo),
+      finalTo: number(finalTo),
       more: more === 1,
       holder,
     }
+  }
+
+  #windows(): (string | number)[] {
+    return [this.#shape.ops, ...shapeArguments({ ...this.#shape, gapMs: null })]
   }
 
   /** Sets the watermark as if the partitions had brought it there, and closes what it passes. */
@@ -246,6 +268,38 @@ export class Shard {
         ...row,
       }))
     })
+  }
+
+  /** Windows as often as they are told, in their order, with the first slot of each group. */
+  async tellings(): Promise<Telling[]> {
+    const told = [
+      ...(await this.#tellingsIn(this.keys.closed)),
+      ...(await this.#tellingsIn(this.keys.updates)),
+    ]
+    return told.sort((a, b) => a.place - b.place)
+  }
+
+  async #tellingsIn(key: string): Promise<Telling[]> {
+    const entries = await this.redis.xrangeBuffer(key, '-', '+')
+    const told: Telling[] = []
+    let rows: Telling['rows'] = {}
+    for (const [, fields] of entries) {
+      const of = fieldsOf(fields)
+      for (const { group, slots } of rowsOf(of('rows'), 0)) rows[group] = slots[0]!
+      if (of('last').toString() !== '1') continue
+      const names = ['start', 'revision', 'n', 'told']
+      const [start, revision, number, place] = names.map((name) => Number(of(name).toString())) as [
+        number,
+        number,
+        number,
+        number,
+      ]
+      const closed = of('final').toString() === '1' ? 'final' : 'closed'
+      const state = of('open').toString() === '1' ? 'open' : closed
+      told.push({ start, revision, state, number, place, rows })
+      rows = {}
+    }
+    return told
   }
 
   /** Slots of each group of an open pane. */

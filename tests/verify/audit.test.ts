@@ -200,3 +200,38 @@ test('a round that fails has lost nothing', async () => {
     await broken.close()
   }
 })
+
+/*   watermark 10 s    [0, 10) told as 0      a late record, not told yet
+ *   watermark 70 s    [0, 10) told as 1, and final with that
+ */
+test('compares a window that late records change when it is final, as it was told last', async () => {
+  job = { ...jobOn('audit', topic.name), allowedLatenessMs: 60_000 }
+  keys = keysOf(job.name)
+  await audit.close()
+  audit = open()
+  const late = { group: 'late', events: 1, total: 1_000_000 }
+  const telling = (revision: number, rows: MadeState['closed'][0]['rows'], finalTo: number) => {
+    const told = { revision, open: 0, final: 0, closedTo: 10_000, finalTo } as const
+    return closeWindow(store, keys, job, { start: 0, rows, told })
+  }
+  await become({ ...second, counted: 5, late: 0, closed: [], verdicts: [] })
+  await store.redis.hset(keys.clock, 'finalTo', -50_000)
+  await telling(0, window.rows, -50_000)
+  await store.redis.sadd(keys.changed, 0)
+  expect(await audit.round()).toMatchObject({ ...clean, records: 6, windows: 0 })
+  const whole = [...window.rows, late]
+  await telling(1, whole, -50_000)
+  await store.redis.del(keys.changed)
+  expect(await audit.round()).toMatchObject({ ...clean, windows: 0 })
+  await store.redis.hset(keys.clock, 'finalTo', 10_000)
+  expect(await audit.round()).toMatchObject({ ...clean, windows: 1 })
+  await telling(2, whole, 10_000)
+  expect((await audit.round()).named).toEqual([
+    'C5 wrong: the window that ends at 10000 was told again after it was final',
+  ])
+  await audit.close()
+  audit = open()
+  await store.redis.del(keys.closed)
+  await telling(0, window.rows, -50_000)
+  expect(await audit.round()).toMatchObject({ lost: 1, windows: 1 })
+})

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'bun:test'
 import * as checks from '../../verify/checks.ts'
-import { type ClosedEntry, ClosedWindows } from '../../verify/closed-windows.ts'
+import { type ClosedEntry, ClosedWindows, type Told } from '../../verify/closed-windows.ts'
 
 const totals = {
   appended: 10,
@@ -172,6 +172,28 @@ describe('C5 closed windows', () => {
     expect(taken(half, entry('2-0', 5))).toEqual([
       'C5 wrong: the window that ends at 10 was left half closed for 15',
     ])
+  })
+
+  const told = (id: string, revision: number, more: Partial<Told> = {}) =>
+    entry(id, 0, { told: { revision, isOpen: false, isFinal: false, closedTo: 10, ...more } })
+
+  test('tellings of a window follow one another, and none the final one', () => {
+    const open = { isOpen: true, closedTo: 5 }
+    const final = { isFinal: true }
+    expect(taken(told('1-0', 0, open), told('2-0', 1, open), told('3-0', 2))).toEqual([])
+    expect(taken(told('1-0', 0), told('2-0', 2))).toEqual([
+      'C5 wrong: the window that ends at 10 was told as revision 2, due was 1',
+    ])
+    expect(taken(told('1-0', 0), told('2-0', 0))).toHaveLength(1)
+    expect(taken(told('1-0', 0, final), told('2-0', 1))).toEqual([
+      'C5 wrong: the window that ends at 10 was told again after it was final',
+    ])
+    const settled = new ClosedWindows(true)
+    settled.take(told('1-0', 0))
+    settled.settle(10)
+    expect(settled.take(told('2-0', 1))).toHaveLength(1)
+    expect(new ClosedWindows(true).take(told('1-0', 1))).toHaveLength(1)
+    expect(new ClosedWindows().take(told('1-0', 1))).toEqual([])
   })
 
   test('after Redis was taken back, windows close again', () => {

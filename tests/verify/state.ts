@@ -29,6 +29,15 @@ export interface MadeState {
   verdicts?: { p: number; reason: string; closedTo: number; offsets: string }[]
 }
 
+/** What an entry says of a window that is told more than once. */
+export interface MadeTelling {
+  revision: number
+  open: 0 | 1
+  final: 0 | 1
+  closedTo: number
+  finalTo: number
+}
+
 export async function writeState(
   store: Store,
   keys: Keys,
@@ -65,11 +74,12 @@ export async function closeWindow(
   store: Store,
   keys: Keys,
   job: Job,
-  { start, rows }: { start: number; rows: MadeRow[] },
+  { start, rows, told }: { start: number; rows: MadeRow[]; told?: MadeTelling },
 ): Promise<void> {
   const bytes = Buffer.concat(rows.map(rowBytes))
   const end = start + job.windowSizeMs
-  const fields = ['start', start, 'end', end, 'rows', bytes, 'last', 1]
+  const telling = Object.entries(told ?? {}).flat()
+  const fields = ['start', start, 'end', end, 'rows', bytes, 'last', 1, ...telling]
   await store.redis.xadd(keys.closed, '*', ...fields)
 }
 

@@ -11,6 +11,8 @@ import { createLog } from '../../actors/log.ts'
 import type { Actor } from '../../actors/messages.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { addToSum, emptyCells, toFixedPoint } from '../../actors/windows/aggregates.ts'
+import { boundField } from '../../actors/windows/revisions.ts'
+import { shapeArguments } from '../../actors/windows/span.ts'
 import { paneStart } from '../../actors/windows/windows.ts'
 import { testServices } from '../support/services.ts'
 
@@ -52,7 +54,7 @@ export async function seed(job: Job): Promise<Seeded> {
     offset = to
   }
   const advance = async (groups: number) => {
-    const shape = [job.ops, job.windowSizeMs, job.windowSlideMs, job.watermarkDelayMs]
+    const shape = [job.ops, ...shapeArguments(job), job.watermarkDelayMs]
     const reply = await store.call('advance', keys.base, [
       ...shape,
       30_000,
@@ -101,7 +103,7 @@ async function commit(store: Store, keys: Keys, job: Job, records: SeedRecord[])
   const totals = [records.length, 0, 0, 0, 0, 1_000, 0]
   const entry = [id, 0, field('from'), field('to'), field('n'), field('b')]
   const slice = [...entry, field('from'), field('to'), max, records.length, 1]
-  const head = ['e1', job.ops, job.windowSizeMs, job.windowSlideMs, await closedTo(store, keys)]
+  const head = ['e1', job.ops, ...shapeArguments(job), await closedTo(store, keys, job)]
   const result = await store.call('commit', keys.base, [
     ...head,
     ...limits,
@@ -116,8 +118,8 @@ async function commit(store: Store, keys: Keys, job: Job, records: SeedRecord[])
   if ((result as string[])[0] !== 'ok') throw new Error(`commit said ${String(result)}`)
 }
 
-const closedTo = async (store: Store, keys: Keys) =>
-  (await store.redis.hget(keys.clock, 'closedTo')) ?? ''
+const closedTo = async (store: Store, keys: Keys, job: Job) =>
+  (await store.redis.hget(keys.clock, boundField(job))) ?? ''
 
 function panesArguments(job: Job, records: SeedRecord[]): (string | number | Buffer)[] {
   const panes = Map.groupBy(records, (record) => paneStart(job, record.at))

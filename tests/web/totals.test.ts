@@ -3,6 +3,8 @@ import * as v from 'valibot'
 import { PaneCache } from '../../actors/windows/read.ts'
 import { windowTotalsSchema } from '../../web/schemas.ts'
 import { RecentTotals } from '../../web/totals.ts'
+import { uniqueName } from '../../faults/names.ts'
+import { seed } from './seed.ts'
 import { openWeb, type Web } from './setup.ts'
 
 const T = 1_700_000_000_000
@@ -58,6 +60,42 @@ describe('windows as one row each', () => {
     expect(values(closed)).toEqual(values(open))
     await store.redis.del(keys.pane(T))
     expect(values(await totals.look()).slice(2)).toEqual(values(open).slice(2))
+  })
+
+  test('are read again where they may change once closed, and no longer', async () => {
+    const job = { ...web.seeded.job, allowedLatenessMs: 60_000 }
+    const seeded = await seed({ ...job, name: uniqueName('told-totals') })
+    const totals = new RecentTotals(seeded.store, seeded.keys, seeded.job, new PaneCache())
+    const looked = async () =>
+      (await totals.look()).map(({ start, revision, values }) => [
+        (start - T) / 1_000,
+        revision,
+        values.total,
+      ])
+    await seeded.records([record('a', 1), record('a', 2, 60)])
+    await seeded.closeTo(T + 10_000)
+    const open = [
+      [60, undefined, 2],
+      [55, undefined, 2],
+    ]
+    expect(await looked()).toEqual([...open, [0, 0, 1], [-5, 0, 1]])
+    await seeded.records([record('b', 7)])
+    await seeded.closeTo(T + 11_000)
+    expect(await looked()).toEqual([...open, [0, 1, 8], [-5, 1, 8]])
+    await seeded.closeTo(T + 65_000)
+    expect(await looked()).toEqual([
+      [60, undefined, 2],
+      [55, 0, 2],
+      [0, 1, 8],
+      [-5, 1, 8],
+    ])
+    expect(await looked()).toEqual([
+      [60, undefined, 2],
+      [55, 0, 2],
+      [0, 1, 8],
+      [-5, 1, 8],
+    ])
+    await seeded.end()
   })
 
   test('begin anew with a job that does', async () => {

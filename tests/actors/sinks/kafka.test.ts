@@ -102,6 +102,22 @@ test('what was not committed is not seen, and does not move the position', async
   await again.close()
 })
 
+test('has each telling of a window that is told more than once', async () => {
+  const connection = await open()
+  const telling = (revision: number) => {
+    const [window] = batchOf(1).windows
+    const rows = [{ ...window!.rows[0]!, values: { total: revision, events: 1 } }]
+    return { ...window!, rows, revision: { revision, isOpen: revision === 0, isFinal: false } }
+  }
+  const { position } = batchOf(1)
+  await connection.write({ expected: null, position, windows: [telling(0), telling(1)] }, never)
+  await connection.close()
+  const rows = [0, 1].map((total) =>
+    JSON.stringify({ key: { who: '0' }, values: { total, events: 1 } }),
+  )
+  expect(await topicIn(client, topic)).toEqual(new Map([[T + 10_000, rows]]))
+})
+
 test('a topic that does not exist is named', async () => {
   sink = kafka({ topic: `${topic}-nowhere` })
   const { delivery } = it.deliver(sink, { environment })

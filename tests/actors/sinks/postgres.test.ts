@@ -4,7 +4,7 @@ import * as v from 'valibot'
 import { count, defineJob, distinct, last, max, quantiles, topK } from '../../../actors/job.ts'
 import { readSinks } from '../../../actors/sinks/accounts.ts'
 import { postgres } from '../../../actors/sinks/postgres.ts'
-import type { Sink } from '../../../actors/sinks/sink.ts'
+import type { Sink, SinkContext } from '../../../actors/sinks/sink.ts'
 import { until } from '../../../faults/until.ts'
 import { postgresPrograms, startPostgres, type TestPostgres } from '../../support/postgres.ts'
 import { tableIn } from './found.ts'
@@ -119,6 +119,44 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
     expect((await rows()).map(({ who, total }) => [who, total])).toEqual([['b', '3']])
     await zombie.close()
     await successor.close()
+  })
+
+  test('has the newest telling of each window, and which it is', async () => {
+    const sink = postgres({ ...options, updates: true })
+    const { store } = it
+    // A table that the job has written to when it told each window once.
+    const once = await sink.open({ ...context(it.job), environment, store })
+    await once.close()
+    const job = { ...it.job, allowedLatenessMs: 60_000, updatesMs: 5_000 }
+    const connection = await sink.open({ ...context(job), environment, store })
+    const told = (revision: number, isOpen: boolean, isFinal: boolean) => ({
+      start: T,
+      end: T + 10_000,
+      number: 1,
+      position: `${revision + 1}-0/1/${T}`,
+      revision: { revision, isOpen, isFinal },
+      rows: [{ group: '["a"]', key: { who: 'a' }, values: { total: revision, events: 1 } }],
+    })
+    const never = new AbortController().signal
+    const found = async () =>
+      (await sql.unsafe('select state, revision, final, total from windows')) as unknown[]
+    const [first, second] = [told(0, true, false), told(1, false, false)]
+    await connection.write({ expected: null, position: first.position, windows: [first] }, never)
+    expect(await found()).toEqual([{ state: 'open', revision: '0', final: false, total: '0' }])
+    const last = told(2, false, true)
+    const batch = { expected: first.position, position: last.position, windows: [second, last] }
+    await connection.write(batch, never)
+    expect(await found()).toEqual([{ state: 'closed', revision: '2', final: true, total: '2' }])
+    await connection.close()
+  })
+
+  const context = (job: SinkContext['job']) => ({ job, clock: null!, log: null!, kept: null })
+
+  test('a group that is named as one of its columns is told', () => {
+    const job = { ...it.job, groups: [{ name: 'revision', of: () => 'a' }] }
+    const address = (more: object) => postgres(options).address({ ...job, ...more }, environment)
+    expect(() => address({ allowedLatenessMs: 1 })).toThrow('"revision" can\'t be a column')
+    expect(address({})).toContain('table windows')
   })
 
   test('has a column for what each aggregate says', async () => {

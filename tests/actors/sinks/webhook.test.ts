@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { Server } from 'bun'
+import { systemClock } from '../../../actors/clock.ts'
 import { readSinks } from '../../../actors/sinks/accounts.ts'
 import { signature, webhook, type WebhookOptions } from '../../../actors/sinks/webhook.ts'
 import { until } from '../../../faults/until.ts'
@@ -12,7 +13,7 @@ interface Taken {
   text: string
   body: {
     job: string
-    window: { start: string; end: string }
+    window: { start: string; end: string; state?: string; revision?: number; final?: boolean }
     part: number
     parts: number
     rows: unknown[]
@@ -144,4 +145,29 @@ test('what the environment lacks is told by its name', () => {
   expect(() => sink.address(it.job, { TEST_HOOK: 'ftp://x', TEST_SECRET: secret })).toThrow(
     'sink webhook: TEST_HOOK must be http://host/path or https://host/path',
   )
+})
+
+test('tells which telling of a window it is, each with a key of its own', async () => {
+  const { job, store } = it
+  const context = { job, store, clock: systemClock, log: null!, kept: null }
+  const connection = await webhook(options).open({ ...context, environment: environment() })
+  const telling = (revision: number, isOpen: boolean, isFinal: boolean) => ({
+    start: T,
+    end: T + 10_000,
+    number: 1,
+    position: `${revision}-0/1/${T}`,
+    revision: { revision, isOpen, isFinal },
+    rows: [{ group: '["a"]', key: { who: 'a' }, values: { total: 1, events: 1 } }],
+  })
+  const windows = [telling(0, true, false), telling(1, false, true)]
+  const { position } = windows[1]!
+  await connection.write({ expected: null, position, windows }, new AbortController().signal)
+  await connection.close()
+  const span = { start: new Date(T).toISOString(), end: new Date(T + 10_000).toISOString() }
+  expect(taken.map(({ body }) => body.window)).toEqual([
+    { ...span, state: 'open', revision: 0, final: false },
+    { ...span, state: 'closed', revision: 1, final: true },
+  ])
+  expect(taken[1]!.body.rows[0]).toMatchObject({ state: 'closed', revision: 1, final: true })
+  expect(new Set(taken.map(({ key }) => key)).size).toBe(2)
 })

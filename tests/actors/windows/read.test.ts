@@ -158,3 +158,83 @@ describe('closed windows', () => {
     ])
   })
 })
+
+describe('closed windows that were told again', () => {
+  const LATENESS = 60_000
+  beforeEach(async () => {
+    await it.end()
+    it = await seed({ ...jobNamed(uniqueName('told')), allowedLatenessMs: LATENESS })
+  })
+
+  /** Windows of 30 s, then late records of the oldest and of one in the middle, told at once. */
+  const told = async () => {
+    for (let i = 0; i < 6; i++) await it.records([record(i * 5_000, ['a', 'x'], i)])
+    await it.closeTo(T + 35_000)
+    await it.records([record(0, ['b', 'x'], 10)])
+    await it.closeTo(T + 36_000)
+    await it.records([record(15_000, ['a', 'x'], 100)])
+    await it.closeTo(T + 37_000)
+  }
+
+  test('are each there once, newest window first, as they were told last', async () => {
+    await told()
+    const rows = await closed()
+    expect(
+      rows.map(({ start, key, revision, values }) => [start - T, key.who, revision, values.total]),
+    ).toEqual([
+      [25_000, 'a', 0, 5],
+      [20_000, 'a', 0, 9],
+      [15_000, 'a', 1, 107],
+      [10_000, 'a', 1, 105],
+      [5_000, 'a', 0, 3],
+      [0, 'a', 1, 1],
+      [0, 'b', 1, 10],
+      [-5_000, 'a', 1, 0],
+      [-5_000, 'b', 1, 10],
+    ])
+    const entries = await it.store.redis.xlen(it.keys.closed)
+    expect(entries).toBe(7 + 4)
+    expect(await it.store.redis.hget(it.keys.clock, 'closedWindows')).toBe('7')
+  })
+
+  test('page through bounds and cursors, whenever they were told', async () => {
+    await told()
+    const all = await closed()
+    for (const from of [-10_000, -5_000, 0, 12_000, 25_000]) {
+      for (const to of [-5_000, 0, 5_000, 20_000, 40_000]) {
+        const within = all.filter((row) => row.start >= T + from && row.start < T + to)
+        expect(await closed({ from: T + from, to: T + to })).toEqual(within)
+      }
+    }
+    const paged = []
+    for (let before; paged.length < all.length; before = cursorOf(it.job, paged.at(-1)!)) {
+      paged.push(...(await closed({ limit: 2, before })))
+    }
+    expect(paged).toEqual(all)
+  })
+
+  test('are as they were told last also where the first telling was cut away', async () => {
+    await told()
+    const entries = await it.store.redis.xrange(it.keys.closed, '-', '+')
+    // Behind the closing of the window from 0.
+    await it.store.redis.xtrim(it.keys.closed, 'MINID', entries[2]![0])
+    expect(starts(await closed())).toEqual([25_000, 20_000, 15_000, 10_000, 0, -5_000])
+  })
+
+  test('leave out what was told while they were open', async () => {
+    await it.end()
+    it = await seed({ ...jobNamed(uniqueName('told')), updatesMs: 60_000 })
+    await it.records([record(0, ['a', 'x'])])
+    await it.closeTo(T - 5_000)
+    for (const end of [5_000, 10_000]) await it.store.redis.zadd(it.keys.revise, 1, String(T + end))
+    await it.closeTo(T - 4_000)
+    expect(await it.store.redis.xlen(it.keys.updates)).toBe(2)
+    expect(await it.store.redis.exists(it.keys.closed)).toBe(0)
+    expect(await closed()).toEqual([])
+    expect(starts(await open())).toEqual([0, -5_000])
+    await it.closeTo(T + 5_000)
+    expect((await closed()).map(({ start, revision }) => [start - T, revision])).toEqual([
+      [-5_000, 1],
+    ])
+  })
+})
