@@ -107,6 +107,9 @@ const flag = (name: string) =>
     v.transform((text) => text === '1' || text === 'true'),
   )
 
+/** Executors that a job may have at the most. */
+export const executorsRange = { from: 0, to: 64 }
+
 /** Executor processes that wait beside those at work. */
 export const warmRange = { from: 0, to: 4 }
 
@@ -151,10 +154,33 @@ const environmentSchema = v.object({
   ),
   HOST: v.optional(v.string(), '127.0.0.1'),
   PORT: v.optional(wholeNumber('PORT', 0, 65_535), '8080'),
-  EXECUTORS_MIN: v.optional(wholeNumber('EXECUTORS_MIN', 0, 64), '0'),
-  EXECUTORS_MAX: v.optional(wholeNumber('EXECUTORS_MAX', 0, 64), '4'),
+  EXECUTORS_MIN: v.optional(
+    wholeNumber('EXECUTORS_MIN', executorsRange.from, executorsRange.to),
+    '0',
+  ),
+  EXECUTORS_MAX: v.optional(
+    wholeNumber('EXECUTORS_MAX', executorsRange.from, executorsRange.to),
+    '4',
+  ),
   MAX_RESULT_DELAY: v.optional(resultDelay('MAX_RESULT_DELAY'), '2s'),
   EXECUTORS_WARM: v.optional(wholeNumber('EXECUTORS_WARM', warmRange.from, warmRange.to), '0'),
+  /** Who starts executors (supervisor/options.ts), and from which pod template where pods are. */
+  MILLRACE_FLEET: v.optional(
+    v.picklist(
+      ['processes', 'kubernetes', 'elsewhere'],
+      'MILLRACE_FLEET must be processes, kubernetes or elsewhere',
+    ),
+    'processes',
+  ),
+  MILLRACE_POD_TEMPLATE: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+        'MILLRACE_POD_TEMPLATE must be the name of one',
+      ),
+    ),
+  ),
   START_FROM: v.optional(
     v.picklist(['latest', 'earliest'], 'START_FROM must be latest or earliest'),
     'latest',

@@ -2,6 +2,7 @@
  * The process that an actor lives in, as far as the actor asks: who it is, what it uses, and that it
  * should end. An argument like the clock, so that a simulation can have many in one process.
  */
+import { writeFileSync } from 'node:fs'
 import { availableParallelism, hostname } from 'node:os'
 
 export interface Host {
@@ -11,6 +12,8 @@ export interface Host {
   rssBytes(): number
   /** Processor time that the process has used, in ms. */
   cpuMs(): number
+  /** Says to whoever watches the process from outside that its thread turns; at each heartbeat. */
+  noteAlive?(): void
   /** Calls with a reason when the process is asked to end: by a signal, or because its parent is gone. */
   onAsked(end: (reason: string) => void): void
 }
@@ -23,6 +26,10 @@ export const systemHost: Host = {
   cpuMs() {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1_000
+  },
+  noteAlive() {
+    const file = process.env.MILLRACE_ALIVE_FILE
+    if (file) writeFileSync(file, `${process.pid}\n`)
   },
   onAsked(end) {
     process.on('SIGTERM', () => end('asked to end (SIGTERM)'))

@@ -85,6 +85,7 @@ export class Lifecycle {
 
   /** First heartbeat, then one every `heartbeatMs`; listens to signals and to the supervisor. */
   async start(): Promise<void> {
+    this.#host.noteAlive?.()
     await this.beat()
     this.#beating = this.#keepBeating()
     this.#host.onAsked((reason) => this.drain(reason))
@@ -146,6 +147,7 @@ export class Lifecycle {
       if (this.#left.signal.aborted) return
       // By the clock, not by the reply before: a slow Redis must not make the lease run out.
       at = Math.max(at, clock.elapsed()) + bounds.heartbeatMs
+      this.#host.noteAlive?.()
       await this.beatQuietly()
     }
   }

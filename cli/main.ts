@@ -3,6 +3,7 @@
  * `millrace <command>`: one name for all commands. A command runs in this process, so that signals,
  * terminal and exit code are its own, as when `bun run <command>` starts it.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { exitCodes, runMain, UsageError } from '../actors/errors.ts'
 import { version } from '../package.json'
@@ -10,6 +11,9 @@ import { commands } from './commands.ts'
 import { nearest } from './nearest.ts'
 
 const root = join(import.meta.dir, '..')
+
+/** The container image has what a pipeline and its operator need, and no more. */
+const leftOut = 'not part of this installation; a clone of the source has every command'
 
 const help = (): string => `
 Usage: millrace <command> [arguments]
@@ -37,6 +41,7 @@ await runMain('millrace', async () => {
   }
   const command = commands.find((one) => one.name === name)
   if (!command) throw new UsageError(unknownText(name))
+  if (!existsSync(join(root, command.main))) throw new UsageError(`${name} is ${leftOut}`)
   process.argv.splice(2, process.argv.length, ...others)
   await import(join(root, command.main))
   return undefined

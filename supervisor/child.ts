@@ -23,6 +23,31 @@ export interface Child {
   inHand?(): InHand | null | undefined
   /** Its memory in use; null where the system does not say. */
   residentBytes?(): number | null
+  /** It lives on without us: in a cluster, not as a process of this one. */
+  elsewhere?: Elsewhere
+}
+
+/** What is different about a child that is no child process. */
+export interface Elsewhere {
+  host: string
+  /** Why it is about to go without having been asked by us; null where it is not. */
+  leaving(): string | null
+  /** It was made from a description that says something else by now. */
+  isOutdated(): boolean
+  /** We do not look after it any more: it goes on. */
+  release(): void
+}
+
+/** One that lives on after its supervisor; `warm` where it may still wait to be let begin. */
+export interface Orphan {
+  id: string
+  warm: boolean
+}
+
+/** Where children live that outlive us, and where the next supervisor finds them. */
+export interface Foundlings {
+  orphans(): Orphan[]
+  adopt(orphan: Orphan): Child
 }
 
 export interface Exit {
@@ -88,6 +113,8 @@ export function spawner(options: SpawnOptions): Spawn {
         ...(kind === 'bridge' && withoutFtl),
         ...environment,
         ...(hand && { MILLRACE_HAND: hand.path }),
+        // Says that we live (actors/host.ts), not that they do.
+        MILLRACE_ALIVE_FILE: undefined,
       },
       stdin: 'ignore',
       stdout: 'inherit',
@@ -186,7 +213,7 @@ export function accountOf(
     id: child.id,
     kind: child.kind,
     pid: child.pid,
-    host: hostname(),
+    host: child.elsewhere?.host ?? hostname(),
     state: end?.state ?? 'starting',
     startedAt: child.startedAt,
     at: end?.at ?? child.startedAt,

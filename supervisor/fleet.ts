@@ -11,7 +11,9 @@
 import type { Snapshot } from '../actors/measure.ts'
 import { isOutage } from '../actors/redis.ts'
 import { isAtWork, type Register } from './register.ts'
-import { type Member, Ward, type WardOptions } from './ward.ts'
+import type { Foundlings } from './child.ts'
+import type { Member } from './member.ts'
+import { Ward, type WardOptions } from './ward.ts'
 
 type Known = Snapshot['actors'][number]
 
@@ -29,6 +31,10 @@ export interface FleetOptions extends Omit<WardOptions, 'kind'> {
    * begins at once. They hold memory and nothing else. Default 0.
    */
   warm?: number
+  /** Where executors live that outlive their supervisor, and are found again; nowhere by default. */
+  foundlings?: Foundlings | undefined
+  /** Whether it starts and drains; false where another scales, and we only measure. Default true. */
+  scales?: boolean
 }
 
 /** Starting a process takes a processor for a moment: not while those that are needed start. */
@@ -45,10 +51,14 @@ export class ExecutorFleet {
   readonly #asked = new Map<string, number>()
 
   readonly #warm: number
+  readonly #foundlings: Foundlings | undefined
+  readonly #scales: boolean
   #grewAt: number
 
-  constructor({ warm = 0, ...options }: FleetOptions) {
+  constructor({ warm = 0, foundlings, scales = true, ...options }: FleetOptions) {
     this.#warm = warm
+    this.#foundlings = foundlings
+    this.#scales = scales
     this.#grewAt = options.clock.elapsed()
     this.ward = new Ward({ ...options, kind: 'executor' })
     this.#register = options.register
@@ -66,7 +76,17 @@ export class ExecutorFleet {
   ): Promise<void> {
     await this.ward.tend()
     if (!snapshot) return
+    if (this.#scales) await this.#scale(snapshot, { target, max }, reason)
+    if (snapshot.orphaned > 0) await this.#handOn(snapshot)
+  }
+
+  async #scale(
+    snapshot: Snapshot,
+    { target, max }: { target: number; max: number },
+    reason: string,
+  ): Promise<void> {
     this.#forgetAsked(snapshot)
+    this.#adopt()
     const living = this.living(snapshot)
     // Who drains is at work until it is gone: with it there must not be more than may be.
     const room = max - this.#present(snapshot)
@@ -78,7 +98,28 @@ export class ExecutorFleet {
     this.#keepWarm(living, target)
     const surplus = byLeastLoss(living).slice(0, Math.max(0, living.length - target))
     for (const one of surplus) await this.#drain(one, reason)
-    if (snapshot.orphaned > 0) await this.#handOn(snapshot)
+    if (surplus.length === 0) await this.#renew(living, target)
+  }
+
+  /** Those that a supervisor before us has left: they count, and are looked after, as our own. */
+  #adopt(): void {
+    for (const orphan of this.#foundlings?.orphans() ?? []) {
+      const waits = orphan.warm && !this.#register.isKnown(orphan.id)
+      this.ward.adopt(this.#foundlings!.adopt(orphan), waits)
+    }
+  }
+
+  /** Those that are made as is no longer wanted go one at a time, the next when all are at work again. */
+  async #renew(living: readonly Living[], target: number): Promise<void> {
+    const isOutdated = ({ child }: Member) => child.elsewhere?.isOutdated() ?? false
+    const outdated = this.ward.warm().find(isOutdated) ?? this.ward.live().find(isOutdated)
+    if (!outdated) return
+    const atWork = living.filter(({ actor }) => actor?.state === 'running').length
+    const leaving = this.ward.members.size - this.ward.live().length - this.ward.warm().length
+    if (leaving > 0 || atWork < target) return
+    const { id, startedAt } = outdated.child
+    const reason = 'executors are made otherwise by now'
+    await this.#drain({ id, member: outdated, actor: null, startedAt }, reason)
   }
 
   /**

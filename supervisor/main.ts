@@ -2,13 +2,25 @@
 import { join } from 'node:path'
 import { checkBinding } from '../actors/binding.ts'
 import { systemClock } from '../actors/clock.ts'
-import { type Config, readConfig, resultDelayRange, warmRange } from '../actors/config.ts'
+import {
+  type Config,
+  executorsRange,
+  readConfig,
+  resultDelayRange,
+  warmRange,
+} from '../actors/config.ts'
 import { runMain, UsageError } from '../actors/errors.ts'
-import { choiceFlag, durationFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import {
+  choiceFlag,
+  choicesFlag,
+  durationFlag,
+  parseFlags,
+  wholeNumberFlag,
+} from '../actors/flags.ts'
 import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
-import { createLog, logFormat } from '../actors/log.ts'
+import { createLog, type Log, logFormat } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { openStore } from '../actors/redis.ts'
 import { checkSinks } from '../actors/sinks/sink.ts'
@@ -19,6 +31,10 @@ import { bunCommand, spawner } from './child.ts'
 import { Compiled } from './compiled.ts'
 import { Console } from './console.ts'
 import type { InitialLimits, Setting } from './control.ts'
+import { openCluster, readAccount } from './kubernetes/api.ts'
+import { labels } from './kubernetes/pod.ts'
+import { Pods } from './kubernetes/pods.ts'
+import { type FleetKind, fleets, type Relative, relatives } from './options.ts'
 import { childOutput } from './output.ts'
 import { Processor } from './processor.ts'
 import { mailboxBlockMs, Pulse } from './pulse.ts'
@@ -52,12 +68,17 @@ sinks that it declares, and the web page. A second one stands by and takes over.
                            added, and how many (MAX_RESULT_DELAY, 2s)
   --port N                 the web page's port (PORT, 8080)
   --no-web                 without the web page
+  --without KINDS          without those that somebody else runs: some of bridge,sinks,web
+  --fleet WHERE            where executors run (MILLRACE_FLEET): as processes here (the default), as
+                           pods of this cluster (kubernetes; MILLRACE_POD_TEMPLATE names the template
+                           that they are made from), or elsewhere, where another scales them by
+                           what is decided here
   --quiet                  no tables and only warnings
   --help                   this text
 
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
 EXECUTORS_MAX, EXECUTORS_WARM, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, START_FROM, MILLRACE_TOKEN,
-MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL, LOG_FORMAT`,
+MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL, LOG_FORMAT`,
   options: {
     min: { type: 'string' },
     max: { type: 'string' },
@@ -71,6 +92,8 @@ MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL, LOG_FORMAT`,
     'max-result-delay': { type: 'string' },
     port: { type: 'string' },
     'no-web': { type: 'boolean' },
+    without: { type: 'string' },
+    fleet: { type: 'string', choices: fleets },
     quiet: { type: 'boolean' },
   },
 } as const
@@ -80,7 +103,8 @@ interface Settings {
   warm: number
   from: From
   port: number
-  web: boolean
+  without: ReadonlySet<Relative>
+  fleet: FleetKind
   quiet: boolean
   acceptLoss: boolean
   fresh: boolean
@@ -100,12 +124,14 @@ await runMain('supervisor', async () => {
   if (values.as !== undefined) process.env.MILLRACE_AS = values.as
   const job = await loadJob(file)
   checkSinks(job, process.env)
-  if (settings.web) checkBinding(config.HOST, config.MILLRACE_TOKEN)
+  const web = !settings.without.has('web')
+  if (web) checkBinding(config.HOST, config.MILLRACE_TOKEN)
   const keys = keysOf(job.name)
   const level = settings.quiet ? 'warn' : config.LOG_LEVEL
   const log = createLog('supervisor', level)
   const clock = systemClock
   const store = openStore(config, log)
+  const pods = settings.fleet === 'kubernetes' ? openPods(config, log) : null
   const life = new Lifecycle({ kind: 'supervisor', store, keys, clock, log })
   const pulse = new Pulse(clock)
   const servers = new Servers({
@@ -134,8 +160,20 @@ await runMain('supervisor', async () => {
   for (const name of signals) process.off(name, leave)
   const terminal = new Console(store, keys, job, (text) => void process.stdout.write(text))
   const processor = new Processor(systemClock)
+  const processes = spawner({
+    command: (kind, id, warm) => {
+      // --fresh is said of a ledger that was lost before this start, not of one that is lost later.
+      const begun = supervisor.ledgerKnown
+      const fresh = settings.fresh && !begun
+      return commandOf(kind, id, file, { ...settings, fresh, begun, waits: warm })
+    },
+    output: childOutput(logFormat().human, level),
+    clock,
+    // Children's lines come through a pipe, and are told in our format.
+    environment: { ...process.env, LOG_LEVEL: level, LOG_FORMAT: 'json' },
+  })
   const supervisor = new Supervisor({
-    room: () => processor.room(),
+    ...machineOf(settings.fleet, processor),
     id: life.id,
     job,
     keys,
@@ -143,24 +181,17 @@ await runMain('supervisor', async () => {
     clock,
     log,
     pulse,
-    spawn: spawner({
-      command: (kind, id, warm) => {
-        // --fresh is said of a ledger that was lost before this start, not of one that is lost later.
-        const begun = supervisor.ledgerKnown
-        const fresh = settings.fresh && !begun
-        return commandOf(kind, id, file, { ...settings, fresh, begun, waits: warm })
-      },
-      output: childOutput(logFormat().human, level),
-      clock,
-      // Children's lines come through a pipe, and are told in our format.
-      environment: { ...process.env, LOG_LEVEL: level, LOG_FORMAT: 'json' },
-    }),
+    spawn: (kind, warm = false) =>
+      pods && kind === 'executor' ? pods.spawn(warm) : processes(kind, warm),
+    foundlings: pods ?? undefined,
+    scales: settings.fleet !== 'elsewhere',
     limits: settings.limits,
     warm: settings.warm,
     executorMemoryMaxBytes: config.EXECUTOR_MEMORY_MAX_MIB * 2 ** 20,
     pricePerHour: config.MILLRACE_PRICE_PER_EXECUTOR_HOUR,
-    web: settings.web,
-    complaint: () => servers.complaint,
+    web,
+    without: settings.without,
+    complaint: () => servers.complaint ?? pods?.trouble ?? null,
     onDecision: (decision) => {
       // On a terminal the log line is right there already.
       if (!settings.quiet && !process.stderr.isTTY) terminal.decision(decision)
@@ -169,6 +200,7 @@ await runMain('supervisor', async () => {
   onSecondSignal(() => supervisor.kill())
   compiled.make(log)
   const mailbox = openStore(config, createLog('supervisor', 'error'), { blockMs: mailboxBlockMs })
+  const looking = pods?.run()
   await runSupervisor({
     supervisor,
     life,
@@ -184,20 +216,42 @@ await runMain('supervisor', async () => {
     },
   })
   compiled.end()
+  pods?.close()
+  await looking
   return 0
 })
 
+/** In a pod only; what it is given is checked here, so that a mistake ends the start. */
+function openPods(config: Config, log: Log): Pods {
+  const name = config.MILLRACE_POD_TEMPLATE
+  if (!name) throw new UsageError('--fleet kubernetes needs MILLRACE_POD_TEMPLATE')
+  const cluster = openCluster(readAccount(process.env), name, labels.template)
+  return new Pods({ cluster, clock: systemClock, log })
+}
+
+/** Executors elsewhere take nothing from this machine; how many find room there, others know. */
+const machineOf = (fleet: FleetKind, processor: Processor) =>
+  fleet === 'processes' ? { room: () => processor.room() } : { cores: executorsRange.to }
+
+type Texts =
+  | 'min'
+  | 'max'
+  | 'warm'
+  | 'from'
+  | 'policy'
+  | 'max-result-delay'
+  | 'port'
+  | 'without'
+  | 'fleet'
+
 function settingsOf(
   values: {
-    [Name in 'min' | 'max' | 'warm' | 'from' | 'policy' | 'max-result-delay' | 'port']?:
-      | string
-      | undefined
+    [Name in Texts]?: string | undefined
   } & { [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet']?: boolean | undefined },
   config: Config,
 ): Settings {
-  const range = { from: 0, to: 64 }
-  const min = wholeNumberFlag('min', values.min, range)
-  const max = wholeNumberFlag('max', values.max, range)
+  const min = wholeNumberFlag('min', values.min, executorsRange)
+  const max = wholeNumberFlag('max', values.max, executorsRange)
   const policy = choiceFlag('policy', values.policy, policies)
   const delayMs = durationFlag('max-result-delay', values['max-result-delay'], resultDelayRange)
   const limits = {
@@ -207,6 +261,7 @@ function settingsOf(
     maxResultDelayMs: delayMs ?? config.MAX_RESULT_DELAY,
     given: new Set<Setting>(),
   }
+  const without = choicesFlag('without', values.without, relatives) ?? []
   if (limits.min > limits.max) throw new UsageError('--min must not be greater than --max')
   if (min !== undefined) limits.given.add('min')
   if (max !== undefined) limits.given.add('max')
@@ -217,7 +272,8 @@ function settingsOf(
     warm: wholeNumberFlag('warm', values.warm, warmRange) ?? config.EXECUTORS_WARM,
     from: fromFlag(values.from, config.START_FROM),
     port: wholeNumberFlag('port', values.port, { from: 0, to: 65_535 }) ?? config.PORT,
-    web: !values['no-web'],
+    without: new Set([...without, ...(values['no-web'] ? (['web'] as const) : [])]),
+    fleet: choiceFlag('fleet', values.fleet, fleets) ?? config.MILLRACE_FLEET,
     quiet: values.quiet ?? false,
     acceptLoss: values['accept-loss'] ?? false,
     fresh: values.fresh ?? false,
@@ -227,8 +283,8 @@ function settingsOf(
 /** Loaded late: it brings a Kafka client along, which the supervisor needs for nothing else. */
 async function examineAll(config: Config, file: string, settings: Settings): Promise<Finding[]> {
   const { examine } = await import('../doctor/examine.ts')
-  const { acceptLoss, fresh, web, limits } = settings
-  const host = web ? config.HOST : null
+  const { acceptLoss, fresh, without, limits } = settings
+  const host = without.has('web') ? null : config.HOST
   return examine({ config, file, executorsMax: limits.max, host, acceptLoss, fresh })
 }
 

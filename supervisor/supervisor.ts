@@ -6,19 +6,14 @@
  * Leads by a lease; stands by without children. What fails for Redis's sake holds everything as it
  * is. Shuts down in order: executors, bridge, sinks, web, lease.
  */
-import type { Clock } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
 import { causesOf } from '../actors/errors.ts'
 import { systemHost } from '../actors/host.ts'
-import type { Job } from '../actors/job.ts'
-import type { Keys } from '../actors/keys.ts'
-import type { Log } from '../actors/log.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
-import { isOutage, type Store } from '../actors/redis.ts'
+import { isOutage } from '../actors/redis.ts'
 import { backlogOf, computingShare, usefulExecutors } from './backlog.ts'
-import type { Spawn } from './child.ts'
 import { advance } from './closing.ts'
-import { beginControl, type InitialLimits, type Limits, limitsOf } from './control.ts'
+import { beginControl, type Limits, limitsOf } from './control.ts'
 import { CostMeter } from './cost.ts'
 import { decide } from './decide.ts'
 import { recordDecision } from './decisions.ts'
@@ -27,38 +22,11 @@ import { emptyHistory, type History, observe, remember } from './history.ts'
 import { Leadership, roles } from './leader.ts'
 import { Loop } from './loop.ts'
 import { Recorder } from './measurements.ts'
-import type { Pulse } from './pulse.ts'
+import type { Relative, SupervisorOptions } from './options.ts'
 import { type Decision, type Fleet, reasons } from './reasons.ts'
 import { Register } from './register.ts'
 import { bridgeRestarts, executorRestarts, sinksRestarts, webRestarts } from './restarts.ts'
 import { Ward } from './ward.ts'
-
-export interface SupervisorOptions {
-  id: string
-  job: Job
-  keys: Keys
-  store: Store
-  clock: Clock
-  log: Log
-  pulse: Pulse
-  spawn: Spawn
-  limits: InitialLimits
-  pricePerHour: number
-  /** Processor cores that executors can keep busy; this machine's by default. */
-  cores?: number
-  /** Cores of it that idle now; not known by default. */
-  room?: () => number | null
-  /** Memory of an executor over which it is killed; no bound where it is absent. */
-  executorMemoryMaxBytes?: number
-  /** Executor processes that wait, loaded, until one more is needed; none by default. */
-  warm?: number
-  /** Whether a web process belongs to the family. */
-  web: boolean
-  /** What is wrong with the servers, null for nothing: the job is degraded by it. */
-  complaint?: () => string | null
-  /** Told of each decision that changed something. */
-  onDecision?: (decision: Decision) => void
-}
 
 const times = {
   tickMs: 250,
@@ -114,6 +82,8 @@ export class Supervisor {
       memoryMaxBytes: options.executorMemoryMaxBytes,
       hungMs: (job.work ? job.workTimeoutMs : 0) + bounds.hungMarginMs,
       warm: options.warm ?? 0,
+      foundlings: options.foundlings,
+      scales: options.scales ?? true,
     })
     this.#bridge = new Ward({
       ...shared,
@@ -240,10 +210,11 @@ export class Supervisor {
     const living = snapshot ? this.#fleet.living(snapshot) : []
     const accounts = living.flatMap(({ actor }) => actor ?? [])
     const elsewhere = accounts.filter(({ host }) => host !== systemHost.name).length
-    const strangers = living.filter(({ member }) => member === null)
+    const joined = living.filter(({ id, member }) => member === null && !this.#met.has(id))
     return {
       target: this.#target,
-      joined: strangers.filter(({ id }) => !this.#met.has(id)).length,
+      // Where another scales, those that come are those that were decided.
+      joined: this.#options.scales === false ? 0 : joined.length,
       running: living.filter(({ actor }) => actor?.state === 'running').length,
       executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
       useful: usefulExecutors(accounts, {
@@ -258,15 +229,15 @@ export class Supervisor {
   async #act(snapshot: Snapshot | null, reason: string): Promise<void> {
     const counts = { target: this.#target, max: this.#limits.max }
     await this.#fleet.reconcile(snapshot, counts, reason)
-    const { web, job } = this.#options
-    const family: [Ward, boolean][] = [
-      [this.#bridge, true],
-      [this.#sinks, job.sinks.length > 0],
-      [this.#web, web],
+    const { web, job, without } = this.#options
+    const family: [Relative, Ward, boolean][] = [
+      ['bridge', this.#bridge, true],
+      ['sinks', this.#sinks, job.sinks.length > 0],
+      ['web', this.#web, web],
     ]
-    for (const [ward, belongs] of family) {
+    for (const [name, ward, belongs] of family) {
       await ward.tend()
-      const wanted = this.#took && belongs
+      const wanted = this.#took && belongs && !without?.has(name)
       if (wanted && ward.members.size === 0 && ward.mayStart) ward.start()
     }
   }
@@ -283,6 +254,7 @@ export class Supervisor {
     // The lease may end at any moment, and nobody wakes us then.
     this.#quiet = false
     this.#options.pulse.heed(false)
+    this.#fleet.ward.release()
     await this.#retire('another supervisor leads')
   }
 
@@ -353,11 +325,21 @@ export class Supervisor {
 
   async #shutDown(): Promise<void> {
     const { log, pulse } = this.#options
+    await this.#handOver()
     log.info('ending: executors, then bridge, then sinks, then web')
     while (!(await this.#retire('the supervisor ends'))) await pulse.pause(50)
     for (const ward of this.#wards()) await ward.settled()
     if (this.#took) await this.#attempt('count the cost', () => this.#countLast())
     await this.#attempt('resign', () => this.#leadership.resign())
+  }
+
+  /** Executors that can live without us go on, where another stands by to lead them. */
+  async #handOver(): Promise<void> {
+    if (!this.#options.foundlings) return
+    const snapshot = await this.#measure()
+    const isHeir = ({ id, kind, state, alive }: Snapshot['actors'][number]) =>
+      kind === 'supervisor' && state === 'running' && alive && id !== this.#options.id
+    if (snapshot?.actors.some(isHeir)) this.#fleet.ward.release()
   }
 
   /** What executors used while they ended; not where another leads by now and counts that itself. */

@@ -15,6 +15,7 @@ import type { Log } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { isOutage } from '../actors/redis.ts'
 import { accountOf, type Child, type Exit, exitReason, type Spawn } from './child.ts'
+import { type Member, newMember, stages } from './member.ts'
 import type { Register } from './register.ts'
 import { crashed, lived, mayStart, noCrashes, type RestartPolicy } from './restarts.ts'
 import { recordsOf, stuckReason } from './stuck.ts'
@@ -36,32 +37,6 @@ export interface WardOptions {
   hungMs?: number
   /** A child that uses more than this is killed; without limit where it is absent. */
   memoryMaxBytes?: number | undefined
-}
-
-/** How far a child is, and how far its end has been pressed. */
-const stages = {
-  /** It waits to be let begin, and counts for nothing. */
-  warm: 'warm',
-  live: 'live',
-  asked: 'asked',
-  terminated: 'terminated',
-  killed: 'killed',
-} as const
-
-export interface Member {
-  child: Child
-  stage: (typeof stages)[keyof typeof stages]
-  /** When its stage began, by the monotonic clock. */
-  stageAt: number
-  /** It was started warm; whether it has been let begin. What has not begun is in no register. */
-  warm: boolean
-  begun: boolean
-  /** Why we ended it; null where we did not. */
-  ending: string | null
-  /** Its end by our hand counts as a crash: it was stuck, or used too much memory. */
-  atFault: boolean
-  /** What was noted of its hand while it was late, as text. */
-  noted: string
 }
 
 /**
@@ -117,7 +92,8 @@ export class Ward {
   start(): Child | null {
     const member = this.#spawn(stages.live)
     if (!member) return null
-    this.#track(this.#announce(member.child))
+    // One that has yet to be placed somewhere announces itself when it begins.
+    if (!member.child.elsewhere) this.#track(this.#announce(member.child))
     return member.child
   }
 
@@ -157,7 +133,7 @@ export class Ward {
   }
 
   #spawn(stage: 'live' | 'warm'): Member | null {
-    const { spawn, kind, clock, log } = this.#options
+    const { spawn, kind, log } = this.#options
     const warm = stage === stages.warm
     let child: Child
     try {
@@ -168,18 +144,30 @@ export class Ward {
       this.#countCrash({ uptimeMs: 0, reason, refused: true })
       return null
     }
-    const member: Member = {
-      child,
-      stage,
-      stageAt: clock.elapsed(),
-      warm,
-      begun: !warm,
-      ending: null,
-      atFault: false,
-      noted: '',
-    }
-    this.members.set(child.id, member)
     log.info(`${kind} started`, { id: child.id, pid: child.pid, ...(warm ? { warm } : {}) })
+    return this.#enrol(child, stage)
+  }
+
+  /** Takes one in that lives already: a supervisor before us had started it. */
+  adopt(child: Child, waits: boolean): void {
+    const { kind, log } = this.#options
+    log.info(`${kind} adopted`, { id: child.id })
+    this.#enrol(child, waits ? stages.warm : stages.live)
+  }
+
+  /** Lets those go on that live on without us; whoever leads next adopts them. */
+  release(): void {
+    for (const [id, { child }] of this.members) {
+      if (!child.elsewhere) continue
+      this.members.delete(id)
+      child.elsewhere.release()
+    }
+  }
+
+  #enrol(child: Child, stage: 'live' | 'warm'): Member {
+    const warm = stage === stages.warm
+    const member = newMember(child, stage, this.#options.clock.elapsed(), warm)
+    this.members.set(child.id, member)
     this.#track(child.exited.then((exit) => this.#ended(member, exit)))
     return member
   }
@@ -244,7 +232,9 @@ export class Ward {
 
   /** One that somebody else asked to go is not here any more for the target, and goes as for us. */
   #heedDrain(member: Member): void {
-    const reason = this.#options.register.drainReason(member.child.id)
+    const { child } = member
+    const reason =
+      this.#options.register.drainReason(child.id) ?? child.elsewhere?.leaving() ?? null
     if (reason === null) return
     member.ending = reason
     this.#press(member, stages.asked)
@@ -298,7 +288,8 @@ export class Ward {
   async #ended(member: Member, exit: Exit): Promise<void> {
     const { clock, kind, log, wake } = this.#options
     const { child } = member
-    this.members.delete(child.id)
+    // Let go of: its end is another's to tell.
+    if (!this.members.delete(child.id)) return
     const last = member.begun ? await this.#lastAccount(child) : null
     const left = exit.code === 0 && last?.state !== 'failed' && (last?.state === 'stopped' || !last)
     if (!left) {

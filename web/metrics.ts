@@ -27,6 +27,9 @@ export interface MetricsSource {
   leader: string | null
 }
 
+/** A supervisor tells once a second; a second one takes over within 3. */
+const WANTED_KEPT_MS = 15_000
+
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE
 
 export async function metricsText(source: MetricsSource): Promise<string> {
@@ -42,6 +45,7 @@ export async function metricsText(source: MetricsSource): Promise<string> {
     addPartitions(add, partitions)
     addTotals(add, status)
     addFleet(add, status)
+    addWanted(add, status, loop)
     addActors(add, actors)
     addTimes(add, status)
     addSinks(add, sinks)
@@ -144,6 +148,13 @@ function addFleet(add: Series, { executors }: StatusReport): void {
   add.gauge('executors_max', 'The most that may run.', executors.max)
   const target = 'How old a result may be, which the fleet is scaled for.'
   add.gauge('result_delay_target_seconds', target, seconds(executors.maxResultDelayMs))
+}
+
+/** Another scales by it (KEDA), so an old one is none: unknown holds. */
+function addWanted(add: Series, { at }: StatusReport, loop: LoopAccount | null): void {
+  const fresh = loop !== null && Date.parse(at) - loop.at < WANTED_KEPT_MS
+  const wanted = 'Executors that the last decision wants.'
+  add.gauge('executors_wanted', wanted, fresh ? (loop.decision?.to ?? null) : null)
 }
 
 function addActors(add: Series, actors: readonly ActorReport[]): void {
