@@ -31,6 +31,8 @@ export interface PodsOptions {
   cluster: Cluster
   clock: Clock
   log: Log
+  /** Between two looks while there are pods of ours; a second by default. */
+  lookMs?: number
 }
 
 const times = {
@@ -111,7 +113,8 @@ export class Pods implements Foundlings {
   async run(): Promise<void> {
     while (!this.#closed) {
       await this.look()
-      const ms = this.#tracked.size > 0 ? times.lookMs : times.idleLookMs
+      const { lookMs = times.lookMs } = this.#options
+      const ms = this.#tracked.size > 0 ? lookMs : Math.max(lookMs, times.idleLookMs)
       if (!this.#closed) await this.#pulse.pause(ms, times.leastMs)
     }
     // What was wanted last.

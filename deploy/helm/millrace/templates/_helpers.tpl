@@ -59,6 +59,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if .http }}
+# Without it nobody but the pod itself could pause the job or change its limits.
+- name: MILLRACE_TOKEN
+  valueFrom:
+    secretKeyRef: { name: {{ $values.token.secret.name | quote }}, key: {{ $values.token.secret.key | quote }} }
+{{- end }}
 {{- range $name, $value := .extra }}
 - { name: {{ $name }}, value: {{ $value | quote }} }
 {{- end }}
@@ -78,6 +84,7 @@ metadata:
   labels:
     {{- include "millrace.labels" . | nindent 4 }}
   annotations:
+    kubectl.kubernetes.io/default-container: {{ .component }}
     {{- if $values.job.source }}
     millrace.dev/job-source: {{ sha256sum $values.job.source | trunc 16 | quote }}
     {{- end }}
@@ -97,16 +104,16 @@ spec:
     runAsGroup: 1000
     seccompProfile: { type: RuntimeDefault }
   {{- with $values.image.pullSecrets }}
-  imagePullSecrets: {{ toYaml . | nindent 4 }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with $values.nodeSelector }}
-  nodeSelector: {{ toYaml . | nindent 4 }}
+  nodeSelector: {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with $values.tolerations }}
-  tolerations: {{ toYaml . | nindent 4 }}
+  tolerations: {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- if $values.affinity }}
-  affinity: {{ toYaml $values.affinity | nindent 4 }}
+  affinity: {{- toYaml $values.affinity | nindent 4 }}
   {{- else }}
   # Two of a kind rather on two nodes.
   topologySpreadConstraints:
@@ -125,7 +132,7 @@ spec:
       env:
         {{- include "millrace.env" . | nindent 8 }}
       {{- with $values.envFrom }}
-      envFrom: {{ toYaml . | nindent 8 }}
+      envFrom: {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- if .http }}
       ports:
@@ -158,7 +165,7 @@ spec:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities: { drop: [ALL] }
-      resources: {{ toYaml .settings.resources | nindent 8 }}
+      resources: {{- toYaml .settings.resources | nindent 8 }}
       volumeMounts:
         - { name: tmp, mountPath: /tmp }
         {{- if $values.job.source }}
@@ -186,7 +193,7 @@ spec:
   replicas: {{ .replicas }}
   {{- end }}
   {{- with .strategy }}
-  strategy: {{ toYaml . | nindent 4 }}
+  strategy: {{- toYaml . | nindent 4 }}
   {{- end }}
   selector:
     matchLabels:
