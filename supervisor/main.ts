@@ -230,8 +230,9 @@ function openPods(config: Config, log: Log): Pods {
 }
 
 /** Executors elsewhere take nothing from this machine; how many find room there, others know. */
-const machineOf = (fleet: FleetKind, processor: Processor) =>
-  fleet === 'processes' ? { room: () => processor.room() } : { cores: executorsRange.to }
+function machineOf(fleet: FleetKind, processor: Processor) {
+  return fleet === 'processes' ? { room: () => processor.room() } : { cores: executorsRange.to }
+}
 
 type Texts =
   | 'min'
