@@ -177,7 +177,7 @@ const environmentSchema = v.object({
       v.string(),
       v.regex(
         /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-        'MILLRACE_POD_TEMPLATE must be the name of one',
+        'MILLRACE_POD_TEMPLATE must be the name of a pod template',
       ),
     ),
   ),

@@ -38,6 +38,18 @@ test('what an executor had in hand is known after its death, and its file is gon
   expect(ownFiles()).toEqual([])
 })
 
+test('a child does not say that its supervisor lives', async () => {
+  const lines: string[] = []
+  const child = spawner({
+    command: () => [process.execPath, '-e', 'console.error(`${process.env.MILLRACE_ALIVE_FILE}`)'],
+    output: (line) => void lines.push(line),
+    clock: systemClock,
+    environment: { ...process.env, MILLRACE_ALIVE_FILE: '/tmp/alive' },
+  })('web')
+  await child.exited
+  expect(lines).toEqual(['undefined'])
+})
+
 test('files that killed supervisors left are swept; others are let alone', async () => {
   const gone = Bun.spawn(['true'])
   await gone.exited

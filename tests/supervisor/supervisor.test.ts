@@ -9,6 +9,7 @@ import { readDecisions } from '../../supervisor/decisions.ts'
 import { readLoop } from '../../supervisor/loop.ts'
 import { readSamples } from '../../supervisor/measurements.ts'
 import { listen, Pulse } from '../../supervisor/pulse.ts'
+import type { SupervisorOptions } from '../../supervisor/options.ts'
 import { Supervisor } from '../../supervisor/supervisor.ts'
 import { testServices } from '../support/services.ts'
 import { until } from '../../faults/until.ts'
@@ -41,6 +42,7 @@ async function create(
   given = new Set<'min' | 'max' | 'policy'>(),
   max = 4,
   refusing: readonly Actor['kind'][] = [],
+  others: Partial<SupervisorOptions> = {},
 ) {
   const { store, keys } = await openJob(label)
   const { started, spawn } = pretendedChildren(refusing)
@@ -58,6 +60,7 @@ async function create(
       limits: { min: 0, max, policy: 'backlog', maxResultDelayMs: 2_000, given },
       pricePerHour: 0.05,
       web: refusing.includes('web'),
+      ...others,
     })
   closing.push(() => store.close())
   return { store, keys, pulse, started, make }
@@ -199,6 +202,84 @@ describe('supervisor', () => {
     expect(started).toHaveLength(2)
     second.kill()
   }, 30_000)
+
+  test('where another scales, it decides and tells, and starts and drains nobody', async () => {
+    const without = new Set(['bridge', 'sinks', 'web'] as const)
+    const options = { scales: false, without }
+    const all = await create('supervisor-advises', undefined, 2, [], options)
+    const { store, keys, started, make } = all
+    await store.call('open', keys.base, ['topic', 'shape', 0, 0, 0])
+    await append(store, keys.base)
+    const supervisor = make('one')
+    await until('the decision', async () => {
+      await supervisor.look()
+      return (await readLoop(store, keys))?.decision?.to === 1
+    })
+    // Those that came for it are no others that came by themselves, and none is one too many.
+    const come = (id: string) =>
+      store.call('beat', keys.base, [id, JSON.stringify(elsewhere(id)), 60_000])
+    for (const id of ['a', 'b', 'c']) await come(id)
+    for (let look = 0; look < 3; look++) await supervisor.look()
+    expect(started).toEqual([])
+    for (const id of ['a', 'b', 'c']) expect(await store.redis.xlen(keys.mailbox(id))).toBe(0)
+    const decisions = await readDecisions(store, keys, 10)
+    expect(decisions.map(({ from, to }) => [from, to])).toEqual([[0, 1]])
+  }, 30_000)
+
+  test('that ends hands its pods over where another stands by, and drains them where none does', async () => {
+    for (const another of [true, false]) {
+      const { promise: exited, resolve } = Promise.withResolvers<Exit>()
+      const told: string[] = []
+      const end = (what: string) => {
+        told.push(what)
+        resolve({ code: 0, signal: null, lastLine: '' })
+      }
+      const pod: Child = {
+        id: 'executor-1',
+        kind: 'executor',
+        pid: 0,
+        startedAt: systemClock.now(),
+        exited,
+        signal: end,
+        elsewhere: {
+          host: 'executor-1',
+          leaving: () => null,
+          isOutdated: () => false,
+          release: () => end('released'),
+        },
+      }
+      let orphans = [{ id: pod.id, warm: false }]
+      const adopt = () => {
+        orphans = []
+        return pod
+      }
+      const foundlings = { orphans: () => orphans, adopt }
+      const without = new Set(['bridge', 'sinks', 'web'] as const)
+      const limits = { min: 1, max: 1, policy: 'backlog', maxResultDelayMs: 2_000 } as const
+      const options = {
+        foundlings,
+        without,
+        limits: { ...limits, given: new Set(['min'] as const) },
+      }
+      const all = await create('supervisor-heir', undefined, 1, [], options)
+      const { store, keys, started, make } = all
+      const heir = { ...elsewhere('heir'), kind: 'supervisor' }
+      if (another) await store.call('beat', keys.base, ['heir', JSON.stringify(heir), 60_000])
+      const ended = new AbortController()
+      const supervisor = make('one')
+      const running = supervisor.run(ended.signal)
+      await until('it to be adopted', () => orphans.length === 0)
+      ended.abort()
+      const mailbox = keys.mailbox('executor-1')
+      if (!another) {
+        await until('it to be asked', async () => (await store.redis.xlen(mailbox)) > 0)
+        end('left')
+      }
+      await running
+      expect(told).toEqual(another ? ['released'] : ['left'])
+      expect(started).toEqual([])
+    }
+  }, 60_000)
 
   test.each(['bridge', 'executor', 'web'] as const)(
     'the %s that refuses again and again is given up, and the job is degraded with its reason',

@@ -37,6 +37,19 @@ test('what is told is the format to the letter', async () => {
   expect(value('result_delay_target_seconds')).toBe(2)
 })
 
+test('how many are wanted is told as long as a supervisor tells it', async () => {
+  const { loop } = everything
+  const decision = { at: 1, from: 2, to: 3, reason: 'hold', sentence: '', inputs: {} } as const
+  const told = async (age: number) => {
+    const source = { ...everything, loop: { ...loop!, at: loop!.at - age, decision } }
+    return (await read(source)).get('millrace_executors_wanted')?.samples[0]?.value
+  }
+  expect(await told(0)).toBe(3)
+  expect(await told(14_000)).toBe(3)
+  expect(await told(15_000)).toBeUndefined()
+  expect((await read()).has('millrace_executors_wanted')).toBe(false)
+})
+
 test.skipIf(!promtool)('promtool has nothing to say of it', async () => {
   const full = await runPromtool(['check', 'metrics'], await metricsText(everything))
   expect(full).toEqual({ code: 0, said: '' })
