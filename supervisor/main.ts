@@ -198,7 +198,8 @@ await runMain('supervisor', async () => {
     },
   })
   onSecondSignal(() => supervisor.kill())
-  compiled.make(log)
+  // Where they are somebody else's there is nobody here to start the sooner.
+  if (settings.fleet === 'processes' || !settings.without.has('bridge')) compiled.make(log)
   const mailbox = openStore(config, createLog('supervisor', 'error'), { blockMs: mailboxBlockMs })
   const looking = pods?.run()
   await runSupervisor({
