@@ -85,8 +85,8 @@ export class Lifecycle {
 
   /** First heartbeat, then one every `heartbeatMs`; listens to signals and to the supervisor. */
   async start(): Promise<void> {
-    this.#host.noteAlive?.()
     await this.beat()
+    this.#host.noteAlive?.()
     this.#beating = this.#keepBeating()
     this.#host.onAsked((reason) => this.drain(reason))
   }

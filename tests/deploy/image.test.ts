@@ -87,6 +87,19 @@ describe('deploy/Dockerfile', () => {
     for (const name of context()) expect(existsSync(join(root, name))).toBe(true)
   })
 
+  test('compose.yaml builds it, and runs it without rights for longer than all ends take', () => {
+    const file = readFileSync(join(root, 'compose.yaml'), 'utf8')
+    const { services } = Bun.YAML.parse(file) as { services: { millrace: object } }
+    expect(services.millrace).toMatchObject({
+      build: { context: '.', dockerfile: 'deploy/Dockerfile' },
+      command: ['supervisor'],
+      read_only: true,
+      cap_drop: ['ALL'],
+      init: true,
+      stop_grace_period: '60s',
+    })
+  })
+
   test('no tests, benches, secrets or tools of development come in', () => {
     const files = filesIn(folder)
     expect(

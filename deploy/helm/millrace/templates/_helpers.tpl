@@ -147,6 +147,10 @@ spec:
         timeoutSeconds: 5
         failureThreshold: 6
       {{- else }}
+      # From its first heartbeat on, which Redis has seen.
+      readinessProbe:
+        exec: { command: [test, -e, /tmp/alive] }
+        periodSeconds: 5
       # Each heartbeat writes the file (once a second): older than 30 s, three times, and its thread hangs.
       # Before the first one it waits for Redis, which is no reason to start it again.
       livenessProbe:
@@ -191,6 +195,9 @@ metadata:
 spec:
   {{- if not (kindIs "invalid" .replicas) }}
   replicas: {{ .replicas }}
+  {{- end }}
+  {{- with .minReadySeconds }}
+  minReadySeconds: {{ . }}
   {{- end }}
   {{- with .strategy }}
   strategy: {{- toYaml . | nindent 4 }}
