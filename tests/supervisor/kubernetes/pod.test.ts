@@ -37,7 +37,7 @@ describe('a pod is made from its template', () => {
       ['executor', 'jobs/rooms.ts', '--id', 'executor-1'],
       ['x'],
     ])
-    expect(podFrom(template, 'executor-1', true).spec.containers[0]!.args.slice(2)).toEqual([
+    expect(podFrom(template, 'executor-1', true).spec.containers[0]?.args?.slice(2)).toEqual([
       '--id',
       'executor-1',
       '--warm',
@@ -60,7 +60,7 @@ describe('a pod is made from its template', () => {
 
   test('with labels by which it is found, and by which it is known to be outdated', () => {
     const revision = revisionOf(template.template)
-    expect(pod.metadata.labels).toEqual({
+    expect<Record<string, string>>(pod.metadata.labels).toEqual({
       app: 'rooms',
       [labels.template]: 'rooms-executor',
       [labels.revision]: revision,
