@@ -105,7 +105,7 @@ export const revisionOf = (template: Template['template']): string =>
 
 /** How it ended; null while it has not. */
 export function exitOf({ status }: Pod): Exit | null {
-  const { phase, reason, message, containerStatuses = [] } = status
+  const { phase, reason, message, containerStatuses } = status
   if (phase !== 'Succeeded' && phase !== 'Failed') return null
   const ended = containerStatuses[0]?.state.terminated
   // The node took it, and says why: evicted, shut down, preempted.
@@ -127,7 +127,7 @@ function byCluster(why: string): Exit {
 
 /** When its container began, epoch ms; null before that. */
 export function begunAt({ status }: Pod): number | null {
-  const at = Date.parse(status.containerStatuses?.[0]?.state.running?.startedAt ?? '')
+  const at = Date.parse(status.containerStatuses[0]?.state.running?.startedAt ?? '')
   return Number.isNaN(at) ? null : at
 }
 
@@ -135,7 +135,7 @@ const onItsWay: readonly string[] = ['', 'ContainerCreating', 'PodInitializing']
 
 /** Why it does not begin; null where nothing is known against it. */
 export function troubleOf({ status }: Pod): string | null {
-  const { conditions = [], containerStatuses = [] } = status
+  const { conditions, containerStatuses } = status
   const told = ({ reason, message }: { reason: string; message: string }) =>
     message ? `${reason}: ${message}` : reason
   const waiting = containerStatuses.map(({ state }) => state.waiting)
