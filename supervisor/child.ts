@@ -30,6 +30,8 @@ export interface Child {
 /** What is different about a child that is no child process. */
 export interface Elsewhere {
   host: string
+  /** It runs; before that it waits for a place, or for its image. */
+  hasBegun(): boolean
   /** Why it is about to go without having been asked by us; null where it is not. */
   leaving(): string | null
   /** It was made from a description that says something else by now. */

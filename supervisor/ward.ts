@@ -104,7 +104,7 @@ export class Ward {
 
   /** Lets one that is warm begin; false where there is none. */
   activate(): boolean {
-    const [member] = this.warm()
+    const member = this.warm().find(({ child }) => child.elsewhere?.hasBegun() ?? true)
     if (!member) return false
     const { clock, kind, log } = this.#options
     member.stage = stages.live

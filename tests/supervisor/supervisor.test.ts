@@ -243,6 +243,7 @@ describe('supervisor', () => {
         signal: end,
         elsewhere: {
           host: 'executor-1',
+          hasBegun: () => true,
           leaving: () => null,
           isOutdated: () => false,
           release: () => end('released'),

@@ -173,6 +173,7 @@ describe('executors as pods', () => {
       waiting!,
       '--warm',
     ])
+    await until('it to run', () => fleet.ward.warm()[0]?.child.elsewhere?.hasBegun())
     await look(1)
     expect(fleet.ward.live().map(({ child }) => child.id)).toEqual([waiting!])
     fleet.ward.kill()
