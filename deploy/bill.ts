@@ -11,7 +11,7 @@ const needsSchema = v.object({ dependencies: names, optionalDependencies: names 
 /** Name and version, registry (empty for the usual one), what it needs, and its hash. */
 const packageSchema = v.tuple([v.string(), v.string(), needsSchema, v.string()])
 const lockSchema = v.object({
-  workspaces: v.object({ '': v.object({ name: v.string(), dependencies: names }) }),
+  workspaces: v.object({ '': v.object({ name: v.string(), ...needsSchema.entries }) }),
   packages: v.record(v.string(), packageSchema),
 })
 type Lock = v.InferOutput<typeof lockSchema>
@@ -35,12 +35,13 @@ export function billOf(lockText: string, manifestText: string): string {
   const lock = v.parse(lockSchema, Bun.JSONC.parse(lockText))
   const manifest = v.parse(manifestSchema, JSON.parse(manifestText))
   const parts = partsOf(lock)
-  const { name, dependencies } = lock.workspaces['']
+  const { name, dependencies, optionalDependencies } = lock.workspaces['']
+  const direct = { ...dependencies, ...optionalDependencies }
   const own = `pkg:npm/${name}@${manifest.version}`
   const graph = parts.map(({ key }) => {
     const [, , needs] = lock.packages[key]!
-    const direct = { ...needs.dependencies, ...needs.optionalDependencies }
-    return { ref: purlOf(lock, key), dependsOn: refsOf(lock, key, direct) }
+    const wanted = { ...needs.dependencies, ...needs.optionalDependencies }
+    return { ref: purlOf(lock, key), dependsOn: refsOf(lock, key, wanted) }
   })
   const bill = {
     bomFormat: 'CycloneDX',
@@ -48,7 +49,7 @@ export function billOf(lockText: string, manifestText: string): string {
     version: 1,
     metadata: { component: ownComponent(own, name, manifest) },
     components: parts.map((part) => componentOf(lock, part)),
-    dependencies: [{ ref: own, dependsOn: refsOf(lock, '', dependencies) }, ...graph],
+    dependencies: [{ ref: own, dependsOn: refsOf(lock, '', direct) }, ...graph],
   }
   return `${JSON.stringify(bill, null, 2)}\n`
 }
@@ -72,7 +73,9 @@ function partsOf(lock: Lock): Part[] {
       visit(key, needs.optionalDependencies, true)
     }
   }
-  visit('', lock.workspaces[''].dependencies, false)
+  const { dependencies, optionalDependencies } = lock.workspaces['']
+  visit('', dependencies, false)
+  visit('', optionalDependencies, true)
   return [...found.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
 }
 
