@@ -72,7 +72,9 @@ function versionOf(root: string): string {
   const hash = new Bun.CryptoHasher('sha256')
   hash.update(`${Bun.version} ${Bun.revision} ${process.platform} ${process.arch} ${root}`)
   const sources = [...new Bun.Glob('actors/**/*.{ts,lua}').scanSync({ cwd: root })].toSorted()
-  for (const file of [...sources, 'bun.lock', 'package.json']) {
+  // The lock file is not everywhere: not in the image, nor in an installed package.
+  const about = ['bun.lock', 'package.json'].filter((file) => existsSync(join(root, file)))
+  for (const file of [...sources, ...about]) {
     hash.update(`\n${file}\n`)
     hash.update(readFileSync(join(root, file)))
   }
