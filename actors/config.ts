@@ -2,9 +2,11 @@
  * Every setting and every bound, read from the environment once and checked at start.
  * A value that can't be used is named in one line with what is allowed.
  */
+import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { parseDuration } from './duration.ts'
 import { UsageError } from './errors.ts'
+import { addressText, parseRedisUrl, redisUrlForms } from './redis-address.ts'
 
 /** Bounds that are not the user's to set; names end in what they bound and in which unit. */
 export const bounds = {
@@ -126,7 +128,30 @@ const resultDelay = (name: string) => {
   )
 }
 
-const isRedisUrl = (text: string): boolean => /^rediss?:\/\/\S+$/.test(text) && URL.canParse(text)
+const ownRedisUrl = (name: string) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => parseRedisUrl(text) !== null, `${name} must be what REDIS_URL may be`),
+    ),
+  )
+
+/** The path of a file that holds what TLS needs, in PEM. */
+const pemFile = (name: string, kind: RegExp) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.check((path) => kind.test(textOf(path)), `${name} must be the path of a file in PEM`),
+    ),
+  )
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
 
 const environmentSchema = v.object({
   KAFKA_BROKERS: v.pipe(
@@ -150,8 +175,20 @@ const environmentSchema = v.object({
   KAFKA_SASL_PASSWORD: v.optional(v.string()),
   REDIS_URL: v.pipe(
     v.optional(v.string(), 'redis://127.0.0.1:6379'),
-    v.check(isRedisUrl, 'REDIS_URL must be redis://host:port or rediss://host:port'),
+    v.check((text) => parseRedisUrl(text) !== null, `REDIS_URL must be ${redisUrlForms}`),
   ),
+  /** What a supervisor's children get for REDIS_URL, where they have logins of their own. */
+  REDIS_URL_BRIDGE: ownRedisUrl('REDIS_URL_BRIDGE'),
+  REDIS_URL_EXECUTOR: ownRedisUrl('REDIS_URL_EXECUTOR'),
+  REDIS_URL_WEB: ownRedisUrl('REDIS_URL_WEB'),
+  REDIS_URL_SINKS: ownRedisUrl('REDIS_URL_SINKS'),
+  /** Who signed Redis's certificate, where the system does not know it; our own certificate and its key. */
+  REDIS_CA: pemFile('REDIS_CA', /BEGIN (TRUSTED )?CERTIFICATE/),
+  REDIS_CERT: pemFile('REDIS_CERT', /BEGIN CERTIFICATE/),
+  REDIS_KEY: pemFile('REDIS_KEY', /BEGIN [A-Z ]*PRIVATE KEY/),
+  /** Of the Sentinels, which have users of their own. */
+  REDIS_SENTINEL_USERNAME: v.optional(v.string()),
+  REDIS_SENTINEL_PASSWORD: v.optional(v.string()),
   HOST: v.optional(v.string(), '127.0.0.1'),
   PORT: v.optional(wholeNumber('PORT', 0, 65_535), '8080'),
   EXECUTORS_MIN: v.optional(
@@ -229,11 +266,23 @@ export function readConfig(environment: Record<string, string | undefined> = pro
       'KAFKA_SASL_MECHANISM needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD beside it',
     )
   }
+  checkTls(config)
   return config
 }
 
+/** Who names a certificate believes that it is looked at. */
+function checkTls({ REDIS_URL, REDIS_CA, REDIS_CERT, REDIS_KEY }: Config): void {
+  if ((REDIS_CERT === undefined) !== (REDIS_KEY === undefined)) {
+    throw new UsageError('REDIS_CERT and REDIS_KEY must be given together')
+  }
+  if ((REDIS_CA ?? REDIS_CERT) !== undefined && !REDIS_URL.startsWith('rediss')) {
+    const name = REDIS_CA === undefined ? 'REDIS_CERT' : 'REDIS_CA'
+    throw new UsageError(`${name} needs a REDIS_URL that begins with rediss, which is TLS`)
+  }
+}
+
 /** REDIS_URL without its credentials, for messages. */
-export function redisAddress(config: Config): string {
-  const url = new URL(config.REDIS_URL)
-  return `${url.hostname}:${url.port || '6379'}`
+export function redisAddress({ REDIS_URL }: Pick<Config, 'REDIS_URL'>): string {
+  const address = parseRedisUrl(REDIS_URL)
+  return address ? addressText(address) : 'REDIS_URL'
 }

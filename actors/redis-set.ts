@@ -5,11 +5,11 @@
  *
  * The value must not change before the reply: until then some of it may not be sent.
  */
-import { Command, type Redis } from 'ioredis'
+import { type Cluster, Command, type Redis } from 'ioredis'
 
 /** Sets the key for so many ms, where it has no value. */
 export function setNew(
-  redis: Redis,
+  redis: Pick<Redis | Cluster, 'sendCommand'>,
   key: string,
   value: Buffer,
   expiryMs: number,

@@ -5,11 +5,10 @@
  * Nothing is ever resent behind our back: a command whose connection broke is rejected at once, and
  * the compare-and-set or the ownership check inside the functions makes asking again safe.
  */
-import { Redis, ReplyError } from 'ioredis'
+import { Cluster, type Redis, ReplyError } from 'ioredis'
 import append from './bridge/append.lua' with { type: 'text' }
 import share from './bridge/share.lua' with { type: 'text' }
 import topics from './bridge/topics.lua' with { type: 'text' }
-import { backoffDelayMs } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { bounds, type Config, redisAddress } from './config.ts'
 import { messageOf } from './errors.ts'
@@ -17,6 +16,7 @@ import commit from './executor/commit.lua' with { type: 'text' }
 import shared from './functions/keys.lua' with { type: 'text' }
 import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import type { Log } from './log.ts'
+import { causeOf, connectRedis, masters, type RedisCommands } from './redis-connection.ts'
 import { setNew } from './redis-set.ts'
 import took from './sinks/took.lua' with { type: 'text' }
 import advance from './windows/advance.lua' with { type: 'text' }
@@ -57,7 +57,7 @@ export type FunctionName =
 type Argument = string | number | Buffer
 
 export interface Store {
-  redis: Redis
+  redis: RedisCommands
   /** Calls one of our functions; loads the library first where the server lacks it. */
   call(name: FunctionName, base: string, args: Argument[]): Promise<unknown>
   /** The same with Buffers for strings in the reply. */
@@ -70,26 +70,19 @@ export interface Store {
 export interface StoreOptions {
   /** A connection that blocks (XREADGROUP BLOCK): its replies may take this long. */
   blockMs?: number
+  /** Of a reply, where it matters more that it comes soon than that it comes. */
+  commandMs?: number
 }
 
 /** Opens a connection and returns at once; commands are rejected while the server is away. */
 export function openStore(config: Config, log: Log, options: StoreOptions = {}): Store {
-  const redis = new Redis(config.REDIS_URL, {
-    lazyConnect: true,
-    protocol: 2,
-    maxRetriesPerRequest: 0,
-    enableOfflineQueue: false,
-    connectTimeout: 2_000,
-    // A command that is given up leaves its connection open, which may be dead for ever.
-    socketTimeout: (options.blockMs ?? 0) + bounds.redisSilenceMs,
-    commandTimeout: (options.blockMs ?? 0) + bounds.redisCommandTimeoutMs,
-    retryStrategy: (attempt) =>
-      backoffDelayMs({ baseMs: 50, capMs: bounds.redisRetryCapMs }, attempt, systemClock.random()),
+  const { blockMs = 0, commandMs = bounds.redisCommandTimeoutMs } = options
+  const redis = connectRedis(config, {
+    connectMs: 2_000,
+    commandMs: blockMs + commandMs,
+    silenceMs: blockMs + bounds.redisSilenceMs,
   })
   logOutages(redis, redisAddress(config), log)
-  redis.connect().catch(() => {
-    // Said by the listener of 'error'; the retry strategy goes on.
-  })
   const { call, callBuffer } = functionsOf(redis)
   const heard = refusals(redisAddress(config), log)
   return {
@@ -101,10 +94,19 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
   }
 }
 
+/**
+ * A second key that never exists, in the same slot. While a slot is on its way from one node of a cluster
+ * to another, a call of one key that is not there runs at the node that takes the slot, and would find
+ * only what has arrived by then; one of several keys is refused until all is there.
+ */
+export const wholeKey = (base: string): string => `${base}:whole`
+
 /** Our functions over a connection. */
 export function functionsOf(redis: Pick<Redis, 'call' | 'callBuffer'>) {
+  const keysOf = (base: string) =>
+    redis instanceof Cluster ? [2, base, wholeKey(base)] : [1, base]
   const call = (buffers: boolean) => async (name: FunctionName, base: string, args: Argument[]) => {
-    const command = [`${library}_${name}`, 1, base, ...args] as const
+    const command = [`${library}_${name}`, ...keysOf(base), ...args] as [string, ...Argument[]]
     const send = () =>
       buffers ? redis.callBuffer('FCALL', ...command) : redis.call('FCALL', ...command)
     try {
@@ -112,11 +114,28 @@ export function functionsOf(redis: Pick<Redis, 'call' | 'callBuffer'>) {
     } catch (error) {
       if (!(error instanceof Error) || !/Function not found/i.test(error.message)) throw error
       // Refused before it ran, so sending it again can't repeat anything.
-      await redis.call('FUNCTION', 'LOAD', 'REPLACE', loadable)
+      await load(redis).catch((refusal: unknown) => {
+        // A user who may not load functions waits for the supervisor's, who may.
+        throw messageOf(refusal).startsWith('NOPERM') ? error : refusal
+      })
       return await send()
     }
   }
   return { call: call(false), callBuffer: call(true) }
+}
+
+/**
+ * To every master: any of them may hold a slot of ours next, and replicas get it from theirs. Rejects
+ * where none would take it, as from a user who may only call what the supervisor has loaded.
+ */
+async function load(redis: Pick<Redis, 'call'>): Promise<void> {
+  const nodes = redis instanceof Cluster ? masters(redis) : [redis]
+  const loading = nodes.map((node) => node.call('FUNCTION', 'LOAD', 'REPLACE', loadable))
+  const loaded = await Promise.allSettled(loading)
+  const refused = loaded.find(({ status }) => status === 'rejected')
+  if (refused && loaded.every(({ status }) => status === 'rejected')) {
+    throw (refused as PromiseRejectedResult).reason
+  }
 }
 
 /** Waits until the server answers, without limit unless the signal ends it. */
@@ -143,21 +162,21 @@ export async function untilReady(
 const refusalEveryMs = 30_000
 
 const passing =
-  /^(LOADING|BUSY|OOM|MISCONF|READONLY|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|UNBLOCKED|NOAUTH)\b/
+  /^(ERR Function not found|LOADING|BUSY|OOM|MISCONF|READONLY|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|UNBLOCKED|NOAUTH)\b/
 
 /** Whether an error says that Redis is away or refuses for a while, rather than that we are wrong. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof ReplyError) return passing.test((error as Error).message)
   return (
     error instanceof Error &&
-    (/^(MaxRetriesPerRequestError|AbortError)$/.test(error.name) ||
-      /timed out|Socket timeout|isn't writeable|Connection is closed|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND/i.test(
+    (/^(MaxRetriesPerRequestError|AbortError|ClusterAllFailedError)$/.test(error.name) ||
+      /timed out|Socket timeout|isn't (writeable|ready)|Connection is closed|Too many Cluster redirections|startup nodes|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND/i.test(
         error.message,
       ))
   )
 }
 
-function logOutages(redis: Redis, address: string, log: Log): void {
+function logOutages(redis: Redis | Cluster, address: string, log: Log): void {
   let away = false
   redis.on('error', (error: Error) => {
     if (away) return
@@ -165,7 +184,7 @@ function logOutages(redis: Redis, address: string, log: Log): void {
     log.warn(
       `Redis at ${address} does not answer; trying again (is it running? bun run services up)`,
       {
-        error: messageOf(error),
+        error: messageOf(causeOf(error)),
       },
     )
   })
@@ -196,7 +215,7 @@ function refusals(address: string, log: Log) {
   }
 }
 
-function closeRedis(redis: Redis): Promise<void> {
+function closeRedis(redis: Redis | Cluster): Promise<void> {
   redis.disconnect()
   return Promise.resolve()
 }

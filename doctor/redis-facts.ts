@@ -2,11 +2,14 @@
  * Asks a Redis what `redis.ts` judges. Reads only, but for our library of functions, which is loaded
  * where it is missing, as every actor does.
  */
+import type { Redis } from 'ioredis'
 import { systemClock } from '../actors/clock.ts'
 import { type Config, redisAddress } from '../actors/config.ts'
 import { messageOf } from '../actors/errors.ts'
 import type { Keys } from '../actors/keys.ts'
 import { openStore, type Store } from '../actors/redis.ts'
+import { parseRedisUrl } from '../actors/redis-address.ts'
+import { causeOf, masterOf, masters, nodeAddress } from '../actors/redis-connection.ts'
 import { away, fatal, type Finding } from './finding.ts'
 import type { Info, RedisFacts } from './redis.ts'
 
@@ -14,6 +17,8 @@ const connectMs = 2_000
 /** Where nobody listens, one more try tells as much as twenty. */
 const nobodyMs = 200
 const pings = 5
+/** Asking again would change nothing. */
+const refusing = /^(NOAUTH|WRONGPASS|NOPERM)\b|cluster support disabled/
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const asked = [
   'appendfsync',
@@ -22,13 +27,14 @@ const asked = [
   'client-output-buffer-limit',
   'maxclients',
   'maxmemory-policy',
+  'min-replicas-to-write',
 ]
 
 /** A connection that answers, or what keeps it from that. The caller closes what it gets. */
 export async function reachRedis(config: Config): Promise<Store | Finding> {
   const store = openStore(config, silent)
   let last = ''
-  store.redis.on('error', (error: Error) => (last = messageOf(error)))
+  store.redis.on('error', (error: Error) => (last = messageOf(causeOf(error))))
   const started = systemClock.elapsed()
   for (;;) {
     try {
@@ -36,7 +42,7 @@ export async function reachRedis(config: Config): Promise<Store | Finding> {
       return store
     } catch (error) {
       const text = messageOf(error)
-      const refusal = [text, last].find((one) => /^(NOAUTH|WRONGPASS|NOPERM)\b/.test(one))
+      const refusal = [text, last].find((one) => refusing.test(one))
       // LOADING and its like are answers: INFO says more about them.
       if (!refusal && /^(LOADING|MASTERDOWN|MISCONF)\b/.test(text)) return store
       const nobody = /ECONNREFUSED|ENOTFOUND/.test(last)
@@ -52,6 +58,10 @@ export async function reachRedis(config: Config): Promise<Store | Finding> {
 
 function unreachable(address: string, refusal: string | undefined, error: string): Finding {
   const what = 'Redis'
+  if (refusal?.includes('cluster')) {
+    const found = `Redis at ${address} is no cluster: ${refusal}`
+    return fatal(what, found, 'set REDIS_URL to redis://host:port, one server')
+  }
   if (refusal) {
     const found = `Redis at ${address} refuses us: ${refusal}`
     return fatal(what, found, 'put user and password into REDIS_URL (redis://user:password@host)')
@@ -60,9 +70,36 @@ function unreachable(address: string, refusal: string | undefined, error: string
   return away(what, found, 'start it (bun run services up) or set REDIS_URL')
 }
 
-/** The fields of INFO; {} where it is not allowed. Rejects while Redis is away. */
-export async function readInfo(store: Store): Promise<Info> {
-  const text = await store.redis.info().catch((error: unknown) => {
+/** A server that takes writes, and what INFO tells of it; {} where it is not allowed. */
+export interface Told {
+  address: string
+  info: Info
+  server: Redis
+}
+
+/** The one, or the masters of a cluster that answer. Rejects while none does. */
+export async function readInfos(store: Store, config: Config): Promise<Told[]> {
+  const servers = masters(store.redis)
+  const kind = parseRedisUrl(config.REDIS_URL)?.kind
+  if (kind !== 'cluster') {
+    const [server] = servers
+    return [{ address: redisAddress(config), info: await readInfo(server!), server: server! }]
+  }
+  if (servers.length === 0) throw new Error("the cluster isn't ready: no master is known")
+  const answers = await Promise.allSettled(servers.map(readInfo))
+  const told = servers.flatMap((server, i) => {
+    const answer = answers[i]!
+    // One that was made a replica a moment ago is none of them any more.
+    if (answer.status === 'rejected' || answer.value.role === 'slave') return []
+    return [{ address: nodeAddress(server), info: answer.value, server }]
+  })
+  const failed = answers.find((answer) => answer.status === 'rejected')
+  if (told.length === 0) throw failed?.reason ?? new Error("the cluster isn't ready: no master")
+  return told
+}
+
+async function readInfo(server: Pick<Redis, 'info'>): Promise<Info> {
+  const text = await server.info().catch((error: unknown) => {
     if (messageOf(error).startsWith('NOPERM')) return ''
     throw error
   })
@@ -77,17 +114,21 @@ export async function readRedis(
   executorsMax: number,
 ): Promise<RedisFacts> {
   const base = keys?.base ?? 'millrace:{doctor/0}'
-  const info = await readInfo(store)
-  const settings = await readSettings(store)
-  const { pingMs, skewMs } = await readClock(store)
+  const told = await readInfos(store, config)
+  const server = await masterOf(store.redis, base)
+  const ours = told.find((one) => one.server === server) ?? told[0]!
+  const settings = await readSettings(ours.server)
+  const { pingMs, skewMs } = await readClock(ours.server)
   const failure = (work: Promise<unknown>) => work.then(() => null, messageOf)
   const reading = await failure(store.call('measure', base, []))
   // Gives back a lease that nobody has: changes nothing, and is refused where writing is.
   const writing = await failure(store.call('resign', base, ['doctor', 'doctor']))
   const waiting = keys ? await store.redis.hget(keys.totals, 'waitingBytes').catch(() => '0') : '0'
   return {
-    address: redisAddress(config),
-    info,
+    kind: parseRedisUrl(config.REDIS_URL)?.kind ?? 'server',
+    address: ours.address,
+    info: ours.info,
+    others: told.filter((one) => one !== ours),
     settings,
     pingMs,
     skewMs,
@@ -98,9 +139,9 @@ export async function readRedis(
   }
 }
 
-async function readSettings(store: Store): Promise<Record<string, string> | null> {
+async function readSettings(server: Redis): Promise<Record<string, string> | null> {
   try {
-    const flat = (await store.redis.call('CONFIG', 'GET', ...asked)) as string[]
+    const flat = (await server.call('CONFIG', 'GET', ...asked)) as string[]
     return Object.fromEntries(flat.flatMap((name, i) => (i % 2 ? [] : [[name, flat[i + 1] ?? '']])))
   } catch {
     return null
@@ -108,12 +149,12 @@ async function readSettings(store: Store): Promise<Record<string, string> | null
 }
 
 /** The quickest of a few TIMEs says most about the clock; the median of their trips is the link. */
-async function readClock(store: Store): Promise<{ pingMs: number; skewMs: number }> {
+async function readClock(server: Redis): Promise<{ pingMs: number; skewMs: number }> {
   const trips: { ms: number; skewMs: number }[] = []
   for (let i = 0; i < pings; i++) {
     const before = Date.now()
     const started = systemClock.elapsed()
-    const [seconds, micros] = (await store.redis.call('TIME')) as [string, string]
+    const [seconds, micros] = (await server.call('TIME')) as [string, string]
     const ms = systemClock.elapsed() - started
     trips.push({ ms, skewMs: Number(seconds) * 1_000 + Number(micros) / 1_000 - before - ms / 2 })
   }

@@ -5,15 +5,23 @@
  * by it, and looks again after each reconnect, because another server may have taken the address.
  */
 import { bounds } from '../actors/config.ts'
+import type { RedisAddress } from '../actors/redis-address.ts'
 import { away, fatal, type Finding, hint, ok, warning } from './finding.ts'
+import { judgeReplication } from './replication.ts'
 
 /** Fields of INFO by their names. */
 export type Info = Readonly<Record<string, string>>
 
+/** What REDIS_URL says there is. */
+export type RedisKind = RedisAddress['kind']
+
 export interface RedisFacts {
-  /** Host and port, for messages. */
+  kind: RedisKind
+  /** Host and port, for messages; of a cluster those of the master that holds the job's slot. */
   address: string
   info: Info
+  /** The other masters of a cluster. */
+  others: { address: string; info: Info }[]
   /** What CONFIG GET tells; null where it is not allowed, as on most hosted servers. */
   settings: Readonly<Record<string, string>> | null
   /** Round trip of a PING, the median of a few. */
@@ -39,8 +47,8 @@ const replyBytes = 2 * bounds.readAheadBytesMax
 
 /** Everything about a Redis that answers. */
 export function judgeRedis(facts: RedisFacts): Finding[] {
-  const { address, info } = facts
-  const server = judgeInfo(info, address)
+  const { kind, address, info, others } = facts
+  const server = judgeServers([{ address, info }, ...others], kind)
   // What is wrong there makes the calls fail too; its cause is named already.
   const named = server.some(({ level }) => level === 'fatal')
   return [
@@ -50,14 +58,27 @@ export function judgeRedis(facts: RedisFacts): Finding[] {
     judgeLink(facts),
     judgeClock(facts),
     ...judgeSettings(facts),
+    ...judgeReplication(facts),
   ]
 }
 
+/** What INFO tells of each; what they have in common is said once. */
+export function judgeServers(
+  servers: readonly { address: string; info: Info }[],
+  kind: RedisKind,
+): Finding[] {
+  const findings = servers.flatMap(({ address, info }) => judgeInfo(info, address, kind))
+  return findings.filter(
+    ({ what, found }, i) =>
+      findings.findIndex((one) => one.what === what && one.found === found) === i,
+  )
+}
+
 /** What INFO tells: version, role, policy, persistence. */
-export function judgeInfo(info: Info, address: string): Finding[] {
+export function judgeInfo(info: Info, address: string, kind: RedisKind = 'server'): Finding[] {
   return [
     judgeVersion(info, address),
-    ...judgeRole(info, address),
+    ...judgeRole(info, address, kind),
     judgePolicy(info, address),
     judgePersistence(info, address),
     ...judgeLastWrite(info, address),
@@ -83,11 +104,12 @@ function judgeVersion(info: Info, address: string): Finding {
   return fatal(what, `Redis at ${address} is ${name}`, `${least} or newer is needed`)
 }
 
-function judgeRole(info: Info, address: string): Finding[] {
+function judgeRole(info: Info, address: string, kind: RedisKind): Finding[] {
   const what = 'Redis role'
   if (info.redis_mode === 'sentinel') {
     const found = `${address} is a Sentinel, not a Redis`
-    return [fatal(what, found, 'set REDIS_URL to the master that it watches')]
+    const todo = `set REDIS_URL to redis+sentinel://${address}/NAME, the name of the master that it watches`
+    return [fatal(what, found, todo)]
   }
   if (info.loading === '1') {
     return [away(what, `Redis at ${address} is loading its data`, 'wait until it is done')]
@@ -97,10 +119,12 @@ function judgeRole(info: Info, address: string): Finding[] {
     const found = `Redis at ${address} is a replica of ${master} and takes no writes`
     return [fatal(what, found, 'set REDIS_URL to the master')]
   }
-  if (info.cluster_enabled !== '1') return []
+  const inCluster = info.cluster_enabled === '1'
+  if (kind === 'cluster' && inCluster) return [ok(what, `${address} is a master of a cluster`)]
+  if (!inCluster) return []
   const found = `Redis at ${address} is a node of a cluster`
-  const todo = 'use a Redis by itself: a job works only while this node holds its slot'
-  return [warning(what, found, todo)]
+  const todo = `set REDIS_URL to redis+cluster://${address}, so that other nodes are found too`
+  return [fatal(what, found, todo)]
 }
 
 function judgePolicy(info: Info, address: string): Finding {
@@ -148,15 +172,19 @@ export function judgeCall(address: string, error: string, info: Info = {}): Find
   const found = `our functions fail at Redis ${address}: ${error}`
   if (/\bNOPERM\b|no permissions|insufficient permissions/i.test(error)) {
     const todo =
-      'allow the user FCALL, FUNCTION LOAD, INFO, and all commands on the keys millrace:* (ACL SETUSER)'
+      'allow the user FCALL, FUNCTION LOAD, INFO, and all commands on the keys millrace:* (ACL SETUSER), or what its role needs by deploy/redis/users.acl'
     return fatal(what, found, todo)
   }
   if (/^(NOAUTH|WRONGPASS)/.test(error)) {
     return fatal(what, found, 'put user and password into REDIS_URL')
   }
   if (/^(MOVED|CROSSSLOT|CLUSTERDOWN)/.test(error)) {
-    const todo = 'use a Redis that is no cluster: clusters are not supported yet'
+    const todo = `set REDIS_URL to redis+cluster://${address}, so that other nodes are found too`
     return fatal(what, found, todo)
+  }
+  if (/Function not found/i.test(error)) {
+    const todo = 'start the supervisor, which loads them, or allow the user FUNCTION LOAD'
+    return away(what, found, todo)
   }
   if (/unknown command/i.test(error)) {
     return fatal(what, found, 'use Redis 7.0 or Valkey 7.2, or newer, with FUNCTION not renamed')

@@ -3,6 +3,7 @@
  */
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import { keysLike } from '../actors/scan.ts'
 import type { Leftovers } from '../verify/checks.ts'
 
 export async function readLeftovers(store: Store, keys: Keys): Promise<Leftovers> {
@@ -30,9 +31,7 @@ export async function readLeftovers(store: Store, keys: Keys): Promise<Leftovers
 export async function payloadKeys(store: Store, keys: Keys): Promise<string[]> {
   const found: string[] = []
   const match = `${keys.base.replace(/[[\]*?\\]/g, '\\$&')}:payload:*`
-  for await (const some of store.redis.scanStream({ match, count: 1_000 })) {
-    found.push(...(some as string[]))
-  }
+  for await (const some of keysLike(store.redis, match)) found.push(...some)
   return found
 }
 

@@ -22,6 +22,7 @@ import { createLog } from '../actors/log.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
 import type { Actor } from '../actors/messages.ts'
 import { openStore, type Store } from '../actors/redis.ts'
+import { keysLike } from '../actors/scan.ts'
 import { freePort } from '../services/ports.ts'
 import type { StatusReport } from '../supervisor/status.ts'
 import type { Report } from '../verify/verify.ts'
@@ -373,9 +374,7 @@ export class Pipeline {
   async forget(): Promise<void> {
     await this.topic.delete().catch(() => undefined)
     const { redis } = this.store
-    for await (const keys of redis.scanStream({ match: `${this.keys.base}:*`, count: 1_000 })) {
-      if ((keys as string[]).length > 0) await redis.unlink(...(keys as string[]))
-    }
+    for await (const keys of keysLike(redis, `${this.keys.base}:*`)) await redis.unlink(...keys)
   }
 
   async lastWords(): Promise<string> {

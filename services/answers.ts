@@ -5,6 +5,8 @@ import { Redis } from 'ioredis'
 import type { Admin } from 'kafkajs'
 import { systemClock } from '../actors/clock.ts'
 import { type KafkaConfig, kafkaClient } from '../actors/kafka-client.ts'
+import { parseRedisUrl } from '../actors/redis-address.ts'
+import { connectRedis, type RedisConfig } from '../actors/redis-connection.ts'
 
 const ANSWER_TIMEOUT_MS = 5_000
 
@@ -29,6 +31,28 @@ async function describes(admin: Admin): Promise<boolean> {
     return cluster.brokers.length > 0
   } catch {
     return false
+  }
+}
+
+const ASK_EVERY_MS = 50
+
+/** The same of whatever REDIS_URL may name: a cluster answers by some node, Sentinels by their master. */
+export async function namedRedisAnswers(config: RedisConfig): Promise<boolean> {
+  const address = parseRedisUrl(config.REDIS_URL)
+  if (address?.kind === 'server' && !address.tls) return redisAnswers(config.REDIS_URL)
+  const ms = ANSWER_TIMEOUT_MS
+  const redis = connectRedis(config, { connectMs: ms, commandMs: ms, silenceMs: ms })
+  redis.on('error', () => undefined)
+  const deadline = systemClock.elapsed() + ms
+  try {
+    for (;;) {
+      const answer = await redis.ping().catch(() => null)
+      if (answer === 'PONG') return true
+      if (systemClock.elapsed() > deadline) return false
+      await systemClock.sleep(ASK_EVERY_MS)
+    }
+  } finally {
+    redis.disconnect()
   }
 }
 

@@ -7,7 +7,7 @@ import { readConfig, redisAddress } from '../actors/config.ts'
 import { systemClock } from '../actors/clock.ts'
 import { messageOf, RefusalError } from '../actors/errors.ts'
 import { kafkaAddress } from '../actors/kafka-client.ts'
-import { kafkaAnswers, redisAnswers } from './answers.ts'
+import { kafkaAnswers, namedRedisAnswers, redisAnswers } from './answers.ts'
 import { composeAnswers, composePorts, composeStop, composeUp } from './compose.ts'
 import { isListening } from './ports.ts'
 import type { Progress } from './progress.ts'
@@ -108,15 +108,14 @@ export function redisSearch(options: Pick<FindOptions, 'redisPort' | 'environmen
   const environment = options.environment ?? process.env
   const config = readConfig(environment)
   const isNamed = Boolean(environment.REDIS_URL) && !options.redisPort
-  const [url = config.REDIS_URL] = config.REDIS_URL.split(',')
   return {
     name: 'redis',
     label: 'Redis',
     variable: 'REDIS_URL',
     ...(isNamed && {
       named: {
-        address: redisAddress({ ...config, REDIS_URL: url }),
-        answers: () => redisAnswers(url),
+        address: redisAddress(config),
+        answers: () => namedRedisAnswers(config),
       },
     }),
     port: options.redisPort || composePorts.redis,

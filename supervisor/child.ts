@@ -9,6 +9,7 @@ import type { Clock } from '../actors/clock.ts'
 import { createHandFile, type InHand, readHand } from '../actors/executor/hand.ts'
 import { newActorId } from '../actors/lifecycle.ts'
 import { type Actor, noWork } from '../actors/messages.ts'
+import { environmentOf } from './logins.ts'
 
 export interface Child {
   id: string
@@ -113,7 +114,7 @@ export function spawner(options: SpawnOptions): Spawn {
       env: {
         ...runtime,
         ...(kind === 'bridge' && withoutFtl),
-        ...environment,
+        ...environmentOf(kind, environment),
         ...(hand && { MILLRACE_HAND: hand.path }),
         // Says that we live (actors/host.ts), not that they do.
         MILLRACE_ALIVE_FILE: undefined,

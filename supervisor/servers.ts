@@ -14,8 +14,9 @@ import { messageOf, RefusalError } from '../actors/errors.ts'
 import type { Log } from '../actors/log.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
 import { type Finding, forbids, sentenceOf } from '../doctor/finding.ts'
-import { type Info, judgeCall, judgeInfo } from '../doctor/redis.ts'
-import { readInfo } from '../doctor/redis-facts.ts'
+import { parseRedisUrl } from '../actors/redis-address.ts'
+import { judgeCall, judgeServers } from '../doctor/redis.ts'
+import { readInfos, type Told } from '../doctor/redis-facts.ts'
 
 export interface ServersOptions {
   store: Store
@@ -43,8 +44,8 @@ export class Servers {
   readonly #told = new Set<string>()
   #complaint: string | null = null
   #wake = new AbortController()
-  /** The run of Redis whose append-only file has been seen to. */
-  #run: string | null = null
+  /** Server → its run whose append-only file has been seen to. */
+  readonly #runs = new Map<string, string>()
 
   constructor(options: ServersOptions) {
     this.#options = options
@@ -60,12 +61,13 @@ export class Servers {
    * @throws RefusalError with what to do
    */
   async check(): Promise<void> {
-    const info = await readInfo(this.#options.store)
-    const findings = this.#judge(info)
+    const { store, config } = this.#options
+    const told = await readInfos(store, config)
+    const findings = this.#judge(told)
     const refusal = findings.find(forbids)
     if (refusal) throw new RefusalError(sentenceOf(refusal))
     // Only then: a Redis that is refused is left as it is.
-    await this.#renewFile(info)
+    for (const one of told) await this.#renewFile(one)
     this.#tell(findings)
   }
 
@@ -85,6 +87,8 @@ export class Servers {
     const { store, clock, log } = this.#options
     const wake = () => this.#wake.abort()
     store.redis.on('ready', wake)
+    // Of a cluster: another server than before, as after a failover.
+    store.redis.on('+node', wake)
     signal.addEventListener('abort', wake, { once: true })
     const examining = this.#examineOnce(signal).catch((error: unknown) => {
       log.error('the start-up check failed', { error: messageOf(error) })
@@ -95,17 +99,18 @@ export class Servers {
       if (!signal.aborted) await this.look()
     }
     store.redis.off('ready', wake)
+    store.redis.off('+node', wake)
     await examining
   }
 
   /** One look at Redis; while it is away nothing is known, and the last verdict stays. */
   async look(): Promise<void> {
-    const { store, onComplaint, log } = this.#options
+    const { store, config, onComplaint, log } = this.#options
     let findings: Finding[]
     try {
-      const info = await readInfo(store)
-      await this.#renewFile(info)
-      findings = this.#judge(info)
+      const told = await readInfos(store, config)
+      for (const one of told) await this.#renewFile(one)
+      findings = this.#judge(told)
     } catch (error) {
       if (!isOutage(error)) log.error('could not look at Redis', { error: messageOf(error) })
       return
@@ -124,8 +129,8 @@ export class Servers {
     onComplaint(complaint)
   }
 
-  #judge(info: Info): Finding[] {
-    return judgeInfo(info, redisAddress(this.#options.config))
+  #judge(told: Told[]): Finding[] {
+    return judgeServers(told, parseRedisUrl(this.#options.config.REDIS_URL)?.kind ?? 'server')
   }
 
   /**
@@ -134,16 +139,17 @@ export class Servers {
    * leaves its first half in the file; what is written next is appended to it, and the restart after
    * that applies the half together with it: a commit in part, and counters that fit nothing.
    */
-  async #renewFile({ run_id: run = '', aof_enabled, uptime_in_seconds }: Info): Promise<void> {
-    const { store, log } = this.#options
-    if (run === this.#run) return
-    this.#run = run
+  async #renewFile({ address, info, server }: Told): Promise<void> {
+    const { log } = this.#options
+    const { run_id: run = '', aof_enabled, uptime_in_seconds } = info
+    if (run === this.#runs.get(address)) return
+    this.#runs.set(address, run)
     if (aof_enabled !== '1' || Number(uptime_in_seconds) > times.restartedS) return
     try {
-      await store.redis.bgrewriteaof()
+      await server.bgrewriteaof()
       log.info('Redis has restarted; its append-only file is written anew, in case it was torn')
     } catch (error) {
-      if (isOutage(error)) this.#run = ''
+      if (isOutage(error)) this.#runs.delete(address)
       // Another supervisor was first, or a hosted server keeps its files to itself.
       else log.debug('the append-only file is not written anew', { error: messageOf(error) })
     }

@@ -7,7 +7,7 @@
 import * as v from 'valibot'
 import { RefusalError } from '../actors/errors.ts'
 import type { Keys } from '../actors/keys.ts'
-import type { Store } from '../actors/redis.ts'
+import { type Store, wholeKey } from '../actors/redis.ts'
 import type { Ruling } from './recount.ts'
 import snapshotScript from './snapshot.lua' with { type: 'text' }
 import type { Range, Ranges } from './ranges.ts'
@@ -76,7 +76,7 @@ const replySchema = v.object({
 })
 
 export async function readState(store: Store, keys: Keys): Promise<PipelineState> {
-  const text: unknown = await store.redis.eval(snapshotScript, 1, keys.base)
+  const text: unknown = await store.redis.eval(snapshotScript, 2, keys.base, wholeKey(keys.base))
   const reply = v.parse(v.pipe(v.string(), v.parseJson(), replySchema), text)
   const partitions = partitionsOf(reply.ledger)
   const total = (name: keyof Totals) => Number(reply.totals[name] ?? 0)

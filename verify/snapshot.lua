@@ -1,5 +1,5 @@
 -- What the pipeline has done, at one instant. Reads only.
--- KEYS[1]: base of the job's keys
+-- KEYS[1]: base of the job's keys; KEYS[2]: of the same slot, see wholeKey
 -- reply: JSON of the ledger, the totals, the clock; ranges that are committed beyond the frontiers
 --        (partition, from, to); ranges that were given up unread; and for the streams of closed windows and of verdicts: number of
 --        entries, last id, entries ever added; panes and ends of windows that are to be told once more

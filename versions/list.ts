@@ -2,8 +2,8 @@
 import { type Keys, keysOf } from '../actors/keys.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
 import type { Store } from '../actors/redis.ts'
+import { keysLike } from '../actors/scan.ts'
 
-const SCAN_COUNT = 500
 /** Keys that one call removes: none of them takes Redis long, as UNLINK frees beside it. */
 const REMOVE_TOGETHER = 100
 
@@ -32,11 +32,8 @@ export async function dropJob(store: Store, { base }: Keys): Promise<number> {
 
 async function scan(store: Store, match: string): Promise<string[]> {
   const found = new Set<string>()
-  let cursor = '0'
-  do {
-    const [next, keys] = await store.redis.scan(cursor, 'MATCH', match, 'COUNT', SCAN_COUNT)
+  for await (const keys of keysLike(store.redis, match)) {
     for (const key of keys) found.add(key)
-    cursor = next
-  } while (cursor !== '0')
+  }
   return [...found]
 }

@@ -53,8 +53,7 @@ await runMain('web', async () => {
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
   const keys = keysOf(job.name)
   const log = createLog(values.id ?? 'web', config.LOG_LEVEL)
-  const store = openStore(config, log)
-  store.redis.options.commandTimeout = redisTimeoutMs
+  const store = openStore(config, log, { commandMs: redisTimeoutMs })
   const clock = systemClock
   const web = createApp({
     store,

@@ -13,6 +13,7 @@ import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../redis.ts'
+import { keysLike } from '../scan.ts'
 import { type KnownTopic, partitionOf, topicIndexOf } from '../topics.ts'
 import { groupIdOf } from './frontiers.ts'
 
@@ -100,8 +101,6 @@ async function removeLeftovers(store: Store, keys: Keys): Promise<void> {
   const data = [ledger, entries, finished, progress, crashes, suspects, hand, totals, clock]
   await store.redis.unlink(...data, panes, closed, rejects, verdicts, losses, `${base}:emitted`)
   for (const match of [`${base}:pane:*`, `${base}:payload:*`]) {
-    for await (const names of store.redis.scanStream({ match, count: 1_000 })) {
-      if ((names as string[]).length > 0) await store.redis.unlink(...(names as string[]))
-    }
+    for await (const names of keysLike(store.redis, match)) await store.redis.unlink(...names)
   }
 }

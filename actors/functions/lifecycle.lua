@@ -42,11 +42,14 @@ register('leave', function(keys, args)
   redis.call('DEL', key(base, 'mailbox:' .. id))
   redis.call('HDEL', key(base, 'hand'), id)
   if redis.call('EXISTS', entries) == 0 then return 1 end
-  local pending = ofGroup({ 'XPENDING', entries, GROUP, '-', '+', 1, id })
-  if #pending == 0 then
-    redis.pcall('XGROUP', 'DELCONSUMER', entries, GROUP, id)
-  else
-    redis.call('SADD', key(base, 'left'), id)
+  -- Who never read, such as a page, need not be allowed to touch those who do.
+  for _, flat in ipairs(ofGroup({ 'XINFO', 'CONSUMERS', entries, GROUP })) do
+    local consumer = map(flat)
+    if consumer.name == id and consumer.pending == 0 then
+      redis.pcall('XGROUP', 'DELCONSUMER', entries, GROUP, id)
+    elseif consumer.name == id then
+      redis.call('SADD', key(base, 'left'), id)
+    end
   end
   return 1
 end, { 'allow-oom' })

@@ -9,9 +9,14 @@
  * for long; meanwhile the position says how many of them are there. A window that comes again because
  * the job's Redis was taken back in time is appended again.
  */
-import { Redis, ReplyError } from 'ioredis'
+import { readFileSync } from 'node:fs'
+import { type Cluster, Redis, ReplyError } from 'ioredis'
+import { systemClock } from '../clock.ts'
+import { readConfig } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import { JobError } from '../job.ts'
+import { addressText, parseRedisUrl, type RedisAddress, redisUrlForms } from '../redis-address.ts'
+import { causeOf, connectRedis, type RedisConfig } from '../redis-connection.ts'
 import { chunked, rowJson, toldWindow } from './rows.ts'
 import {
   type Batch,
@@ -26,7 +31,7 @@ import {
 } from './sink.ts'
 
 export interface RedisOptions extends SinkOptions {
-  /** The variable of the environment that has redis://:password@host:port. */
+  /** The variable of the environment that has redis://:password@host:port, or what else REDIS_URL may be. */
   urlFrom: string
   /** The stream's key. Its position is beside it, in `{<key>}:position`. */
   key: string
@@ -36,6 +41,7 @@ export interface RedisOptions extends SinkOptions {
 
 const ROWS_PER_ENTRY = 500
 const ANSWER_MS = 5_000
+const ASK_EVERY_MS = 50
 
 /** KEYS: stream, position. ARGV: position expected, position now, entries kept, fields and values. */
 const script = `
@@ -61,11 +67,11 @@ export function redisStream(options: RedisOptions): Sink {
   return {
     ...base,
     address(_, environment) {
-      const url = urlOf(base.name, variable, environment)
-      return `${url.hostname}:${url.port || '6379'}, stream ${key}`
+      const { address } = targetOf(base.name, variable, environment)
+      return `${addressText(address)}, stream ${key}`
     },
     async open({ environment }) {
-      const redis = await connected(urlOf(base.name, variable, environment).href)
+      const redis = await connected(targetOf(base.name, variable, environment))
       const stream: Stream = { redis, keys, keep, stored: (await redis.get(keys[1])) ?? '' }
       return {
         position: () => Promise.resolve(partly(stream.stored).position),
@@ -80,7 +86,7 @@ export function redisStream(options: RedisOptions): Sink {
 }
 
 interface Stream {
-  redis: Redis
+  redis: Pick<Redis | Cluster, 'eval'>
   keys: readonly [stream: string, position: string]
   keep: number
   /** The position as we know it: the script alone says whether it is so still. */
@@ -128,8 +134,18 @@ function partly(stored: string | null): { position: string | null; parts: number
   return { position: position === '' ? null : position, parts: Number(parts) }
 }
 
+interface Target {
+  address: RedisAddress
+  config: RedisConfig
+}
+
 /** Nothing is sent twice behind our back; whoever fails opens anew. */
-async function connected(url: string): Promise<Redis> {
+function connected(target: Target): Promise<Redis | Cluster> {
+  const { address } = target
+  return address.kind === 'server' ? connectedServer(address.url, target.config) : ready(target)
+}
+
+async function connectedServer(url: string, { REDIS_CA: ca }: RedisConfig): Promise<Redis> {
   const redis = new Redis(url, {
     lazyConnect: true,
     protocol: 2,
@@ -138,6 +154,7 @@ async function connected(url: string): Promise<Redis> {
     connectTimeout: ANSWER_MS,
     commandTimeout: ANSWER_MS,
     retryStrategy: () => null,
+    ...(ca !== undefined && { tls: { ca: readFileSync(ca) } }),
   })
   let refused: Error | null = null
   redis.on('error', (error: Error) => (refused = error))
@@ -150,10 +167,35 @@ async function connected(url: string): Promise<Redis> {
   return redis
 }
 
-function urlOf(sink: string, variable: string, environment: Environment): URL {
-  const allowed = 'redis://host:port or rediss://host:port'
-  const text = fromEnvironment(sink, variable, environment, allowed)
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url && /^rediss?:$/.test(url.protocol) && url.hostname) return url
-  throw new UsageError(`sink ${sink}: ${variable} must be ${allowed}`)
+/** Of a cluster, or behind Sentinels: it answers, or is given up with the reason. */
+async function ready({ config }: Target): Promise<Redis | Cluster> {
+  const redis = connectRedis(config, {
+    connectMs: ANSWER_MS,
+    commandMs: ANSWER_MS,
+    silenceMs: ANSWER_MS,
+  })
+  let refused: unknown = null
+  redis.on('error', (error: Error) => (refused = causeOf(error)))
+  const deadline = systemClock.elapsed() + ANSWER_MS
+  for (;;) {
+    try {
+      await redis.ping()
+      return redis
+    } catch (error) {
+      if (systemClock.elapsed() > deadline) {
+        redis.disconnect()
+        throw refused ?? error
+      }
+      await systemClock.sleep(ASK_EVERY_MS)
+    }
+  }
+}
+
+/** What is said of certificates beside REDIS_URL is said of REDIS_URL alone. */
+function targetOf(sink: string, variable: string, environment: Environment): Target {
+  const url = fromEnvironment(sink, variable, environment, redisUrlForms)
+  const address = parseRedisUrl(url)
+  if (!address) throw new UsageError(`sink ${sink}: ${variable} must be ${redisUrlForms}`)
+  const config = variable === 'REDIS_URL' ? readConfig(environment) : { REDIS_URL: url }
+  return { address, config }
 }

@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { bounds, readConfig, redisAddress } from '../../actors/config.ts'
 import { UsageError } from '../../actors/errors.ts'
 
@@ -27,6 +30,9 @@ describe('the environment', () => {
     ['KAFKA_SSL', ['yes', '2']],
     ['KAFKA_SASL_MECHANISM', ['PLAIN', 'oauth']],
     ['REDIS_URL', ['localhost:6379', 'http://x', 'redis://', 'redis://a b']],
+    ['REDIS_URL', ['redis://:canary@a:1,b:x', 'redis+sentinel://a']],
+    ['REDIS_URL_WEB', ['localhost']],
+    ['REDIS_CA', ['/nowhere', import.meta.path]],
     ['REDIS_URL', ['redis://:canary@host:99999', 'redis://[canary', 'redis://u:canary@']],
     ['PORT', ['-1', '65536', '8080x', '1e3', '0x50', ' ']],
     ['EXECUTORS_MIN', ['-1', '65', 'two', '1.5']],
@@ -64,6 +70,21 @@ describe('the environment', () => {
     expect(() => readConfig({ KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' })).toThrow(
       'KAFKA_SASL_MECHANISM needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD beside it',
     )
+  })
+
+  test('with half of a certificate, or one that nobody would look at, is refused', () => {
+    const pem = (kind: string) => {
+      const file = join(tmpdir(), `millrace-config-${process.pid}.pem`)
+      writeFileSync(file, `-----BEGIN ${kind}-----\n`)
+      return file
+    }
+    const REDIS_URL = 'rediss://host'
+    const alone = () => readConfig({ REDIS_URL, REDIS_CERT: pem('CERTIFICATE') })
+    expect(alone).toThrow('REDIS_CERT and REDIS_KEY must be given together')
+    const unread = () => readConfig({ REDIS_CA: pem('CERTIFICATE') })
+    expect(unread).toThrow('REDIS_CA needs a REDIS_URL that begins with rediss')
+    const read = readConfig({ REDIS_URL, REDIS_CA: pem('CERTIFICATE') })
+    rmSync(read.REDIS_CA!)
   })
 
   test('names several brokers with spaces between', () => {

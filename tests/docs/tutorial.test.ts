@@ -16,6 +16,7 @@ import { kafkaClient } from '../../actors/kafka-client.ts'
 import { readConfig } from '../../actors/config.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore } from '../../actors/redis.ts'
+import { keysLike } from '../../actors/scan.ts'
 import { until } from '../../faults/until.ts'
 import { freePort } from '../../services/ports.ts'
 import { testServices } from '../support/services.ts'
@@ -177,8 +178,6 @@ async function forget(): Promise<void> {
   const store = openStore(config, createLog('tests', 'error'))
   await until('Redis to answer', () => store.redis.ping())
   const match = `${keysOf('lifts').base}:*`
-  for await (const keys of store.redis.scanStream({ match, count: 1_000 })) {
-    if ((keys as string[]).length > 0) await store.redis.unlink(...(keys as string[]))
-  }
+  for await (const keys of keysLike(store.redis, match)) await store.redis.unlink(...keys)
   await store.close()
 }

@@ -19,8 +19,10 @@ const good: Info = {
   connected_clients: '3',
 }
 const facts: RedisFacts = {
+  kind: 'server',
   address,
   info: good,
+  others: [],
   settings: {
     appendfsync: 'everysec',
     'auto-aof-rewrite-min-size': String(512 * MIB),
@@ -69,7 +71,7 @@ describe('INFO', () => {
       /m:1/,
     ],
     ['a Sentinel', { redis_mode: 'sentinel' }, 'Redis role', 'fatal', /Sentinel/],
-    ['a cluster node', { cluster_enabled: '1' }, 'Redis role', 'warning', /cluster/],
+    ['a cluster node', { cluster_enabled: '1' }, 'Redis role', 'fatal', /cluster/],
     ['a full disk', { aof_last_write_status: 'err' }, 'Redis disk', 'warning', /refuse writes/],
   ]
   for (const [title, change, what, level, found] of cases) {
@@ -97,11 +99,44 @@ describe('INFO', () => {
   })
 })
 
+describe('a cluster', () => {
+  const info = { ...good, cluster_enabled: '1', connected_slaves: '1' }
+  const other = { address: 'other.example:6379', info }
+  const cluster: RedisFacts = { ...facts, kind: 'cluster', info, others: [other] }
+  const wrong = (change: Partial<RedisFacts>) =>
+    judgeRedis({ ...cluster, ...change }).filter(({ level }) => level !== 'ok')
+
+  test('as it should be has nothing but ok, and says what is the same of all once', () => {
+    expect(wrong({})).toEqual([])
+    const policies = judgeRedis(cluster).filter(({ what }) => what === 'maxmemory-policy')
+    expect(policies).toHaveLength(1)
+  })
+
+  test('is looked at master by master', () => {
+    const evicting = { ...other, info: { ...info, maxmemory_policy: 'allkeys-lru' } }
+    const [finding] = wrong({ others: [evicting] })
+    expect(finding).toMatchObject({ level: 'fatal', what: 'maxmemory-policy' })
+    expect(finding!.found).toContain('other.example')
+  })
+
+  test('needs replicas, and a fence for masters that are cut off', () => {
+    const alone = { ...info, connected_slaves: '0' }
+    expect(wrong({ info: alone }).map(({ level }) => level)).toEqual(['warning'])
+    expect(wrong({ others: [{ ...other, info: alone }] })[0]).toMatchObject({ level: 'hint' })
+    const settings = { ...facts.settings, 'min-replicas-to-write': '0' }
+    expect(wrong({ settings })).toEqual([])
+    const [fence] = wrong({ settings, info: { ...info, connected_slaves: '2' } })
+    expect(fence).toMatchObject({ level: 'hint', what: 'Redis replication' })
+    expect(judgeRedis({ ...facts, settings }).filter(({ level }) => level !== 'ok')).toEqual([])
+  })
+})
+
 describe('calls', () => {
   const cases: [string, boolean, RegExp][] = [
     ['NOPERM this user has no permissions to run FCALL', true, /ACL SETUSER/],
     ['NOAUTH Authentication required.', true, /REDIS_URL/],
-    ['MOVED 1234 10.0.0.1:6379', true, /no cluster/],
+    ['MOVED 1234 10.0.0.1:6379', true, /redis\+cluster/],
+    ['ERR Function not found', false, /supervisor/],
     ["ERR unknown command 'FUNCTION'", true, /7\.0/],
     ["READONLY You can't write against a read only replica.", true, /master/],
     ["OOM command not allowed when used memory > 'maxmemory'.", false, /maxmemory/],

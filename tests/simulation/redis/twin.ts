@@ -4,7 +4,7 @@
  * same to the millisecond. Where a millisecond ended in between, it may be either one: then the
  * model must agree at one of the two, in its reply and in all that it holds.
  */
-import type { Redis } from 'ioredis'
+import type { RedisCommands } from '../../../actors/redis-connection.ts'
 import type { Keys } from '../../../actors/keys.ts'
 import { type Argument, RedisModel } from '../../../faults/simulation/redis/redis.ts'
 
@@ -28,11 +28,11 @@ export class Undecided extends Error {
 
 export class Twin {
   readonly model: RedisModel
-  readonly #redis: Redis
+  readonly #redis: RedisCommands
   readonly #keys: Keys
   #nowMs = 0
 
-  constructor(redis: Redis, keys: Keys) {
+  constructor(redis: RedisCommands, keys: Keys) {
     this.#redis = redis
     this.#keys = keys
     this.model = new RedisModel({ now: () => this.#nowMs })
