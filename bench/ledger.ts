@@ -94,6 +94,7 @@ async function pointOf(config: Config, size: Size, calls: number): Promise<Point
     ['advance', () => advance(store, keys, studentsJob)],
     ['seen', () => store.call('seen', keys.base, readers)],
     ['share', () => store.call('share', keys.base, ['bridge-1', LEASE_MS, '*'])],
+    ['claim', () => store.call('claim', keys.base, ['executor-0', 1])],
     ['beat', () => beat(store, keys, 1)],
   ]
   const redisMicros: Record<string, number> = { open: opened }
