@@ -1,7 +1,7 @@
 /**
  * What one record takes of each process: microseconds of processor time, and bytes on the wire. Pure.
  *
- *   micros = (at 225 bytes and 25 groups × by size + more by groups) × by overlap + by records of an entry
+ *   micros = (at 225 bytes and 25 groups × by size + more by groups) × by overlap + more by smaller entries
  */
 import { bounds } from '../../actors/config.ts'
 import { type Assumptions, between, costs, type Process, processes } from './costs.ts'
@@ -37,39 +37,46 @@ export function wireBytes({ recordBytes, compression }: Load, assumed: Assumptio
   }
 }
 
+/** Records of a stream entry: as many as it holds, and as many as it could. */
+export interface Entries {
+  records: number
+  full: number
+}
+
 /**
- * Records of a stream entry. A bridge asks each leading broker for 4 MiB over all partitions that it
- * reads there, so that many partitions make small entries.
+ * A bridge asks each leading broker for 4 MiB over all partitions that it reads there, so that many
+ * partitions make small entries.
  */
-export function recordsPerEntry(
+export function entriesOf(
   load: Load,
   { bridges, brokers }: { bridges: number; brokers: number },
   assumed: Assumptions,
-): number {
+): Entries {
   const fetched = Math.max(1, load.partitions / (bridges * brokers))
   const share = Math.min(bounds.fetchPartitionBytesMax, bounds.fetchBytesMax / fetched)
   const bytes = Math.min(bounds.entryBytes, share * assumed.entryFill)
-  const records = bytes / wireBytes(load, assumed)
-  return Math.min(Math.max(records, 1), bounds.entryRecordsMax)
+  const wire = wireBytes(load, assumed)
+  const within = (records: number) => Math.min(Math.max(records, 1), bounds.entryRecordsMax)
+  return { records: within(bytes / wire), full: within(bounds.entryBytes / wire) }
 }
 
-/** Microseconds of a record, by process, in entries of so many. */
-export function microsOf(load: Load, perEntry: number): Micros {
-  const found = processes.map((name) => [name, microsOfProcess(name, load, perEntry)])
+/** Microseconds of a record, by process, in such entries. */
+export function microsOf(load: Load, entries: Entries): Micros {
+  const found = processes.map((name) => [name, microsOfProcess(name, load, entries)])
   return Object.fromEntries(found) as Micros
 }
 
-function microsOfProcess(name: Process, load: Load, perEntry: number): number {
+function microsOfProcess(name: Process, load: Load, entries: Entries): number {
   const { record, compressed, size } = costs
   const base = (load.compression === 'none' ? record : compressed).micros[name]
   const bySize = growth(size.at, size[name], load.recordBytes, record.recordBytes)
-  const entries = entryMicros(name) * missing(perEntry)
+  const more = entryMicros(name) * (1 / entries.records - 1 / entries.full)
   // Bridge and Kafka pass batches on, whatever is in them.
-  if (name === 'bridge' || name === 'kafka') return base * bySize + entries
+  if (name === 'bridge' || name === 'kafka') return base * bySize + more
   const { at, ...overlap } = costs.overlap
   const byOverlap = growth(at, overlap[name], load.windowMs / load.slideMs, record.overlap)
   const byGroups = groupMicros(name, load.groups) - groupMicros(name, record.groups)
-  return (base * bySize + byGroups) * byOverlap + entries
+  return (base * bySize + byGroups) * byOverlap + more
 }
 
 /** How many times what it was where the base was measured. */
@@ -88,10 +95,4 @@ export function entryMicros(name: Process): number {
   const { fewer, more, bytes, recordBytes } = costs.entries
   const shares = recordBytes / bytes.more - recordBytes / bytes.fewer
   return (more[name] - fewer[name]) / shares
-}
-
-/** Entries a record beyond those that the base was measured with. */
-function missing(perEntry: number): number {
-  const full = bounds.entryBytes / costs.record.recordBytes
-  return Math.max(0, 1 / perEntry - 1 / full)
 }

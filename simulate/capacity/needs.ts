@@ -4,7 +4,7 @@
  */
 import { bounds } from '../../actors/config.ts'
 import { type Assumptions, costs } from './costs.ts'
-import { type Load, microsOf, recordsPerEntry, wireBytes } from './demand.ts'
+import { entriesOf, type Load, microsOf, wireBytes } from './demand.ts'
 import { executorsOf, type PartName, partsOf, type Plant } from './parts.ts'
 
 export interface Needs extends Plant {
@@ -25,10 +25,12 @@ const kafka = ['kafkaCpu', 'kafkaLink', 'kafkaDisk'] as const
 const redis = ['redisThread', 'redisLink', 'redisDisk', 'stream'] as const
 
 const BROKERS_MAX = 100_000
+/** Twice as many bridges for fewer cores saved than this are not worth it. */
+const WORTH_A_BRIDGE = 1.05
 
 /**
- * Of the plants that leave every part within its utilisation the one that takes the fewest cores. More
- * bridges than must be make larger entries, and all others' costs hang on those. Null where no number of
+ * A plant that leaves every part within its utilisation and takes few cores. More bridges than must be
+ * make larger entries, and all others' costs hang on those: as many as still save something. Null where no number of
  * bridges or shards is enough, each with a partition at least.
  */
 export function needsOf(
@@ -49,12 +51,13 @@ export function needsOf(
     const needs = staffed(load, fed(bridges), assumed)
     if (needs) tried.push(needs)
   }
-  return tried.toSorted((a, b) => a.cores - b.cores)[0] ?? null
+  const fewest = Math.min(...tried.map(({ cores }) => cores))
+  return tried.find(({ cores }) => cores <= fewest * WORTH_A_BRIDGE) ?? null
 }
 
 /** Executors and shards beside brokers and bridges; shards last, since they answer everybody. */
 function staffed(load: Load, fed: Plant, assumed: Assumptions): Needs | null {
-  const micros = microsOf(load, recordsPerEntry(load, fed, assumed))
+  const micros = microsOf(load, entriesOf(load, fed, assumed))
   const plant = { ...fed, executorsMax: executorsOf(load, micros, assumed) }
   const fits = fitsOf(load, assumed)
   const shards = smallest(load.partitions, (shards) => fits({ ...plant, shards }, redis))
@@ -95,7 +98,7 @@ function usedBy(load: Load, plant: Plant, assumed: Assumptions): Needs {
     const { utilisation, has } = parts.find((part) => part.name === name)!
     return utilisation * has
   }
-  const micros = microsOf(load, recordsPerEntry(load, plant, assumed))
+  const micros = microsOf(load, entriesOf(load, plant, assumed))
   const kafkaCores = (load.recordsPerSecond * micros.kafka) / 1e6
   const redisCores = busy('redisThread') * plant.shards
   const busyCores =

@@ -166,5 +166,7 @@ function spanFlag(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const ms = parseDuration(text)
   if (ms !== null && ms >= 100 && ms <= 86_400_000) return ms
-  throw new UsageError(`--${name} must be a duration from 100 ms to 24 h, such as 10s, not ${text}`)
+  throw new UsageError(
+    `--${name} must be a duration from 100 ms to 24 h, such as 10s, not ${JSON.stringify(text)}`,
+  )
 }

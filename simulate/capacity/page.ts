@@ -88,15 +88,12 @@ export function tables(outcomes: readonly Outcome[], assumed: Assumptions = usua
 /** The page with these tables in the places of their names. @throws RefusalError for a place too few or many */
 export function filled(page: string, blocks: Readonly<Record<string, string>>): string {
   const used = new Set<string>()
-  const text = page.replace(
-    /<!-- capacity (\S+) -->\n[\s\S]*?<!-- end -->/g,
-    (_, name: string) => {
-      const block = blocks[name]
-      if (block === undefined) throw new RefusalError(`the page has a place for no table, ${name}`)
-      used.add(name)
-      return `<!-- capacity ${name} -->\n\n${block}\n\n<!-- end -->`
-    },
-  )
+  const text = page.replace(/<!-- capacity (\S+) -->\n[\s\S]*?<!-- end -->/g, (_, name: string) => {
+    const block = blocks[name]
+    if (block === undefined) throw new RefusalError(`the page has a place for no table, ${name}`)
+    used.add(name)
+    return `<!-- capacity ${name} -->\n\n${block}\n\n<!-- end -->`
+  })
   const missing = Object.keys(blocks).filter((name) => !used.has(name))
   if (missing.length > 0) throw new RefusalError(`the page has no place for ${missing.join(', ')}`)
   return text

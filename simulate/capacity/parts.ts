@@ -7,7 +7,7 @@
 import { bounds } from '../../actors/config.ts'
 import { standingMicros, takerMicros, times } from './calls.ts'
 import { type Assumptions, costs } from './costs.ts'
-import { type Load, type Micros, microsOf, recordsPerEntry, wireBytes } from './demand.ts'
+import { entriesOf, type Load, type Micros, microsOf, wireBytes } from './demand.ts'
 
 /** What a load runs on. */
 export interface Plant {
@@ -54,7 +54,7 @@ const MB = 1e6
 
 /** All parts of the plant under the load, in data's order. */
 export function partsOf(load: Load, plant: Plant, assumed: Assumptions): Part[] {
-  const micros = microsOf(load, recordsPerEntry(load, plant, assumed))
+  const micros = microsOf(load, entriesOf(load, plant, assumed))
   const wire = wireBytes(load, assumed)
   const part = partMaker(load.recordsPerSecond)
   const { shards } = plant
@@ -85,7 +85,11 @@ export function partsOf(load: Load, plant: Plant, assumed: Assumptions): Part[] 
       has: Math.min(bounds.streamRecordsMax, bounds.streamBytesMax / wire),
     }),
     part('executors', 'threads', { perRecord: micros.executor / 1e6, has: plant.executorsMax }),
-    part('supervisor', 'threads', { standing: times.looks * look + rest / 2, perRecord: 0, has: 1 }),
+    part('supervisor', 'threads', {
+      standing: times.looks * look + rest / 2,
+      perRecord: 0,
+      has: 1,
+    }),
     part('web', 'threads', { standing: times.pageLooks * look + rest / 2, perRecord: 0, has: 1 }),
   ]
 }

@@ -1,7 +1,7 @@
 /** What a load comes to, as tables for people. Pure. */
 import { CALL_MS_MAX, callMicros, partitionsWithin, standingMicros } from './calls.ts'
 import { type AssumptionName, type Assumptions, assumptionNames, costs } from './costs.ts'
-import { type Load, microsOf, recordsPerEntry } from './demand.ts'
+import { entriesOf, type Load, microsOf } from './demand.ts'
 import { type Bill, billOf, type Engine, engineBill, engines } from './money.ts'
 import { HOPS, type Needs, needsOf } from './needs.ts'
 import { firstOf, partNames, partsOf, type Part, type Plant } from './parts.ts'
@@ -21,13 +21,13 @@ export interface Report {
 
 export function reportOf(load: Load, plant: Plant, assumed: Assumptions): Report {
   const parts = partsOf(load, plant, assumed)
-  const perEntry = recordsPerEntry(load, plant, assumed)
+  const entries = entriesOf(load, plant, assumed)
   const needs = needsOf(load, plant, assumed)
   return {
     load,
     plant,
-    recordsPerEntry: perEntry,
-    micros: microsOf(load, perEntry),
+    recordsPerEntry: entries.records,
+    micros: microsOf(load, entries),
     parts,
     first: firstOf(parts),
     needs,
@@ -141,9 +141,7 @@ export function boundsTable(executors: readonly number[]): string {
     .filter((name) => name !== 'claim')
     .map((name) => [
       name,
-      ...executors.map((count) =>
-        amount(partitionsWithin(name, { bridges: 1, executors: count })),
-      ),
+      ...executors.map((count) => amount(partitionsWithin(name, { bridges: 1, executors: count }))),
     ])
   return table(['call', ...executors.map((count) => `${count} executors`)], rows)
 }

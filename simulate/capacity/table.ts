@@ -8,9 +8,10 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
   const right = heads.map((_, i) => i > 0 && rows.every((row) => FIGURE.test(row[i]!)))
   const padded = (cell: string, i: number) =>
     right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map(padded).join(' | ')} |`
-  const rule = widths.map((width, i) => (right[i] ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width)))
+  const line = (cells: readonly string[]) => `| ${cells.map(padded).join(' | ')} |`
+  const rule = widths.map((width, i) =>
+    right[i] ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width),
+  )
   return [line(heads), line(rule), ...rows.map(line)].join('\n')
 }
 

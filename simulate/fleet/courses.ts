@@ -43,7 +43,9 @@ const climb = {
 const steady = {
   seconds: 300,
   eventSeconds: EVENT_SECONDS,
-  load: phases([240, 300]), warm: 300, max: 400,
+  load: phases([240, 300]),
+  warm: 300,
+  max: 400,
 } as const
 
 export const courses: readonly Course[] = [

@@ -7,7 +7,7 @@
  *
  * Time goes by steps of 50 ms. What world.ts has and this has not: single records and their costs,
  * entries, heartbeats; where one executor or 300 of equal speed share cheap records, none of these
- * matter (tests/simulate/fleet compares the two). Replayed to the last digit by its seed.
+ * matter (tests/simulate/fleet.test.ts compares the two). Replayed to the last digit by its seed.
  */
 import { seededRandom } from '../../actors/clock.ts'
 import { bounds } from '../../actors/config.ts'
@@ -82,6 +82,7 @@ class Fluid {
     this.#random = seededRandom(terms.seed)
     this.#staff = new Staff(course, this.#random)
     this.#target = course.warm
+    this.#worth = rates(course.load)(0)
   }
 
   run(): Played {

@@ -11,7 +11,11 @@ export interface Outcome {
   glances: Glance[]
   /** Executors wanted at the most. */
   most: number
-  /** From the event until nothing waits for longer than half of what it may; null without an event. */
+  /**
+   * From the event until enough executors work, and until nothing waits for longer than half of what it
+   * may; null without an event.
+   */
+  shortSeconds: number | null
   behindSeconds: number | null
   delayMs: { p50: number | null; p99: number | null; max: number }
   changes: number
@@ -29,7 +33,12 @@ export function playCourse(course: Course, terms: Terms): Outcome {
     course,
     glances,
     most: glances.reduce((most, { wanted }) => Math.max(most, wanted), 0),
-    behindSeconds: behindSeconds(course, glances, terms.maxResultDelayMs / 2),
+    shortSeconds: lastAfter(course, glances, ({ working, worth }) => working < worth),
+    behindSeconds: lastAfter(
+      course,
+      glances,
+      ({ behindMs }) => behindMs === null || behindMs > terms.maxResultDelayMs / 2,
+    ),
     delayMs: { p50: delays.quantile(0.5), p99: delays.quantile(0.99), max: delays.maxMs },
     changes: decisions.length,
     reversals: reversalsOf(decisions).length,
@@ -38,9 +47,14 @@ export function playCourse(course: Course, terms: Terms): Outcome {
   }
 }
 
-function behindSeconds({ eventSeconds }: Course, glances: readonly Glance[], ms: number) {
+/** From the event to the last glance of which it is true; null without an event. */
+function lastAfter(
+  { eventSeconds }: Course,
+  glances: readonly Glance[],
+  holds: (glance: Glance) => boolean,
+): number | null {
   if (eventSeconds === undefined) return null
-  const last = glances.findLast(({ behindMs }) => behindMs === null || behindMs > ms)
+  const last = glances.findLast(holds)
   return last ? Math.max(0, last.atMs / 1_000 - eventSeconds) : 0
 }
 
@@ -48,16 +62,28 @@ export function outcomesTable(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map(({ course, ...of }) => [
     course.name,
     String(of.most),
-    of.behindSeconds === null ? '–' : `${of.behindSeconds.toFixed(1)} s`,
+    ...[of.shortSeconds, of.behindSeconds].map(seconds),
     ...[of.delayMs.p50, of.delayMs.p99, of.delayMs.max].map(milliseconds),
     String(of.changes),
     String(of.reversals),
     of.executorHours.toLocaleString('en', { maximumFractionDigits: 1 }),
     `${Math.round(of.busy * 100)} %`,
   ])
-  const heads = ['course', 'wanted at most', 'behind for', 'p50', 'p99', 'max', 'changes', 'back']
+  const heads = [
+    'course',
+    'wanted at most',
+    'too few for',
+    'behind for',
+    'p50',
+    'p99',
+    'max',
+    'changes',
+    'back',
+  ]
   return table([...heads, 'executor-hours', 'busy'], rows)
 }
+
+const seconds = (value: number | null) => (value === null ? '–' : `${value.toFixed(1)} s`)
 
 export interface Picture {
   name: string
@@ -70,7 +96,7 @@ const HOUR = 3_600
 const pictures = [
   {
     name: 'climb',
-    title: 'From 10 executors to 240 that are needed',
+    title: 'From 10 executors to 240 that have work',
     lines: { climb: 'start 0.3 s', 'climb-containers': '10 s', 'climb-machines': '75 s' },
     span: [50, 170],
     unit: 1,

@@ -85,7 +85,10 @@ export class Staff {
   /** Time at work of all of them between two moments; ms. */
   workingMs(from: number, to: number): number {
     if (this.#working === this.#living.length) return this.#working * (to - from)
-    return this.#living.reduce((sum, { readyAt }) => sum + Math.max(0, to - Math.max(from, readyAt)), 0)
+    return this.#living.reduce(
+      (sum, { readyAt }) => sum + Math.max(0, to - Math.max(from, readyAt)),
+      0,
+    )
   }
 
   #count(at: number): void {
