@@ -112,8 +112,14 @@ async function fillLedger(store: Store, keys: Keys, partitions: number): Promise
   await store.call('open', keys.base, ['topic', 'shape', ...all])
   const now = systemClock.now()
   const told = Array.from({ length: partitions }, (_, p) => [
-    ...[`${p}:next`, READ, `${p}:frontier`, READ],
-    ...[`${p}:max`, now - 1_000, `${p}:dataAt`, now],
+    `${p}:next`,
+    READ,
+    `${p}:frontier`,
+    READ,
+    `${p}:max`,
+    now - 1_000,
+    `${p}:dataAt`,
+    now,
   ]).flat()
   for (let i = 0; i < told.length; i += 4_000) {
     await store.redis.hset(keys.ledger, ...told.slice(i, i + 4_000))
@@ -132,9 +138,22 @@ function beat(store: Store, keys: Keys, i: number): Promise<unknown> {
   const now = systemClock.now()
   const delays = delayBucketsMs.map((_, bucket) => (bucket > 8 && bucket < 32 ? 40_000 + i : 0))
   const account = {
-    ...{ id: `executor-${i}`, kind: 'executor', pid: i, host: 'host', state: 'running' },
-    ...{ startedAt: now - 60_000, at: now, stoppedAt: null, reason: null, rssBytes: 6e7 },
-    ...{ ...noWork, records: READ, entries: 900, busyMs: 55_000, delays, eventDelays: delays },
+    ...noWork,
+    id: `executor-${i}`,
+    kind: 'executor',
+    pid: i,
+    host: 'host',
+    state: 'running',
+    startedAt: now - 60_000,
+    at: now,
+    stoppedAt: null,
+    reason: null,
+    rssBytes: 6e7,
+    records: READ,
+    entries: 900,
+    busyMs: 55_000,
+    delays,
+    eventDelays: delays,
   }
   return store.call('beat', keys.base, [account.id, JSON.stringify(account), LEASE_MS])
 }

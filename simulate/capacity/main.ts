@@ -45,7 +45,7 @@ function tellLoad({ load, plant, assumed, json }: Asked): void {
 function tellFleet({ assumed, json }: Asked): void {
   const outcomes = playAll({ ...pageTerms, residenceMs: assumed.residenceMs })
   if (!json) return print(outcomesTable(outcomes))
-  const told = outcomes.map(({ glances, ...outcome }) => outcome)
+  const told = outcomes.map((outcome) => ({ ...outcome, glances: undefined }))
   print(JSON.stringify(told, null, 2))
 }
 

@@ -138,7 +138,11 @@ export function picturesOf(outcomes: readonly Outcome[]): Picture[] {
       points: glances.map((glance) => ({ x: place(glance), y: of(glance) })),
     })
     const chart: Chart = {
-      ...{ title: picture.title, x: picture.x, y: 'executors', logX: false, logY: false },
+      title: picture.title,
+      x: picture.x,
+      y: 'executors',
+      logX: false,
+      logY: false,
       ticks: picture.ticks,
       lines: [
         line('needed', shown[0]?.glances ?? [], ({ worth }) => worth),

@@ -44,7 +44,11 @@ describe('where records are cheap, a fluid is the world of single records', () =
   const fluid = played({ seconds: 240, load: phases(...steps), warm: 3 })
   const records = playRecords(
     {
-      ...{ name: 'test', title: 'a test', about: 'a test', seconds: 240, startMs: [100, 500] },
+      name: 'test',
+      title: 'a test',
+      about: 'a test',
+      seconds: 240,
+      startMs: [100, 500],
       load: phases(...steps.map(([worth, seconds]) => [worth * each, seconds] as const)),
       cost: { kind: 'constant', ms: 1_000 / each },
     },
