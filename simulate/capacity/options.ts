@@ -51,9 +51,9 @@ What it runs on:
   --max N              executors at the most (64)
   --cores N            of a machine (16)
 
-  --price-vcpu P, --price-gb P, --price-network P
-                       money for a vCPU-hour, a GB-hour of memory, and a GB that goes between zones
-                       (${vcpuHour.value}, ${gbHour.value}, ${networkGb.value})
+  --price-vcpu P       money for a vCPU-hour (${vcpuHour.value})
+  --price-gb P         money for a GB-hour of memory (${gbHour.value})
+  --price-network P    money for a GB that goes between zones (${networkGb.value})
   --assume LIST        others of what is taken for granted, as name=value with commas between; of
                        ${assumptionNames.join(', ')}
   --fleet              plays fleets of hundreds of executors in virtual time instead, through the
