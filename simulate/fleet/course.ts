@@ -10,6 +10,13 @@ export interface Loss {
   executors: number
 }
 
+/**
+ * Whose the executors are: processes of the supervisor, whose end it sees at once and counts as a crash;
+ * pods, whose node may be gone without a word, so that they are killed for their silence, which counts too;
+ * or started elsewhere, whose silence it hears when their lease is over, and counts as nothing.
+ */
+export type Kind = 'processes' | 'pods' | 'elsewhere'
+
 export interface Course {
   name: string
   title: string
@@ -26,11 +33,7 @@ export interface Course {
   losses?: readonly Loss[]
   /** Times in which an executor dies `afterMs` after it came to work, and those that are there at its begin. */
   crashes?: { fromSeconds: number; toSeconds: number; afterMs: number }
-  /**
-   * Whose the executors are: children of the supervisor, whose end it sees at once and counts as a crash;
-   * or started elsewhere, whose silence it hears when their lease is over, and counts as nothing.
-   */
-  kind: 'children' | 'elsewhere'
+  kind: Kind
   /** Executors that are at work from the beginning, and the most that there may be. */
   warm: number
   max: number

@@ -106,7 +106,7 @@ const pictures = [
   {
     name: 'lost-host',
     title: '50 of 300 executors end at once, at 60 s',
-    lines: { 'lost-children': 'children', 'lost-elsewhere': 'elsewhere' },
+    lines: { 'lost-node': 'pods', 'lost-elsewhere': 'elsewhere' },
     span: [50, 170],
     unit: 1,
     x: 'seconds',

@@ -11,7 +11,14 @@ import {
   noCrashes,
   type Restarts,
 } from '../../supervisor/restarts.ts'
-import type { Course } from './course.ts'
+import type { Course, Kind } from './course.ts'
+
+/** Until the supervisor takes one for gone that has ended; a pod is killed 1.5 s after its lease (stuck.ts). */
+const silenceMs: Record<Kind, number> = {
+  processes: 0,
+  pods: bounds.leaseMs + 1_500,
+  elsewhere: bounds.leaseMs,
+}
 
 interface One {
   startedAt: number
@@ -64,7 +71,7 @@ export class Staff {
     const missed = this.#unmissed.filter(({ endsAt }) => at - endsAt >= this.#silenceMs)
     if (missed.length === 0) return false
     this.#unmissed = this.#unmissed.filter(({ endsAt }) => at - endsAt < this.#silenceMs)
-    if (this.#course.kind === 'children') for (const one of missed) this.#countCrash(one, at)
+    if (this.#course.kind !== 'elsewhere') for (const one of missed) this.#countCrash(one, at)
     return true
   }
 
@@ -96,7 +103,7 @@ export class Staff {
   }
 
   get #silenceMs(): number {
-    return this.#course.kind === 'children' ? 0 : bounds.leaseMs
+    return silenceMs[this.#course.kind]
   }
 
   #one(at: number, startMs: number): One {

@@ -83,16 +83,19 @@ describe('executors that end', () => {
   const at = (glances: readonly Glance[], seconds: number) =>
     glances.find(({ atMs }) => atMs >= seconds * 1_000)!.working
 
-  test('children are replaced at once, strangers when their leases are over', () => {
-    const [children, strangers] = [lost(10, 'children'), lost(10, 'elsewhere')]
-    expect([at(children, 10), at(strangers, 10)]).toEqual([30, 30])
-    expect([at(children, 12), at(strangers, 12)]).toEqual([40, 30])
-    expect(at(strangers, 14)).toBe(40)
+  test('processes are replaced at once, others when their silence is heard', () => {
+    const kinds = ['processes', 'elsewhere', 'pods'] as const
+    const all = kinds.map((kind) => lost(10, kind))
+    const then = (seconds: number) => all.map((glances) => at(glances, seconds))
+    expect(then(10)).toEqual([30, 30, 30])
+    expect(then(12)).toEqual([40, 30, 30])
+    expect(then(13.75)).toEqual([40, 40, 30])
+    expect(then(15.5)).toEqual([40, 40, 40])
   })
 
-  test('more children than the budget keep everybody from starting for as long as it says', () => {
+  test('more crashes than the budget keep everybody from starting for as long as it says', () => {
     const many = executorRestarts.crashesMax + 1
-    const glances = lost(many, 'children')
+    const glances = lost(many, 'processes')
     const until = 10 + executorRestarts.pauseMs / 1_000
     expect(at(glances, 12)).toBe(40 - many)
     expect(at(glances, until - 1)).toBe(40 - many)
