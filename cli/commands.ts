@@ -34,6 +34,11 @@ export const commands: readonly Listed[] = [
   { name: 'rejects', about: 'records not counted: list, replay, drop', main: 'rejects/main.ts' },
   { name: 'versions', about: 'versions of a job: list, compare, drop', main: 'versions/main.ts' },
   { name: 'simulate', about: 'loads in virtual time, every policy', main: 'simulate/main.ts' },
+  {
+    name: 'capacity',
+    about: 'what a load would take, by what was measured',
+    main: 'simulate/capacity/main.ts',
+  },
   { name: 'faults', about: 'breaks a pipeline on purpose, and checks', main: 'faults/main.ts' },
   { name: 'bench', about: 'how fast, beside Flink, Streams and Spark', main: 'bench/main.ts' },
   { name: 'executor', about: 'one executor by itself', main: 'actors/executor/main.ts' },

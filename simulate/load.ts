@@ -52,6 +52,20 @@ export function rateAt(load: Load, seconds: number): number {
   return (segment.rateFrom + (segment.rateTo - segment.rateFrom) * share) * 1_000
 }
 
+/** The same for many moments, one after the other in time. */
+export function rates(load: Load): (seconds: number) => number {
+  const segments = segmentsOf(load)
+  let at = 0
+  return (seconds) => {
+    const ms = seconds * 1_000
+    while (at + 1 < segments.length && ms >= segments[at]!.toMs) at++
+    const segment = segments[at]
+    if (!segment || ms < segment.fromMs || ms >= segment.toMs) return 0
+    const share = (ms - segment.fromMs) / (segment.toMs - segment.fromMs)
+    return (segment.rateFrom + (segment.rateTo - segment.rateFrom) * share) * 1_000
+  }
+}
+
 /** Records that the curve brings in all. */
 export function recordsOf(load: Load): number {
   return segmentsOf(load).reduce((sum, { records }) => sum + records, 0)

@@ -6,6 +6,10 @@ export interface Chart {
   x: string
   y: string
   logX: boolean
+  /** By the first line's span where it is absent. */
+  logY?: boolean
+  /** Of a line with very many points: what is named on x in place of each of them; there are no dots. */
+  ticks?: readonly number[]
   lines: { name: string; points: { x: number; y: number }[] }[]
 }
 
@@ -34,7 +38,7 @@ export function chartSvg(chart: Chart): string {
   const xs = distinct(lines.flatMap(({ points }) => points.map(({ x }) => x)))
   const ys = lines.flatMap(({ points }) => points.map(({ y }) => y))
   const first = lines[0]?.points.map(({ y }) => y) ?? []
-  const logY = Math.max(...first) / Math.min(...first) >= LOG_Y_FROM
+  const logY = chart.logY ?? Math.max(...first) / Math.min(...first) >= LOG_Y_FROM
   const yTicks = logY ? logTicks(ys) : linearTicks(Math.max(...ys, 0))
   const across = scale(xs, chart.logX, margin.left, size.width - margin.right)
   const up = scale(yTicks, logY, size.height - margin.bottom, margin.top)
@@ -44,7 +48,7 @@ export function chartSvg(chart: Chart): string {
     text(margin.left, 24, chart.title, 'start', 'title'),
     ...lines.map(({ name }, index) => legend(name, index)),
     ...yTicks.flatMap((y) => yTick(y, up(y))),
-    ...xs.flatMap((x) => xTick(x, across(x))),
+    ...(chart.ticks ?? xs).flatMap((x) => xTick(x, across(x))),
     text((margin.left + size.width - margin.right) / 2, size.height - 14, chart.x, 'middle'),
     text(margin.left, margin.top - 12, chart.y, 'end'),
     ...lines.map(({ points }, index) => {
@@ -52,7 +56,7 @@ export function chartSvg(chart: Chart): string {
         x: across(x),
         y: up(logY ? Math.max(y, yTicks[0]!) : y),
       }))
-      return drawn(places, index)
+      return drawn(places, index, chart.ticks === undefined)
     }),
     '</svg>',
   ]
@@ -81,12 +85,14 @@ function xTick(value: number, x: number): string[] {
   ]
 }
 
-function drawn(places: { x: number; y: number }[], index: number): string {
+function drawn(places: { x: number; y: number }[], index: number, dotted: boolean): string {
   const path = places.map(({ x, y }) => `${px(x)},${px(y)}`).join(' ')
   const colour = colourOf(index)
-  const dots = places.map(({ x, y }) => `<circle cx="${px(x)}" cy="${px(y)}" r="3"/>`)
   const kind = index === 0 ? 'line first' : 'line'
-  return `<polyline class="${kind}" stroke="${colour}" points="${path}"/><g fill="${colour}">${dots.join('')}</g>`
+  const line = `<polyline class="${kind}" stroke="${colour}" points="${path}"/>`
+  if (!dotted) return line
+  const dots = places.map(({ x, y }) => `<circle cx="${px(x)}" cy="${px(y)}" r="3"/>`)
+  return `${line}<g fill="${colour}">${dots.join('')}</g>`
 }
 
 function text(x: number, y: number, words: string, anchor: string, kind?: string): string {

@@ -85,3 +85,15 @@ test('numbers are short', () => {
     '1.5M',
   ])
 })
+
+test('a line of many points has named places in place of them, and no dots', () => {
+  const points = Array.from({ length: 100 }, (_, x) => ({ x, y: 5 + x }))
+  const lines = [{ name: 'all', points }]
+  const svg = chartSvg(chart({ logX: false, logY: false, ticks: [0, 50], lines }))
+  expect(svg).not.toContain('<circle')
+  expect(placesOf(svg)[0]!.length).toBe(100)
+  expect(svg).toContain('>50</text>')
+  expect(svg).not.toContain('>51</text>')
+  // Its last is twenty times its first: linear all the same.
+  expect(svg).toContain('>0</text>')
+})
