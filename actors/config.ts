@@ -237,6 +237,8 @@ const environmentSchema = v.object({
   ),
   /** From a supervisor to its executors: the file of executor/hand.ts. */
   MILLRACE_HAND: v.optional(v.string()),
+  /** The same of the job's code, by its hash. */
+  MILLRACE_CODE: v.optional(v.string()),
   LOG_LEVEL: v.optional(
     v.picklist(['debug', 'info', 'warn', 'error'], 'LOG_LEVEL must be debug, info, warn or error'),
     'info',

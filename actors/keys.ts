@@ -68,6 +68,10 @@ export interface Keys {
   /** Stream: how long decisions took to take effect. String: the supervisor's loop, in JSON. */
   effects: string
   loop: string
+  /** String: what stood when the job's code was last changed, in JSON (functions/judged.lua). */
+  judged: string
+  /** Hash: where the job stands among its versions (lineage.ts). */
+  version: string
   /** Hashes: sink → its account of itself, in JSON; sink → its position in `closed`. */
   sinks: string
   taken: string
@@ -122,6 +126,8 @@ export function keysOf(job: string, shard = 0): Keys {
     measurements: `${base}:measurements`,
     effects: `${base}:effects`,
     loop: `${base}:loop`,
+    judged: `${base}:judged`,
+    version: `${base}:version`,
     sinks: `${base}:sinks`,
     taken: `${base}:taken`,
     cost: `${base}:cost`,

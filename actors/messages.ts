@@ -37,6 +37,8 @@ export const actorSchema = v.object({
   /** A message asked it to end: a supervisor, or somebody through the API; no signal, no failure. */
   asked: v.optional(v.boolean()),
   rssBytes: v.number(),
+  /** Executors: the code that they judge records by (code.ts), where a supervisor told them. */
+  judges: v.optional(v.string()),
   /** Executors: totals since start. `busyMs` is the time in which records were in hand. */
   records: v.optional(v.number(), 0),
   entries: v.optional(v.number(), 0),

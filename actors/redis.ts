@@ -18,6 +18,7 @@ import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import type { Log } from './log.ts'
 import { causeOf, connectRedis, masters, type RedisCommands } from './redis-connection.ts'
 import { setNew } from './redis-set.ts'
+import judged from './functions/judged.lua' with { type: 'text' }
 import took from './sinks/took.lua' with { type: 'text' }
 import advance from './windows/advance.lua' with { type: 'text' }
 import cells from './windows/cells.lua' with { type: 'text' }
@@ -26,9 +27,8 @@ import revisions from './windows/revisions.lua' with { type: 'text' }
 import sessions from './windows/sessions.lua' with { type: 'text' }
 
 const windows = [cells, closed, revisions, sessions].join('\n')
-export const code = [shared, topics, append, share, windows, commit, advance, lifecycle, took].join(
-  '\n',
-)
+const rest = [lifecycle, judged, took].join('\n')
+export const code = [shared, topics, append, share, windows, commit, advance, rest].join('\n')
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 
@@ -53,6 +53,7 @@ export type FunctionName =
   | 'resign'
   | 'measure'
   | 'took'
+  | 'judged'
 
 type Argument = string | number | Buffer
 

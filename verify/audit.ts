@@ -4,17 +4,12 @@
  * closed since. What was compared is forgotten, so memory grows with what is open only. A round that
  * an outage ends has lost nothing: what it read is known, and the next one goes on from there.
  */
+import { RefusalError } from '../actors/errors.ts'
+import { type Baseline, readChange, since, skips } from './baseline.ts'
 import * as checks from './checks.ts'
 import { ClosedAudit } from './closed-audit.ts'
 import { compareCounts, Differences } from './compare.ts'
-import {
-  isTrimmed,
-  type PipelineState,
-  readRulings,
-  readState,
-  type Rulings,
-  type Totals,
-} from './pipeline.ts'
+import { isTrimmed, type PipelineState, readRulings, readState, type Rulings } from './pipeline.ts'
 import { include, type Ranges, subtract } from './ranges.ts'
 import { Recount } from './recount.ts'
 import { openRows } from './rows.ts'
@@ -52,16 +47,6 @@ const TOGETHER = 256
 const STALL_MS = 20_000
 const CLOSE_MS = 5_000
 
-/** From where on the audit counts. */
-interface Baseline {
-  totals: Totals
-  /** Panes that held records by then. */
-  panes: ReadonlySet<number>
-  /** Of sessions: when the last one ends that was open then. */
-  sessionsTo: number
-  closedTo: number
-}
-
 export class Audit {
   readonly #verification: Verification
   readonly #options: AuditOptions
@@ -69,7 +54,10 @@ export class Audit {
   /** The records that are being counted. */
   #taking: Promise<unknown> = Promise.resolve()
   #began = false
+  /** From where on the audit counts. */
   #baseline: Baseline | null = null
+  /** The code that judged records when it began. */
+  #code: string | null = null
   #audited: Ranges = new Map()
   #rulings: Rulings = new Map()
   #rulingsTo: string | undefined
@@ -92,6 +80,7 @@ export class Audit {
     const { store, keys, kafka, job } = this.#verification
     await this.#taking
     const state = await readState(store, keys)
+    this.#refuseOtherCode(state)
     const notes: string[] = []
     if (!this.#began) await this.#begin(state)
     if (this.#wentBack(state)) {
@@ -119,26 +108,37 @@ export class Audit {
     clearTimeout(timer)
   }
 
+  /** The code that we recompute by was loaded when we were started. */
+  #refuseOtherCode({ code }: PipelineState): void {
+    if (!this.#began || code === this.#code) return
+    throw new RefusalError(
+      "the job's code was changed meanwhile: start verify again, with the file that runs now",
+    )
+  }
+
   async #begin(state: PipelineState): Promise<void> {
     const { store, keys, job } = this.#verification
-    const late = this.#options.fromNow === true || this.#baseline !== null
-    const panes = late ? await store.redis.hkeys(keys.panes) : []
+    const late = this.#options.fromNow === true
     this.#baseline = late
       ? {
+          at: state.at,
           totals: state.totals,
-          panes: new Set(panes.map(Number)),
+          applied: state.applied,
+          panes: new Set((await store.redis.hkeys(keys.panes)).map(Number)),
           sessionsTo: job.gapMs === null ? -Infinity : await this.#lastEnd(),
           closedTo: state.closedTo ?? -Infinity,
         }
-      : null
-    this.#audited = late ? new Map(state.applied) : new Map()
+      : await readChange(store, keys, job)
+    this.#audited = new Map(this.#baseline?.applied)
+    this.#code = state.code
     this.#rulings = new Map()
     this.#rulingsTo = late ? state.verdicts.last : undefined
     this.#recount = new Recount(job, this.#rulings, state.at)
     this.#contradictions = 0
     this.#closed = new ClosedAudit({
       ...this.#verification,
-      ...(late ? { skips: (start) => this.#skips(start), after: state.closed.last } : {}),
+      skips: (start) => skips(job, this.#baseline, start),
+      ...(late ? { after: state.closed.last } : {}),
     })
     this.#last = null
     this.#began = true
@@ -148,19 +148,6 @@ export class Audit {
     const { store, keys, job } = this.#verification
     const rows = await openRows(store, keys, job, null)
     return rows.reduce((last, { end }) => Math.max(last, end), -Infinity)
-  }
-
-  /** Whether records of the window were committed before the audit began. */
-  #skips(start: number): boolean {
-    const { windowSizeMs, windowSlideMs, gapMs } = this.#verification.job
-    if (!this.#baseline) return false
-    // What began before those ended may be a part of one.
-    if (gapMs !== null) return start < this.#baseline.sessionsTo
-    if (start + windowSizeMs <= this.#baseline.closedTo) return true
-    for (let pane = start; pane < start + windowSizeMs; pane += windowSlideMs) {
-      if (this.#baseline.panes.has(pane)) return true
-    }
-    return false
   }
 
   #wentBack(state: PipelineState): boolean {
@@ -255,16 +242,6 @@ const progress = ({ closedTo, totals, partitions }: PipelineState): checks.Progr
   totals,
   partitions,
 })
-
-/** The counters without what they held before; the hash is a sum modulo 2^48. */
-function since(totals: Totals, before: Totals | undefined): Totals {
-  if (!before) return totals
-  const names = Object.keys(totals) as (keyof Totals)[]
-  const rest = { ...totals }
-  for (const name of names) rest[name] = totals[name] - before[name]
-  rest.hash = (rest.hash + 2 ** 48) % 2 ** 48
-  return rest
-}
 
 function idBefore(one: string, other: string): boolean {
   const [ms = 0, sequence = 0] = one.split('-').map(Number)

@@ -47,7 +47,7 @@ Open windows are compared by a run without --live. It goes on through outages of
 
 lost: records missing, from a window's row or from the counters; duplicated: records too many;
 wrong: any other difference. A record that is missing from two windows counts twice.
-Exit code 0 when there is none, and with --live never was one; else 1.
+Exit code: 0 when there is none, and with --live never was one; else 1; 2 for a mistake in the command.
 `,
   options: {
     wait: { type: 'string' },
@@ -71,7 +71,8 @@ async function main(): Promise<number> {
   const config = readConfig()
   // An outage has its line in the audit.
   const log = createLog('verify', values.live ? 'error' : config.LOG_LEVEL)
-  const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
+  const file = positionals[0] ?? SHIPPED_JOB
+  const job = await loadJob(file)
   registerCodecs()
   const kafka = kafkaClient(config, 'millrace-verify')
   const store = openStore(config, log)
@@ -99,7 +100,7 @@ async function main(): Promise<number> {
         { cause: error },
       )
     })
-    const verification = { job, kafka, store, keys }
+    const verification = { job, kafka, store, keys, file }
     if (waitSeconds !== undefined) await waitFor(verification, waitSeconds)
     else await refuseUnknown(verification)
     const progress = showProgress(systemClock)

@@ -56,6 +56,8 @@ export interface PipelineState {
   writtenTo: number | null
   closed: StreamState
   verdicts: StreamState
+  /** The code that judges records now; null where no supervisor has told. */
+  code: string | null
 }
 
 const stream = v.object({ length: v.number(), last: v.string(), added: v.number() })
@@ -79,21 +81,9 @@ export async function readState(store: Store, keys: Keys): Promise<PipelineState
   const text: unknown = await store.redis.eval(snapshotScript, 2, keys.base, wholeKey(keys.base))
   const reply = v.parse(v.pipe(v.string(), v.parseJson(), replySchema), text)
   const partitions = partitionsOf(reply.ledger)
-  const total = (name: keyof Totals) => Number(reply.totals[name] ?? 0)
   return {
     at: reply.at,
-    totals: {
-      appended: total('appended'),
-      committed: total('committed'),
-      waiting: total('waiting'),
-      counted: total('counted'),
-      filtered: total('filtered'),
-      late: total('late'),
-      rejected: total('rejected'),
-      partly: total('partly'),
-      lost: total('lost'),
-      hash: total('hash'),
-    },
+    totals: totalsOf(reply.totals),
     topics: namedTopics(reply.ledger),
     partitions,
     applied: without(appliedRanges(partitions, reply.ahead), reply.losses),
@@ -105,10 +95,27 @@ export async function readState(store: Store, keys: Keys): Promise<PipelineState
     writtenTo: numberOrNull(reply.clock.closingPane ?? reply.clock.closedTo),
     closed: reply.closed,
     verdicts: reply.verdicts,
+    code: reply.ledger.code ?? null,
   }
 }
 
-function partitionsOf(ledger: Record<string, string>): PipelineState['partitions'] {
+export function totalsOf(hash: Record<string, string>): Totals {
+  const total = (name: keyof Totals) => Number(hash[name] ?? 0)
+  return {
+    appended: total('appended'),
+    committed: total('committed'),
+    waiting: total('waiting'),
+    counted: total('counted'),
+    filtered: total('filtered'),
+    late: total('late'),
+    rejected: total('rejected'),
+    partly: total('partly'),
+    lost: total('lost'),
+    hash: total('hash'),
+  }
+}
+
+export function partitionsOf(ledger: Record<string, string>): PipelineState['partitions'] {
   return Object.keys(ledger)
     .flatMap((field) => /^(\d+):start$/.exec(field)?.[1] ?? [])
     .map((p) => ({

@@ -116,9 +116,9 @@ export class Recount {
     })
   }
 
-  /** What can be judged only at the end. */
-  finish(): void {
-    for (const pane of this.#full) this.#checkFull(pane)
+  /** What can be judged only at the end; of panes that are `partly` recounted not all groups are known. */
+  finish(partly?: ReadonlySet<number>): void {
+    for (const pane of this.#full) if (!partly?.has(pane)) this.#checkFull(pane)
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Kafka } from 'kafkajs'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import { type Baseline, codeNotes, readChange, since, skips } from './baseline.ts'
 import { applied, unaccountedOf, wrong } from './checks.ts'
 import { ClosedAudit } from './closed-audit.ts'
 import { compareCounts, compareSessions, compareWindow, Differences } from './compare.ts'
@@ -20,6 +21,7 @@ import {
   stoodStill,
   type Totals,
 } from './pipeline.ts'
+import { type Ranges, subtract } from './ranges.ts'
 import { type Counts, Recount } from './recount.ts'
 import { type FoundRow, openRows } from './rows.ts'
 import { isCompacted } from './topic.ts'
@@ -31,6 +33,8 @@ export interface Verification {
   kafka: Kafka
   store: Store
   keys: Keys
+  /** The job's, so that it is told where it is not the one that runs. */
+  file?: string
   /** Called with the number of records read so far. */
   onProgress?: (records: number) => void
 }
@@ -72,15 +76,19 @@ const COMPACTED =
 /** @throws RefusalError where the topic does not hold what was processed */
 export async function verify(verification: Verification): Promise<Report> {
   const { job, store, keys } = verification
+  // Before the state: what is committed by the code of now is at least what this leaves out.
+  const baseline = await readChange(store, keys, job)
   const state = await readState(store, keys)
   const recount = new Recount(job, await readRulings(store, keys, state), state.at)
-  await readRecords(verification, state, recount)
-  recount.finish()
+  const ranges = baseline ? subtract(state.applied, baseline.applied) : state.applied
+  await readRecords(verification, state, ranges, recount)
+  recount.finish(baseline?.panes)
 
   const differences = new Differences()
-  const notes: string[] = []
-  differences.add(compareCounts(recount.counts, state.totals))
-  differences.add(comparePlaces(recount, state))
+  const notes = await codeNotes(baseline, state, verification.file)
+  const totals = since(state.totals, baseline?.totals)
+  differences.add(compareCounts(recount.counts, totals, state.totals))
+  differences.add(comparePlaces(recount, totals))
   differences.add(recount.contradictions.map((text) => wrong('C1', text)))
   noteVerdicts(state, recount, notes)
   for (const { name } of topicsRead(job, state)) {
@@ -88,12 +96,21 @@ export async function verify(verification: Verification): Promise<Report> {
     notes.push(COMPACTED)
     break
   }
-  const windows = await compareWindows(verification, state, recount, differences, notes)
-  return reportOf(job, state, recount, differences, windows, notes)
+  const parts: Parts = { verification, baseline, recount, differences, notes }
+  const windows = await compareWindows(parts, state)
+  return reportOf({ ...state, totals }, ranges, parts, windows)
+}
+
+interface Parts {
+  verification: Verification
+  baseline: Baseline | null
+  recount: Recount
+  differences: Differences
+  notes: string[]
 }
 
 /** C2. Where the numbers differ already, compareCounts has said so. */
-function comparePlaces({ places }: Recount, { totals }: PipelineState) {
+function comparePlaces({ places }: Recount, totals: Totals) {
   const found = { count: totals.committed, hash: totals.hash }
   return found.count === places.count ? applied(places, found) : []
 }
@@ -101,13 +118,14 @@ function comparePlaces({ places }: Recount, { totals }: PipelineState) {
 async function readRecords(
   { job, kafka, onProgress }: Verification,
   state: PipelineState,
+  ranges: Ranges,
   recount: Recount,
 ): Promise<void> {
   let records = 0
   const reader = new TopicsReader(kafka)
   try {
     await reader.read(topicsRead(job, state), {
-      ranges: state.applied,
+      ranges,
       together: TOGETHER,
       take: async (taken) => {
         await recount.take(taken)
@@ -137,21 +155,16 @@ function noteVerdicts(state: PipelineState, recount: Recount, notes: string[]): 
 
 type Compared = Report['windows'] & { untold: number }
 
-async function compareWindows(
-  verification: Verification,
-  state: PipelineState,
-  recount: Recount,
-  differences: Differences,
-  notes: string[],
-): Promise<Compared> {
+async function compareWindows(parts: Parts, state: PipelineState): Promise<Compared> {
+  const { verification, notes } = parts
   const steady = await readSteadily(verification, state)
   if (!steady) {
     notes.push('open windows were not compared: records were committed while the topic was read')
   }
   const now = steady?.state ?? state
   const compared = { closed: 0, open: 0, rows: 0, trimmed: 0, untold: 0 }
-  await compareClosed(verification, now, recount, differences, compared)
-  if (steady) compareOpen(verification.job, steady, recount, differences, compared)
+  await compareClosed(parts, now, compared)
+  if (steady) compareOpen(parts, steady, compared)
   if (compared.untold > 0) {
     notes.push(
       `${compared.untold} closed windows not compared: what late records changed is not written yet`,
@@ -188,13 +201,13 @@ async function readSteadily(
 const closingOf = (state: PipelineState) => `${state.closedTo} ${state.closing}`
 
 async function compareClosed(
-  { job, store, keys }: Verification,
+  { verification, baseline, recount, differences }: Parts,
   state: PipelineState,
-  recount: Recount,
-  differences: Differences,
   compared: Compared,
 ): Promise<void> {
-  const audit = new ClosedAudit({ store, keys, job, unsettled: true })
+  const { job, store, keys } = verification
+  const skipped = (start: number) => skips(job, baseline, start)
+  const audit = new ClosedAudit({ store, keys, job, unsettled: true, skips: skipped })
   differences.add(await audit.compare(state, recount.expected))
   compared.closed = audit.compared
   compared.rows += audit.rows
@@ -217,14 +230,16 @@ function compareRows(
 }
 
 function compareOpen(
-  job: Job,
-  { state, open }: Steady,
-  recount: Recount,
-  differences: Differences,
+  { verification: { job }, baseline, recount, differences }: Parts,
+  { state, open: all }: Steady,
   compared: Compared,
 ): void {
+  const isWanted = ({ start }: { start: number }) => !skips(job, baseline, start)
+  const open = all.filter(isWanted)
   if (job.gapMs !== null) {
-    const sessions = recount.expected.sessions(state.closedTo ?? -Infinity, Infinity)
+    const sessions = recount.expected
+      .sessions(state.closedTo ?? -Infinity, Infinity)
+      .filter(isWanted)
     differences.add(compareSessions(job, sessions, open))
     compared.open = sessions.length
     compared.rows += open.length
@@ -233,25 +248,25 @@ function compareOpen(
   const wanted = recount.expected
     .windows()
     .filter((start) => state.closedTo === null || start + job.windowSizeMs > state.closedTo)
+    .filter((start) => isWanted({ start }))
   const starts = new Set([...wanted, ...open.map(({ start }) => start)])
   compareRows(job, starts, open, recount, differences)
   compared.open = starts.size
   compared.rows += open.length
 }
 
+/** `state` has the totals of what was recomputed. */
 function reportOf(
-  job: Job,
   state: PipelineState,
-  recount: Recount,
-  differences: Differences,
+  ranges: Ranges,
+  { verification: { job }, baseline, recount, differences, notes }: Parts,
   { closed, open, rows, trimmed }: Compared,
-  notes: string[],
 ): Report {
   const { lost, duplicated, wrong: wrongs, total, named } = differences
   const unnamed = recount.contradictionsTotal - recount.contradictions.length
   const partitions = state.partitions.map(({ partition, start }) => ({
     ...placeOf(partition, job, state),
-    from: start,
+    from: baseline ? (ranges.get(partition)?.[0]?.from ?? start) : start,
     to: state.applied.get(partition)?.at(-1)?.to ?? start,
     records: recount.records.get(partition) ?? 0,
   }))
@@ -264,7 +279,8 @@ function reportOf(
     partitions,
     counts: recount.counts,
     totals: state.totals,
-    unaccounted: unaccountedOf(state.totals),
+    // Of all: what was unaccounted when the code was changed is so still.
+    unaccounted: unaccountedOf(state.totals) + (baseline ? unaccountedOf(baseline.totals) : 0),
     declaredLost: state.totals.lost,
     windows: { closed, open, rows, trimmed },
     differences: { total: total + unnamed, named },

@@ -25,6 +25,9 @@ A supervisor starts executors by itself; this adds one by hand, also from anothe
   --warm      connects, and takes nothing before a supervisor lets it begin
   --help      this text
 
+Exit code: 0 when it was asked to end and has, 1 when it could not go on, 2 for a mistake in the command,
+the environment or the job file.
+
 Environment: REDIS_URL, LOG_LEVEL, LOG_FORMAT`,
   options: { id: { type: 'string' }, warm: { type: 'boolean' } },
   positionals: ['jobs/file.ts'],
@@ -60,6 +63,7 @@ void runMain('executor', async () => {
     // A supervisor's executors have one; it reads it when they die.
     hand: config.MILLRACE_HAND ? new Hand(config.MILLRACE_HAND) : null,
     asked: asked.signal,
+    code: config.MILLRACE_CODE,
     trace,
   })
   await trace?.close()

@@ -27,6 +27,8 @@ export interface ExecutorParts {
   log: Log
   /** Where a supervisor looks for what was in hand at our death. */
   hand?: Hand | null
+  /** The hash of the job's code, which others may run in another version. */
+  code?: string | undefined
   trace?: Trace | null
   /** Aborted when it was asked to end while it was warm: the lifecycle can't have heard of it. */
   asked?: AbortSignal
@@ -45,6 +47,7 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
     hand = null,
     trace = null,
     asked,
+    code,
   } = parts
   const stats = new Stats(host)
   const life = new Lifecycle({
@@ -55,7 +58,7 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
     clock,
     host,
     log,
-    account: () => stats.account(clock.now()),
+    account: () => ({ ...stats.account(clock.now()), ...(code && { judges: code }) }),
   })
   const drain = () => life.drain(String(asked?.reason))
   if (asked?.aborted) drain()
