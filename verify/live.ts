@@ -20,6 +20,7 @@ export interface LiveOptions {
 }
 
 const number = (value: number) => value.toLocaleString('en')
+const plural = (value: number, noun: string) => `${number(value)} ${noun}${value === 1 ? '' : 's'}`
 
 /** Resolves when the signal ends it. True where rounds were made and nothing ever differed. */
 export async function live(options: LiveOptions): Promise<boolean> {
@@ -64,7 +65,7 @@ function roundLines(round: Round): string[] {
   const { at, records, windows, lost, duplicated, unaccounted, behind, named, notes } = round
   const time = new Date(at).toISOString().slice(11, 19)
   return [
-    `${time}  ${number(records)} records, ${number(windows)} closed windows compared, lost ${lost}, ` +
+    `${time}  ${plural(records, 'record')}, ${plural(windows, 'closed window')} compared, lost ${lost}, ` +
       `duplicated ${duplicated}, wrong ${round.wrong}, unaccounted: ${unaccounted}, ` +
       `behind ${number(behind)}`,
     ...[...notes.map((note) => `note: ${note}`), ...named].map((text) => `          ${text}`),
@@ -107,8 +108,8 @@ class Summary {
   text(seconds: number): string {
     const { rounds, outages, records, windows, lost, duplicated, unaccounted } = this
     return (
-      `${rounds} rounds in ${seconds.toFixed(0)} s, ${outages} outages: ${number(records)} records, ` +
-      `${number(windows)} closed windows; at the most lost ${lost}, duplicated ${duplicated}, ` +
+      `${plural(rounds, 'round')} in ${seconds.toFixed(0)} s, ${plural(outages, 'outage')}: ` +
+      `${plural(records, 'record')}, ${plural(windows, 'closed window')}; at the most lost ${lost}, duplicated ${duplicated}, ` +
       `wrong ${this.wrong}, unaccounted: ${unaccounted}`
     )
   }

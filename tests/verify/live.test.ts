@@ -55,6 +55,12 @@ test('a line a round, and a summary', async () => {
   expect(lines.at(-2)).toBe('closed')
 })
 
+test('one of each is told as one', async () => {
+  const { lines } = await run([{ records: 1, windows: 1 }])
+  expect(lines[0]).toContain(' 1 record, 1 closed window compared,')
+  expect(lines.at(-1)).toMatch(/^(1 round|2 rounds) in 0 s, 0 outages: /)
+})
+
 test('what differed once is not forgotten', async () => {
   const { ok, lines } = await run([{}, { lost: 2, named: ['C1 lost: 2 records'] }, {}, {}])
   expect(ok).toBe(false)
