@@ -16,7 +16,7 @@ import { redisAddress } from '../actors/config.ts'
 import { type Fenced, openFence } from './fence.ts'
 import { change } from './marks.ts'
 import { Originals } from './originals.ts'
-import { outcomeText, reportOf, tableOf } from './print.ts'
+import { outcomeReport, outcomeText, reportOf, tableOf } from './print.ts'
 import { type Choice, forgetOld, placeOf, readRejects, type Reject, states } from './rejects.ts'
 import { replay } from './replay.ts'
 
@@ -28,8 +28,9 @@ Records that were rejected or late, of the job (${SHIPPED_JOB} by default). Wher
 that it takes them now, restart it first.
 
   list               shows them, newest first
-  replay             produces the chosen ones to their topic again, each once: they go through the
-                     job under new offsets, and one that is rejected again is a new reject
+  replay             produces the chosen ones to their topic again, each once, with key, headers and
+                     time: they go through the job under new offsets, and one that is rejected
+                     again is a new reject
   drop               marks the chosen ones as done with
 
   --reason REASON    those rejected for it: ${Object.keys(rejectReasons).join(', ')}
@@ -41,7 +42,7 @@ that it takes them now, restart it first.
   --all              all of them (replay and drop)
   --state STATE      list: ${states.join(', ')}
   --limit N          list: at most so many (50)
-  --json             list: as JSON
+  --json             as JSON; replay: a line for each, and one of the counts
   --force            replay: late ones too, which will mostly be late again
   --yes              drop: without being asked
   --help             this text
@@ -49,7 +50,7 @@ that it takes them now, restart it first.
 replay needs Kafka's right to write the topic in a transaction (id millrace-JOB-replay). Killed in the
 middle or run twice at once, it still replays each once: run it again to finish. In a compacted topic
 a replayed record becomes the newest of its key.
-Exit code 0 when every chosen one is done with, 1 when some were kept, 2 for a mistake in the flags.
+Exit code: 0 when every chosen one is done with, 1 when some were kept, 2 for a mistake in the command.
 
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, LOG_LEVEL
 `,
@@ -157,7 +158,8 @@ async function drop(asked: Asked, { store, keys }: Place): Promise<number> {
   const kept = open.length - dropped + begun
   const before = rejects.length - open.length - begun
   const kepts = kept > 0 ? `, kept ${kept}: a replay of them was begun, see to it first` : ''
-  print(`dropped ${dropped}${before > 0 ? `, ${before} were done with before` : ''}${kepts}`)
+  const text = `dropped ${dropped}${before > 0 ? `, ${before} were done with before` : ''}${kepts}`
+  print(asked.json ? JSON.stringify({ dropped, doneBefore: before, kept }) : text)
   return kept > 0 ? 1 : 0
 }
 
@@ -185,11 +187,13 @@ async function replayChosen(asked: Asked, place: Place): Promise<number> {
     const counts = { replayed: 0, 'done before': 0, kept: 0 }
     for await (const outcome of replay({ ...parts, force: asked.force }, rejects)) {
       counts[outcome.kind]++
-      print(outcomeText(outcome))
+      print(asked.json ? JSON.stringify(outcomeReport(outcome)) : outcomeText(outcome))
     }
     await forgetOld(store, keys)
     const { replayed, kept } = counts
-    print(`replayed ${replayed}, done before ${counts['done before']}, kept ${kept}`)
+    const before = counts['done before']
+    const text = `replayed ${replayed}, done before ${before}, kept ${kept}`
+    print(asked.json ? JSON.stringify({ replayed, doneBefore: before, kept }) : text)
     return kept > 0 ? 1 : 0
   } catch (error) {
     if (!isKafkaOutage(error)) throw error
@@ -255,7 +259,6 @@ function refuseMisplaced(action: Action, values: Record<string, unknown>): void 
     all: ['replay', 'drop'],
     state: ['list'],
     limit: ['list'],
-    json: ['list'],
     force: ['replay'],
     yes: ['drop'],
   }

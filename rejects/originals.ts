@@ -1,5 +1,5 @@
 /**
- * The records that were rejected, whole, as Kafka still has them: key, value and headers by
+ * The records that were rejected, whole, as Kafka still has them: key, value, headers and timestamp by
  * partition and offset. What is gone by retention or compaction, or can't be read, is said to be.
  */
 import type { Message } from 'kafkajs'
@@ -10,7 +10,9 @@ import { RecordCursor } from '../actors/executor/records.ts'
 import type { Reject } from './rejects.ts'
 
 /** The record, or why there is none to replay. */
-export type Original = { message: Pick<Message, 'key' | 'value' | 'headers'> } | { missing: string }
+export type Original =
+  | { message: Pick<Message, 'key' | 'value' | 'headers' | 'timestamp'> }
+  | { missing: string }
 
 const GONE = 'Kafka does not have it any more'
 
@@ -43,7 +45,9 @@ export class Originals {
     // The topic may have been made anew under a broker that has no identities for topics.
     const head = record.value.subarray(0, reject.value.length)
     if (!head.equals(reject.value)) return { missing: 'the topic has another record there' }
-    return { message: record }
+    // Its time is a part of it: a job may go by it. A record may have none.
+    const { timestamp } = cursor
+    return { message: { ...record, ...(timestamp >= 0 && { timestamp: String(timestamp) }) } }
   }
 
   async #batchWith(partition: number, offset: number): Promise<RawBatch | null> {

@@ -55,6 +55,17 @@ function noteOf(reject: Reject): string {
   return replayOf === null ? state : `${state} (replay of ${replayOf})`
 }
 
+/** What became of one, for programs. */
+export function outcomeReport(outcome: Outcome) {
+  const { kind, reject } = outcome
+  return {
+    place: reject.place,
+    outcome: kind,
+    replayedAs: kind === 'replayed' ? placeAt(reject, outcome.offset) : null,
+    why: kind === 'kept' ? outcome.why : null,
+  }
+}
+
 export function outcomeText(outcome: Outcome): string {
   const { place } = outcome.reject
   switch (outcome.kind) {

@@ -10,10 +10,11 @@ import { type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { createTopic, type TestTopic } from '../../faults/topic.ts'
+import { until } from '../../faults/until.ts'
 import { type Fenced, openFence } from '../../rejects/fence.ts'
 import { Originals } from '../../rejects/originals.ts'
 import { forgetOld, readRejects, type Reject } from '../../rejects/rejects.ts'
-import { replay, type ReplayOptions } from '../../rejects/replay.ts'
+import { replay, REPLAY_HEADER, type ReplayOptions } from '../../rejects/replay.ts'
 import { rejection } from '../support/rejection.ts'
 import { testServices } from '../support/services.ts'
 import { committedRecords, replaysIn, runCommand, startCommand } from './setup.ts'
@@ -94,6 +95,32 @@ const states = async () => {
 }
 const onceEach = async (places: string[]) =>
   expect(replaysIn(await committedRecords(topic))).toEqual(places)
+
+test('a record is replayed with its key, its headers and its time', async () => {
+  // Within what a topic keeps.
+  const times = [90_000, 30_123, 60_000].map((ago) => systemClock.now() - ago)
+  const given = times.map((timestamp, i) => ({
+    value: `{"i":${i}}`,
+    key: `k${i}`,
+    partition: 0,
+    timestamp,
+    headers: { trace: `t${i}` },
+  }))
+  // Each alone: a broker tells the time of a batch by its first and its last.
+  for (const record of given) await topic.produce([record])
+  for (const [i, { value }] of given.entries()) await row(`0:${i}`, 'schema', value)
+  await raw.connect()
+  expect(await run(await fence())).toEqual(['replayed', 'replayed', 'replayed'])
+  // What is committed is seen when Kafka has marked its end.
+  const again = await until('the replays to be seen', async () => {
+    const found = await committedRecords(topic)
+    const replays = found.filter(({ headers }) => REPLAY_HEADER in headers)
+    return replays.length === given.length ? replays : null
+  })
+  expect(again.map(({ key, timestamp, headers }) => [key, timestamp, headers.trace])).toEqual(
+    given.map(({ key, timestamp, headers }) => [key, timestamp, headers.trace]),
+  )
+}, 60_000)
 
 describe('killed', () => {
   test('between the mark and the transaction: the next replay begins anew', async () => {
@@ -294,6 +321,19 @@ describe('the command', () => {
     const replayed = await command('replay', '--reason', 'schema')
     expect(replayed).toMatchObject({ code: 0, last: 'replayed 2, done before 2, kept 0' })
     await onceEach(['0:1', '1:0'])
+    expect(JSON.parse((await command('drop', ...twice, '--json')).out)).toEqual({
+      dropped: 0,
+      doneBefore: 2,
+      kept: 0,
+    })
+    const lines = (await command('replay', '--reason', 'schema', '--json')).out.trim().split('\n')
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toContainEqual({
+      place: '0:1',
+      outcome: 'done before',
+      replayedAs: null,
+      why: null,
+    })
+    expect(JSON.parse(lines.at(-1)!)).toEqual({ replayed: 0, doneBefore: 4, kept: 0 })
     const { out } = await command('list', '--json', '--state', 'dropped')
     const rows = JSON.parse(out) as { partition: number; offset: string; id: string }[]
     expect(rows.map(({ partition, offset }) => `${partition}:${offset}`)).toEqual(['1:1', '0:0'])

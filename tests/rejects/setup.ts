@@ -45,6 +45,7 @@ export async function runCommand(name: string, topic: string, args: string[]) {
 export interface TopicRecord {
   partition: number
   offset: number
+  timestamp: number
   key: string | null
   value: string | null
   headers: Record<string, string>
@@ -86,6 +87,7 @@ function recordOf(partition: number, cursor: RecordCursor): TopicRecord {
   return {
     partition,
     offset: cursor.offset,
+    timestamp: cursor.timestamp,
     key: key?.toString() ?? null,
     value: value?.toString() ?? null,
     headers: Object.fromEntries(texts) as Record<string, string>,
