@@ -37,7 +37,9 @@ wanted (Maven and pip, about 700 MB under .millrace/); one that can't be had is 
   --max N          Millrace's executors at the most (4)
   --compression ${compressions.join('|')}   of the record batches (none)
   --json FILE      the results as JSON besides
-  --help           this text`,
+  --help           this text
+
+Exit code: 0; 1 where something could not be measured; 2 for a mistake in the command.`,
   options: {
     quick: { type: 'boolean' },
     peers: { type: 'string' },

@@ -32,7 +32,7 @@ export const commands: readonly Listed[] = [
   { name: 'why', about: 'why there are as many executors', main: 'supervisor/why.ts' },
   { name: 'verify', about: 'recomputes every window and compares', main: 'verify/main.ts' },
   { name: 'rejects', about: 'records not counted: list, replay, drop', main: 'rejects/main.ts' },
-  { name: 'versions', about: 'versions of a job: list, compare, drop', main: 'versions/main.ts' },
+  { name: 'versions', about: 'versions of a job: compare, cut over', main: 'versions/main.ts' },
   { name: 'simulate', about: 'loads in virtual time, every policy', main: 'simulate/main.ts' },
   {
     name: 'capacity',

@@ -21,7 +21,9 @@ looks:
   zsh    millrace completion zsh > "\${fpath[1]}/_millrace"
   fish   millrace completion fish > ~/.config/fish/completions/millrace.fish
 
-  --help   this text`,
+  --help   this text
+
+Exit code: 0; 2 for a shell that is not one of these.`,
   options: {},
   positionals: [names.join('|')],
 } as const

@@ -15,23 +15,27 @@ import { createProgress } from '../services/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
 import { Children } from './children.ts'
 import { play, stages } from './stages.ts'
-import { printSummary } from './summary.ts'
+import { printSummary, summaryReport } from './summary.ts'
 import { Timeline } from './timeline.ts'
 
 const command = {
   help: `
-Usage: bun run demo [--keep]
+Usage: bun run demo [--keep] [--json FILE]
 
 Starts Kafka, Redis and the pipeline, then plays: one producer at 10 records/s, four at 40 records/s
 in all, none. Each record is given a cost of 70 ms (jobs/demo.ts), or one executor would do a million
 of them a second. Prints windows, decisions and a timeline, and at the end what was seen.
 
-  --keep    stay up after the last stage, page included, until Ctrl-C
-  --help    this text
+  --keep       stay up after the last stage, page included, until Ctrl-C
+  --json FILE  what was seen of each stage, and the verdict, as JSON besides
+  --help       this text
+
+Exit code: 0 when every stage was met and the windows are those of the topic, 1 when not, 2 for a mistake
+in the command, 130 when it was ended by Ctrl-C.
 
 Environment: KAFKA_BROKERS and REDIS_URL, both or neither, name servers to use instead of own ones;
 PORT is the page's (8080, or a free one where that is taken)`,
-  options: { keep: { type: 'boolean' } },
+  options: { keep: { type: 'boolean' }, json: { type: 'string' } },
 } as const
 
 const job = 'jobs/demo.ts'
@@ -58,6 +62,10 @@ await runMain('demo', async () => {
     say('recomputing every window from the Kafka topic …')
     const verified = await children.run(['verify/main.ts', job, '--wait', '30'])
     const passed = printSummary(results, verified === 0, cost)
+    if (values.json !== undefined) {
+      const report = summaryReport(results, verified === 0, passed, cost)
+      await Bun.write(values.json, `${JSON.stringify(report, null, 2)}\n`)
+    }
     if (values.keep) {
       say(`staying up: ${url} (Ctrl-C ends it)`)
       await stopping.asked

@@ -12,14 +12,14 @@ import { RefusalError, runMain } from '../actors/errors.ts'
 import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { ensureChromium } from '../services/chromium.ts'
 import { freePort } from '../services/ports.ts'
-import { createProgress } from '../services/progress.ts'
+import { createProgress, type Progress } from '../services/progress.ts'
 import { startServices } from '../services/services.ts'
 import { Children } from './children.ts'
 import { chromiumFlags } from './chromium.ts'
 
 const command = {
   help: `
-Usage: bun run screenshot [--dir DIR] [--seconds N]
+Usage: bun run screenshot [--dir DIR] [--seconds N] [--json]
 
 Starts Kafka, Redis and a pipeline under a load that scales it from 0 to 4 executors and down again, and takes
 pictures of its page in Chromium: three widths, both themes; docs/dashboard.png is one of them.
@@ -27,11 +27,15 @@ pictures of its page in Chromium: three widths, both themes; docs/dashboard.png 
   --dir DIR      where the pictures go (.millrace/screenshots); docs/dashboard.png is written with --readme
   --seconds N    how long the load is played before (150)
   --readme       also writes docs/dashboard.png
-  --help         this text`,
+  --json         the pictures' files as JSON: { pictures }
+  --help         this text
+
+Exit code: 0; 1 where there is no Chromium, or a page does not show; 2 for a mistake in the command.`,
   options: {
     dir: { type: 'string' },
     seconds: { type: 'string' },
     readme: { type: 'boolean' },
+    json: { type: 'boolean' },
   },
 } as const
 
@@ -51,12 +55,13 @@ await runMain('screenshot', async () => {
   const services = await startServices({ log: createProgress() })
   const price = { MILLRACE_PRICE_PER_EXECUTOR_HOUR: '0.05' }
   const children = new Children({ ...process.env, ...services.environment, ...price })
+  const pictures: string[] = []
   let browser: Browser | null = null
   try {
     const url = await startPipeline(children)
-    await playLoad(children, seconds)
+    await playLoad(children, seconds, createProgress())
     browser = await chromium.launch({ executablePath: program, args: chromiumFlags })
-    await takeAll(browser, url, dir)
+    pictures.push(...(await takeAll(browser, url, dir)))
     if (values.readme) {
       await take(browser, url, {
         width: widths.wide,
@@ -64,13 +69,14 @@ await runMain('screenshot', async () => {
         path: readmePicture,
         height: 1_500,
       })
+      pictures.push(readmePicture)
     }
   } finally {
     await browser?.close()
     await children.stop()
     await services.stop()
   }
-  console.log(`pictures in ${dir}`)
+  console.log(values.json ? JSON.stringify({ pictures }) : `pictures in ${dir}`)
   return 0
 })
 
@@ -85,7 +91,7 @@ async function startPipeline(children: Children): Promise<string> {
 }
 
 /** Few records a second, many, few: a fifth of the time, a half, the rest. */
-async function playLoad(children: Children, seconds: number): Promise<void> {
+async function playLoad(children: Children, seconds: number, log: Progress): Promise<void> {
   const producer = (rate: number) =>
     children.start(
       [
@@ -101,20 +107,28 @@ async function playLoad(children: Children, seconds: number): Promise<void> {
       ],
       'ignore',
     )
+  log.line(`playing a load for ${seconds} s: few records, many, few`)
   producer(8)
   await systemClock.sleep(seconds * 200)
+  log.step('many records')
   const many = producer(38)
   await systemClock.sleep(seconds * 500)
   await children.end(many)
+  log.step('few records')
   await systemClock.sleep(seconds * 300)
+  log.end()
 }
 
-async function takeAll(browser: Browser, url: string, dir: string): Promise<void> {
+async function takeAll(browser: Browser, url: string, dir: string): Promise<string[]> {
+  const paths: string[] = []
   for (const theme of themes) {
     for (const [name, width] of Object.entries(widths)) {
-      await take(browser, url, { width, theme, path: join(dir, `${name}-${theme}.png`) })
+      const path = join(dir, `${name}-${theme}.png`)
+      await take(browser, url, { width, theme, path })
+      paths.push(path)
     }
   }
+  return paths
 }
 
 interface Picture {

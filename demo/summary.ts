@@ -12,6 +12,29 @@ export function printSummary(results: StageResult[], verified: boolean, cost: Co
   return passed
 }
 
+/** The same for programs; delays in ms. */
+export function summaryReport(
+  results: readonly StageResult[],
+  verified: boolean,
+  passed: boolean,
+  cost: CostReport,
+) {
+  const stages = results.map(({ stage, seen, met, secondsToScale, delays }) => {
+    const executors = seen.samples.map((sample) => sample.executors)
+    return {
+      stage: stage.name,
+      recordsPerSecond: stage.producers * 10,
+      executors: { min: Math.min(...executors), max: Math.max(...executors) },
+      backlogPeak: Math.max(...seen.samples.map(({ backlog }) => backlog)),
+      resultDelayMs: { p50: delayQuantile(delays, 0.5), p99: delayQuantile(delays, 0.99) },
+      secondsToScale,
+      promised: stage.promise,
+      met,
+    }
+  })
+  return { passed, windowsEqual: verified, stages, cost }
+}
+
 /** The table, and how its columns were measured. Pure. */
 export function summaryOf(results: readonly StageResult[]): string {
   const rows = results.map(({ stage, seen, met, secondsToScale, delays }) => {

@@ -13,6 +13,7 @@ import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import { JobError, nameOf, topicOf } from '../actors/job.ts'
 import { RawKafka } from '../actors/kafka.ts'
 import { kafkaAddress, kafkaClient, isKafkaOutage, kafkaMessage } from '../actors/kafka-client.ts'
+import { watchedProgress } from '../services/progress.ts'
 import { jobSource, type NewJob } from './job.ts'
 import { type Plan, planOf, valuesOf } from './plan.ts'
 import { withoutOdd } from './odd.ts'
@@ -33,7 +34,10 @@ Nothing is ever overwritten.
   --sample N         looks at the first N records of the topic; with --from-file of the file
   --from-file FILE   looks at a file with one record a line (its first 1000)
   --time FIELD       the field that is the event time, such as at or meta.at, where the guess is wrong
+  --json             what was written and found as JSON: { files, time, groups, numbers, leftOut, next }
   --help             this text
+
+Exit code: 0; 1 where there is nothing to look at; 2 for a mistake in the command.
 
 Environment, with --sample: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*`,
   options: {
@@ -41,6 +45,7 @@ Environment, with --sample: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*`,
     sample: { type: 'string' },
     'from-file': { type: 'string' },
     time: { type: 'string' },
+    json: { type: 'boolean' },
   },
   positionals: ['NAME'],
 } as const
@@ -66,6 +71,7 @@ interface Asked {
   count: number | undefined
   file: string | undefined
   time: string | undefined
+  json: boolean
 }
 
 await runMain('new', async () => {
@@ -83,7 +89,11 @@ await runMain('new', async () => {
   }
   write(files.job, jobSource(made))
   write(files.test, testSource(made, usual[0]!))
-  process.stdout.write(escapedLines(reportOf(made.plan, files, { ...sample, odd })))
+  const seen = { ...sample, odd }
+  const told = asked.json
+    ? `${JSON.stringify(reportJson(made.plan, files, seen), null, 2)}\n`
+    : escapedLines(reportOf(made.plan, files, seen))
+  process.stdout.write(told)
   return exitCodes.done.code
 })
 
@@ -98,6 +108,7 @@ function readAsked(): Asked {
     count: wholeNumberFlag('sample', values.sample, range),
     file: values['from-file'],
     time: values.time,
+    json: values.json ?? false,
   }
   if (asked.time !== undefined && asked.count === undefined && asked.file === undefined) {
     throw new UsageError('--time is for --sample and --from-file')
@@ -134,6 +145,8 @@ async function look({
 async function sampleFromKafka(topic: string, count: number): Promise<Sample> {
   const config = readConfig()
   const raw = new RawKafka(kafkaClient(config, 'millrace-new'), topic)
+  const progress = watchedProgress()
+  progress.step(`reading up to ${count} records of ${topic} …`)
   try {
     return await sampleOfTopic(raw, topic, count)
   } catch (error) {
@@ -143,6 +156,7 @@ async function sampleFromKafka(topic: string, count: number): Promise<Sample> {
       : `topic ${topic}: ${kafkaMessage(error)}`
     throw new RefusalError(message, { cause: error })
   } finally {
+    progress.end()
     await raw.close().catch(() => {})
   }
 }
@@ -158,11 +172,25 @@ function write(file: string, source: string): void {
   }
 }
 
-function reportOf(
-  plan: Plan,
-  files: { job: string; test: string },
-  { records, others, odd }: Sample & { odd: readonly string[] },
-): string[] {
+type Files = { job: string; test: string }
+type Seen = Sample & { odd: readonly string[] }
+
+function nextText({ job, test }: Files): string {
+  return `bun test ${test}, then bun run supervisor ${job}`
+}
+
+function reportJson({ time, groups, aggregates }: Plan, files: Files, { others, odd }: Seen) {
+  return {
+    files,
+    time: time ? { field: time.path.join('.'), form: time.form } : null,
+    groups: groups.map((place) => ({ field: place.path.join('.'), values: valuesOf(place) })),
+    numbers: aggregates.map(({ name }) => name),
+    leftOut: { noObjects: others, odd },
+    next: nextText(files),
+  }
+}
+
+function reportOf(plan: Plan, files: Files, { records, others, odd }: Seen): string[] {
   const { time, groups, aggregates } = plan
   const groupTexts = groups.map((place) => `${place.path.join('.')} (${valuesOf(place)} values)`)
   return [
@@ -173,7 +201,7 @@ function reportOf(
     `  time      ${time ? `${time.path.join('.')}, ${timeForms[time.form]}` : kafkaTime}`,
     `  groups    ${groupTexts.join(', ') || 'none found: all records of a window are one row'}`,
     `  numbers   ${aggregates.map(({ name }) => name).join(', ') || 'none found: records are counted'}`,
-    `next: bun test ${files.test}, then bun run supervisor ${files.job}`,
+    `next: ${nextText(files)}`,
   ]
 }
 

@@ -28,15 +28,18 @@ The Kafka and the Redis for development.
   up       uses what KAFKA_BROKERS and REDIS_URL name; else what answers on the usual ports; else
            starts containers (docker compose), else local programs, which stay until "down"
   down     stops what "up" started, and nothing else
-  status   one line each; exit code 0 when both answer
+  status   one line each
 
   --kafka-port N   of a Kafka on 127.0.0.1, whatever KAFKA_BROKERS names (9092)
   --redis-port N   of a Redis on 127.0.0.1, whatever REDIS_URL names (6379)
   --data DIR       data and logs of what is started (.millrace/services)
-  --json           status: as JSON, { services: [{ name, address, answers, variable, pid }] }: the
-                   environment's variable where that names it, the process where "up" started it
+  --json           as JSON, { services: [{ name, address, answers, variable, pid }] }: the environment's
+                   variable where that names it, the process where "up" started it; of down
+                   { services: [{ name, stopped }] }
 
 Other ports and another directory make a second pair beside the first.
+Exit code: 0; 1 where something can't be started, and of status where one does not answer; 2 for a
+mistake in the command.
 `,
   options: {
     'kafka-port': { type: 'string' },
@@ -68,18 +71,19 @@ async function main(): Promise<number> {
       positionals[0] === undefined ? 'say' : `${JSON.stringify(positionals[0])} is not one of`
     throw new UsageError(`${given} up, down or status; see --help`)
   }
-  if (values.json && verb !== 'status')
-    throw new UsageError(`--json is for status, not for ${verb}`)
-  if (verb === 'status') return await status(options, values.json ?? false)
+  const json = values.json ?? false
+  if (verb === 'status') return await status(options, json)
   // Two at once would start two servers on one directory.
   const work = verb === 'up' ? up : down
-  return await withLock(`${options.dir}.lock`, () => work(options)).finally(() => options.log.end())
+  return await withLock(`${options.dir}.lock`, () => work(options, json)).finally(() =>
+    options.log.end(),
+  )
 }
 
-async function up(options: FindOptions): Promise<number> {
+async function up(options: FindOptions, json: boolean): Promise<number> {
   const { kafka, redis } = await findServices(options)
   for (const found of [kafka, redis]) options.log.line(told(found))
-  return 0
+  return json ? status(options, json) : 0
 }
 
 function told({ name, address, source, server }: Found): string {
@@ -87,16 +91,19 @@ function told({ name, address, source, server }: Found): string {
   return `${label(name)} ${address} ${source}${pid}`
 }
 
-async function down({ dir, log }: FindOptions): Promise<number> {
+async function down({ dir, log }: FindOptions, json: boolean): Promise<number> {
+  const services: { name: string; stopped: boolean }[] = []
   for (const name of NAMES) {
     const record = readRecord(dir, name)
     if (record?.by === 'process') await endProcess(record)
     if (record?.by === 'compose') await composeStop([name], log)
     forget(dir, name)
+    services.push({ name, stopped: record !== undefined })
     log.line(
       `${label(name)} ${record ? 'stopped' : 'nothing to stop: not started by "services up"'}`,
     )
   }
+  if (json) process.stdout.write(`${JSON.stringify({ services }, null, 2)}\n`)
   return 0
 }
 

@@ -42,6 +42,8 @@ told beside what really happened. Limits are those of the recording.
   --record FILE          only writes them to a file, as lines of JSON
   --replay-file FILE     the measurements of such a file
 
+Exit code: 0; 1 where a recording can't be had; 2 for a mistake in the command.
+
 Environment: REDIS_URL (with --replay and --record), MILLRACE_PRICE_PER_EXECUTOR_HOUR`,
   options: {
     policy: { type: 'string', choices: ways },

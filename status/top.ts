@@ -21,6 +21,8 @@ terminal it is what status --watch prints.
 
   --help   this text
 
+Exit code: 0; 1 when Redis does not answer; 2 for a mistake in the command. For JSON: status --watch --json.
+
 Environment: REDIS_URL, MILLRACE_AS, NO_COLOR`,
   options: {},
   positionals: ['jobs/file.ts'],

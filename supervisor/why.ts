@@ -27,6 +27,8 @@ it was taken by, and how long it took until it was so.
   --json        as JSON; with --follow a line a decision, once more when it has taken effect
   --help        this text
 
+Exit code: 0; 1 when Redis does not answer; 2 for a mistake in the command.
+
 Environment: REDIS_URL`,
   options: {
     last: { type: 'string' },

@@ -31,6 +31,10 @@ Writes students' coding activity to Kafka until Ctrl-C: one record every 0.05 to
   --topic NAME       default: ${studentsJob.topic}
   --partitions N     of the topic, where it does not exist yet; default 4
   --compression ${compressions.join('|')}   default none
+  --json             at the end as JSON: { topic, records, notAcknowledged, seconds, perSecond, seed }
+
+Exit code: 0 when Kafka has acknowledged all, also after Ctrl-C; 1 when it has not, or does not answer;
+2 for a mistake in the command.
 
 Kafka's address is taken from KAFKA_BROKERS (127.0.0.1:9092), as are KAFKA_SSL and KAFKA_SASL_*.
 `,
@@ -44,6 +48,7 @@ Kafka's address is taken from KAFKA_BROKERS (127.0.0.1:9092), as are KAFKA_SSL a
     topic: { type: 'string' },
     partitions: { type: 'string' },
     compression: { type: 'string' },
+    json: { type: 'boolean' },
   },
 } as const
 
@@ -73,6 +78,7 @@ function readOptions() {
     topic,
     partitions: wholeNumberFlag('partitions', values.partitions, { from: 1, to: 10_000 }) ?? 4,
     compression: choiceFlag('compression', values.compression, compressions) ?? 'none',
+    json: values.json ?? false,
     watermarkDelayMs: studentsJob.watermarkDelayMs,
     windowSizeMs: studentsJob.windowSizeMs,
   }
@@ -96,7 +102,8 @@ async function main(): Promise<number> {
   try {
     const topic = await throughOutages(config, log, open, { signal })
     const made = topic.created ? ', created' : ''
-    process.stdout.write(`to ${options.topic} (${topic.partitions} partitions${made})\n`)
+    const to = `to ${options.topic} (${topic.partitions} partitions${made})\n`
+    if (!options.json) process.stdout.write(to)
   } catch (error) {
     if (signal.aborted && isKafkaOutage(error)) return finish(options, 0, 0, 0)
     throw new RefusalError(`topic ${options.topic}: ${kafkaMessage(error)}`, { cause: error })
@@ -114,7 +121,9 @@ async function main(): Promise<number> {
 async function run(options: Options, sender: Sender, signal: AbortSignal): Promise<number> {
   const startedAt = systemClock.elapsed()
   const seconds = () => (systemClock.elapsed() - startedAt) / 1_000
-  const stopShowing = showProgress(() => sender.acknowledged, seconds)
+  // Where the end is JSON, what is shown on the way is not in it.
+  const out = options.json ? process.stderr : process.stdout
+  const stopShowing = showProgress(() => sender.acknowledged, seconds, out)
   let made = 0
   try {
     await produce({
@@ -142,6 +151,18 @@ async function run(options: Options, sender: Sender, signal: AbortSignal): Promi
 function finish(options: Options, made: number, acknowledged: number, seconds: number): number {
   const rate = seconds > 0 ? acknowledged / seconds : 0
   const missing = made - acknowledged
+  if (options.json) {
+    const { topic, seed } = options
+    const told = {
+      topic,
+      records: acknowledged,
+      notAcknowledged: missing,
+      seconds,
+      perSecond: rate,
+    }
+    process.stdout.write(`${JSON.stringify({ ...told, seed })}\n`)
+    return missing > 0 ? 1 : 0
+  }
   const rest = missing > 0 ? `; ${missing.toLocaleString('en')} more were not acknowledged` : ''
   process.stdout.write(
     `${acknowledged.toLocaleString('en')} records to ${options.topic} in ${seconds.toFixed(1)} s ` +
@@ -168,19 +189,23 @@ async function untilGraceEnds(signal: AbortSignal): Promise<void> {
 }
 
 /** On a terminal one live line; returns what takes it away. */
-function showProgress(acknowledged: () => number, seconds: () => number): () => void {
-  if (!process.stdout.isTTY) return () => undefined
+function showProgress(
+  acknowledged: () => number,
+  seconds: () => number,
+  out: NodeJS.WriteStream,
+): () => void {
+  if (!out.isTTY) return () => undefined
   let before = { records: 0, seconds: 0 }
   const timer = setInterval(() => {
     const now = { records: acknowledged(), seconds: seconds() }
     const rate = (now.records - before.records) / (now.seconds - before.seconds)
     before = now
     const shown = `${now.records.toLocaleString('en')} records, ${Math.round(rate).toLocaleString('en')}/s`
-    process.stdout.write(`\r\x1b[2K${shown} (Ctrl-C stops)`)
+    out.write(`\r\x1b[2K${shown} (Ctrl-C stops)`)
   }, 1_000)
   return () => {
     clearInterval(timer)
-    process.stdout.write('\r\x1b[2K')
+    out.write('\r\x1b[2K')
   }
 }
 

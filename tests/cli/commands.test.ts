@@ -1,7 +1,7 @@
 /** The table of commands, and what else names them: package.json's scripts, README, the files. */
 import { expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { commands } from '../../cli/commands.ts'
 import { scripts } from '../../package.json'
 
@@ -28,6 +28,18 @@ test('what README runs is a script or a command', () => {
   )
   expect(run).toContain('supervisor')
   expect(run.filter((name) => !names.includes(name) && !ownScripts.includes(name))).toEqual([])
+})
+
+test('each command says what its exit codes mean', () => {
+  const helps = commands.map(({ name, main }) => {
+    // The flags of a large command are in a file of their own.
+    const files = [main, join(dirname(main), 'options.ts')].map((file) => join(root, file))
+    const sources = files
+      .filter((file) => existsSync(file))
+      .map((file) => readFileSync(file, 'utf8'))
+    return [name, /^Exit code: /m.test(sources.join('\n'))]
+  })
+  expect(helps.filter(([, says]) => !says).map(([name]) => name)).toEqual([])
 })
 
 test('each line of help fits a terminal', () => {

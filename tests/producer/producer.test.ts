@@ -76,8 +76,14 @@ describe('with Kafka', () => {
   test.each(compressions)('sends what others can read: %s', async (compression) => {
     const topic = uniqueName(`producer-${compression}`)
     const flags = ['--topic', topic, '--rate', '20000', '--count', '2000', '--seed', '3']
-    const { code } = start([...flags, '--compression', compression])
+    const { code, stdout } = start([...flags, '--compression', compression, '--json'])
     expect(await code).toBe(0)
+    expect(JSON.parse(await stdout)).toMatchObject({
+      topic,
+      records: 2_000,
+      notAcknowledged: 0,
+      seed: 3,
+    })
     const records = await readAll(topic)
     expect(records).toHaveLength(2_000)
     for (const { value } of records) expect(JSON.parse(String(value))).toHaveProperty('student_id')

@@ -70,6 +70,17 @@ async function expectOwnTest(name: string): Promise<void> {
 }
 
 describe('bun run new', () => {
+  test('--json tells what it made of the records', async () => {
+    const { out, code } = await made(['told', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({
+      files: { job: 'jobs/told.ts', test: 'tests/jobs/told.test.ts' },
+      time: { field: 'at', form: 'ms' },
+      groups: [{ field: 'place', values: 2 }],
+      leftOut: { noObjects: 0, odd: [] },
+    })
+  })
+
   test('without records: an example that compiles and passes its test', async () => {
     const { out, err, code } = await made(['plain', '--topic', 'some-topic'])
     expect({ err, code }).toEqual({ err: '', code: 0 })

@@ -43,7 +43,6 @@ for (const [args, line] of [
   [['up', 'down'], 'services: unexpected argument "down"; see --help'],
   [['up', '--kafka-port', 'x'], 'services: --kafka-port must be a number from 1 to 65535, not "x"'],
   [['up', '--redis-port', '0'], 'services: --redis-port must be a number from 1 to 65535, not "0"'],
-  [['up', '--json'], 'services: --json is for status, not for up'],
   [['up', '--where', 'x'], "services: Unknown option '--where'; see --help"],
 ] as const) {
   test(`wrong usage: services ${args.join(' ')}`, async () => {
@@ -56,6 +55,17 @@ test('an environment that is wrong is named, with exit code 2', async () => {
   const result = await services(['status'], { KAFKA_BROKERS: 'somewhere' })
   expect(result.code).toBe(2)
   expect(result.lines).toEqual(['services: KAFKA_BROKERS must be host:port[,host:port]'])
+})
+
+test('down --json of what was never started', async () => {
+  const { stdout, code } = await services(['down', '--json', '--data', join(dir, 'never')])
+  expect(code).toBe(0)
+  expect(JSON.parse(stdout)).toEqual({
+    services: [
+      { name: 'kafka', stopped: false },
+      { name: 'redis', stopped: false },
+    ],
+  })
 })
 
 test('status --json of what the environment names, away', async () => {
