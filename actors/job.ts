@@ -254,7 +254,7 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
   const cells = aggregates.map(({ aggregate }) => cellOps(aggregate)).join('')
   const slots = gapMs === null ? cells : cells + SPAN_OPS
   const sketches = aggregates.map(({ aggregate }) => sketchOf(aggregate)?.letter ?? '').join('')
-  const sinks = sinksOf(given.sinks ?? [], gapMs !== null)
+  const sinks = sinksOf(given.sinks ?? [])
   const functions = {
     decode: functionOf<NonNullable<Job['decode']>>('decode', given.decode, true),
     filter: functionOf<NonNullable<Job['filter']>>('filter', given.filter, true),
@@ -439,15 +439,13 @@ function concurrencyOf(concurrency: number | undefined): number {
   throw new JobError('concurrency must be a whole number from 1 to 1024')
 }
 
-function sinksOf(sinks: unknown, ofSessions: boolean): readonly Sink[] {
+function sinksOf(sinks: unknown): readonly Sink[] {
   const isSink = (each: unknown) => typeof (each as Sink | undefined)?.open === 'function'
   if (!Array.isArray(sinks) || !sinks.every(isSink)) {
     throw new JobError(
       "sinks must be a list of sinks, such as [postgres({ … })] of 'millrace/sinks/postgres'",
     )
   }
-  // A sink writes a window's groups, each once; a session's bounds are its row's own.
-  if (ofSessions && sinks.length > 0) throw new JobError('sinks take windows only, not sessions')
   const names = (sinks as Sink[]).map(({ name }) => name)
   const twice = names.find((name, place) => names.indexOf(name) !== place)
   if (twice === undefined) return sinks as Sink[]

@@ -32,13 +32,22 @@ export async function loadJob(path: string): Promise<Job> {
   return asVersion(module.default, process.env.MILLRACE_AS)
 }
 
+/** The sinks that a file declares, and how often they hear of open windows; also for a version, which writes to them once it is the one. */
+export async function declaredSinks(path: string): Promise<Pick<Job, 'sinks' | 'updatesMs'>> {
+  const module = (await import(resolve(path))) as { default?: Job }
+  const { sinks = [], updatesMs = 0 } = module.default ?? {}
+  return { sinks, updatesMs }
+}
+
 /**
  * The job under another name, beside the one that runs under its own: a version of it. In the environment,
- * so that each process of a pipeline goes by it. It writes to no sinks: what they have is the job's.
+ * so that each process of a pipeline goes by it. It has no sinks, as what they have is the job's, unless it
+ * goes on from the job as its shadow: then its supervisor says so to those that it starts.
  * @throws UsageError where it is no name
  */
 function asVersion(job: Job, name: string | undefined): Job {
   if (!name) return job
+  if (isJobName(name) && process.env.MILLRACE_SINKS === 'yes') return { ...job, name }
   if (isJobName(name)) return { ...job, name, sinks: [], updatesMs: 0 }
   throw new UsageError(
     `--as and MILLRACE_AS must be a job's name (${JOB_NAME_RULE}), not ${JSON.stringify(name)}`,

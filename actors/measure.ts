@@ -3,6 +3,7 @@
  */
 import * as v from 'valibot'
 import type { Keys } from './keys.ts'
+import { type Lineage, lineageOf } from './lineage.ts'
 import { type Actor, actorSchema } from './messages.ts'
 import type { Store } from './redis.ts'
 import { type KnownTopic, knownTopics, topicIndexOf } from './topics.ts'
@@ -59,6 +60,8 @@ export interface Snapshot {
   watermark: number | null
   closedTo: number | null
   control: Record<string, string>
+  /** Where it stands among the job's versions; null where it stands alone. */
+  version: Lineage | null
   /** Every actor that is known, with whether its lease runs. */
   actors: (Actor & { alive: boolean })[]
   /** Id of the leading supervisor, '' for none. */
@@ -78,6 +81,7 @@ const replySchema = v.object({
   ledger: hashSchema,
   clock: hashSchema,
   control: hashSchema,
+  version: hashSchema,
   actors: hashSchema,
   leases: hashSchema,
   leader: v.string(),
@@ -117,6 +121,7 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
     watermark: numberOrNull(reply.clock.watermark),
     closedTo: numberOrNull(reply.clock.closedTo),
     control: reply.control,
+    version: lineageOf(reply.version),
     actors: actorsOf(reply.actors, reply.leases, reply.at),
     leader: reply.leader,
   }

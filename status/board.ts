@@ -6,7 +6,15 @@ import type { ActorReport, DecisionReport } from '../supervisor/status.ts'
 import type { Line } from './lines.ts'
 import type { Look } from './look.ts'
 import { type Series, seriesOf, sparkline } from './sparkline.ts'
-import { executorRows, known, limitsText, perSecond, statePiece, watermarkText } from './text.ts'
+import {
+  executorRows,
+  known,
+  limitsText,
+  nameText,
+  perSecond,
+  statePiece,
+  watermarkText,
+} from './text.ts'
 
 export interface Board extends Look {
   /** Oldest first. */
@@ -53,7 +61,7 @@ function headLines({ status, trouble }: Board): Line[] {
   const reason = status.reason === null ? '' : `, ${status.reason}`
   return [
     [
-      { text: status.job, colour: 'bold' },
+      { text: nameText(status), colour: 'bold' },
       ` from ${status.topic}: `,
       statePiece(status),
       `${reason}  ${clockTime(Date.parse(status.at))}  `,

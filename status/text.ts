@@ -21,9 +21,13 @@ export const statePiece = ({ state }: StatusReport): Piece => ({
 
 export function statusLines(look: Look): Line[] {
   const { status } = look
-  const { job, topic, reason } = status
+  const { topic, reason } = status
   return [
-    [`${job} from ${topic}: `, statePiece(status), reason === null ? '' : `, ${reason}`],
+    [
+      `${nameText(status)} from ${topic}: `,
+      statePiece(status),
+      reason === null ? '' : `, ${reason}`,
+    ],
     row('backlog', backlogText(status)),
     row(
       'rates',
@@ -37,6 +41,12 @@ export function statusLines(look: Look): Line[] {
     row('cost', costText(look)),
     row('decision', decisionText(status)),
   ]
+}
+
+/** A shadow must not be taken for the job itself. */
+export function nameText({ job, version }: Pick<StatusReport, 'job' | 'version'>): string {
+  if (version?.stage === 'shadow') return `${job}, a shadow of ${version.of},`
+  return version?.by ? `${job}, replaced by ${version.by},` : job
 }
 
 /** One line a look, for a log. */

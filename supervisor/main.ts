@@ -2,14 +2,16 @@
 import { join } from 'node:path'
 import { checkBinding } from '../actors/binding.ts'
 import { systemClock } from '../actors/clock.ts'
+import { codeOf } from '../actors/code.ts'
 import {
   type Config,
   executorsRange,
   readConfig,
+  redisAddress,
   resultDelayRange,
   warmRange,
 } from '../actors/config.ts'
-import { runMain, UsageError } from '../actors/errors.ts'
+import { messageOf, RefusalError, runMain, UsageError } from '../actors/errors.ts'
 import {
   choiceFlag,
   choicesFlag,
@@ -19,10 +21,11 @@ import {
 } from '../actors/flags.ts'
 import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
-import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
+import { type Lineage, readLineage, replacedBy, withSinks } from '../actors/lineage.ts'
+import { declaredSinks, loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog, type Log, logFormat } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
-import { openStore } from '../actors/redis.ts'
+import { isOutage, openStore, untilReady } from '../actors/redis.ts'
 import { checkSinks } from '../actors/sinks/sink.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { acceptChange, agreedShape, agreedTopics } from '../actors/agree.ts'
@@ -41,6 +44,7 @@ import { mailboxBlockMs, Pulse } from './pulse.ts'
 import { policies } from './reasons.ts'
 import { begin, runSupervisor } from './run.ts'
 import { Servers } from './servers.ts'
+import { castShadow, shadowText } from './shadow.ts'
 import { Supervisor } from './supervisor.ts'
 
 const command = {
@@ -58,6 +62,10 @@ sinks that it declares, and the web page. A second one stands by and takes over.
                            ${FROM_FORMS}
   --as NAME                run the job as a version of that name, beside the one under its own
                            (MILLRACE_AS): bun run versions compare tells whether their windows agree
+  --shadow                 run the changed file as a version beside the job that runs, by a name of its
+                           own (rooms-2), from where that one's open windows begin (or --from), its
+                           sinks held back: bun run versions compare shows whether they agree,
+                           bun run versions cutover makes it the one. Its page: --port, or PORT + 1
   --accept-change          functions of groups and aggregates were rewritten and mean the same as before
   --accept-loss            go on past records that Kafka deleted before they were read
   --fresh                  begin anew where Redis has lost what the job had read; with --from
@@ -76,6 +84,10 @@ sinks that it declares, and the web page. A second one stands by and takes over.
   --quiet                  no tables and only warnings
   --help                   this text
 
+Exit code: 0 when it was asked to end and has, 1 when it could not go on, 2 for a mistake in the command,
+the environment or the job file, 130
+when Ctrl-C was pressed twice. What it tells as JSON: LOG_FORMAT=json, and the API.
+
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
 EXECUTORS_MAX, EXECUTORS_WARM, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, START_FROM, MILLRACE_TOKEN,
 MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL, LOG_FORMAT`,
@@ -85,6 +97,7 @@ MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEV
     warm: { type: 'string' },
     from: { type: 'string', choices: ['earliest', 'latest'] },
     as: { type: 'string' },
+    shadow: { type: 'boolean' },
     'accept-loss': { type: 'boolean' },
     'accept-change': { type: 'boolean' },
     fresh: { type: 'boolean' },
@@ -110,6 +123,9 @@ interface Settings {
   fresh: boolean
 }
 
+/** Redis has this long to answer before a shadow's start says that it doesn't. */
+const SHADOW_MS = 5_000
+
 const root = join(import.meta.dir, '..')
 const compiled = new Compiled(root)
 const signals = ['SIGINT', 'SIGTERM'] as const
@@ -122,11 +138,13 @@ await runMain('supervisor', async () => {
   const file = positionals[0] ?? SHIPPED_JOB
   // By the environment, which all children have.
   if (values.as !== undefined) process.env.MILLRACE_AS = values.as
-  const job = await loadJob(file)
-  checkSinks(job, process.env)
   const web = !settings.without.has('web')
   if (web) checkBinding(config.HOST, config.MILLRACE_TOKEN)
-  const keys = keysOf(job.name)
+  if (values.shadow) await beginShadow(config, file, values.from !== undefined, settings)
+  const declared = await loadJob(file)
+  const sinks = await declaredSinks(file)
+  checkSinks(values.shadow ? { ...declared, ...sinks } : declared, process.env)
+  const keys = keysOf(declared.name)
   const level = settings.quiet ? 'warn' : config.LOG_LEVEL
   const log = createLog('supervisor', level)
   const clock = systemClock
@@ -147,17 +165,26 @@ await runMain('supervisor', async () => {
   })
   // A signal meanwhile simply ends the process.
   for (const name of signals) process.on(name, leave)
+  let lineage: Lineage | null = null
   const check = async () => {
     await servers.check()
-    if (values['accept-change']) await acceptChange(store, keys, job)
+    lineage = await readLineage(store, keys)
+    const replaced = replacedBy(declared.name, lineage)
+    if (replaced !== null) throw new RefusalError(replaced)
+    if (values['accept-change']) await acceptChange(store, keys, declared)
     if (settings.fresh) return
-    await agreedShape(store, keys, job)
-    await agreedTopics(store, keys, job)
+    await agreedShape(store, keys, declared)
+    await agreedTopics(store, keys, declared)
   }
   await begin({ store, life, clock, check }).catch((error) => {
     throw servers.explain(error)
   })
   for (const name of signals) process.off(name, leave)
+  const job = withSinks(declared, sinks, lineage)
+  checkSinks(job, process.env)
+  if (job.sinks.length > 0) process.env.MILLRACE_SINKS = 'yes'
+  const code = await codeOf(file)
+  if (code !== null) process.env.MILLRACE_CODE = code
   const terminal = new Console(store, keys, job, (text) => void process.stdout.write(text))
   const processor = new Processor(systemClock)
   const processes = spawner({
@@ -192,6 +219,8 @@ await runMain('supervisor', async () => {
     web,
     without: settings.without,
     complaint: () => servers.complaint ?? pods?.trouble ?? null,
+    code,
+    onReplaced: (by) => life.drain(`version ${by} takes its place`),
     onDecision: (decision) => {
       // On a terminal the log line is right there already.
       if (!settings.quiet && !process.stderr.isTTY) terminal.decision(decision)
@@ -222,6 +251,39 @@ await runMain('supervisor', async () => {
   return 0
 })
 
+/** What this start is a shadow of is settled before anything else, as its name goes by it. */
+async function beginShadow(
+  config: Config,
+  file: string,
+  fromGiven: boolean,
+  settings: Settings,
+): Promise<void> {
+  const job = await loadJob(file)
+  const log = createLog('supervisor', 'error')
+  const store = openStore(config, log)
+  try {
+    await untilReady(store, AbortSignal.timeout(SHADOW_MS))
+    const shadow = await castShadow(store, job, systemClock, {
+      from: fromGiven ? settings.from : null,
+    })
+    process.env.MILLRACE_AS = shadow.name
+    settings.from = shadow.from
+    const { sinks } = await declaredSinks(file)
+    process.stderr.write(
+      `${shadowText(
+        shadow,
+        sinks.map(({ name }) => name),
+      )}\n`,
+    )
+  } catch (error) {
+    if (!isOutage(error)) throw error
+    const why = `Redis at ${redisAddress(config)} does not answer (${messageOf(error)})`
+    throw new RefusalError(why, { cause: error })
+  } finally {
+    await store.close()
+  }
+}
+
 /** In a pod only; what it is given is checked here, so that a mistake ends the start. */
 function openPods(config: Config, log: Log): Pods {
   const name = config.MILLRACE_POD_TEMPLATE
@@ -249,11 +311,12 @@ type Texts =
 function settingsOf(
   values: {
     [Name in Texts]?: string | undefined
-  } & { [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet']?: boolean | undefined },
+  } & { [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet' | 'shadow']?: boolean | undefined },
   config: Config,
 ): Settings {
   const min = wholeNumberFlag('min', values.min, executorsRange)
   const max = wholeNumberFlag('max', values.max, executorsRange)
+  const port = wholeNumberFlag('port', values.port, { from: 0, to: 65_535 })
   const policy = choiceFlag('policy', values.policy, policies)
   const delayMs = durationFlag('max-result-delay', values['max-result-delay'], resultDelayRange)
   const limits = {
@@ -273,7 +336,8 @@ function settingsOf(
     limits,
     warm: wholeNumberFlag('warm', values.warm, warmRange) ?? config.EXECUTORS_WARM,
     from: fromFlag(values.from, config.START_FROM),
-    port: wholeNumberFlag('port', values.port, { from: 0, to: 65_535 }) ?? config.PORT,
+    // A shadow's page must not want the place of the one beside which it stands.
+    port: port ?? (values.shadow ? Math.min(config.PORT + 1, 65_535) : config.PORT),
     without: new Set([...without, ...(values['no-web'] ? (['web'] as const) : [])]),
     fleet: choiceFlag('fleet', values.fleet, fleets) ?? config.MILLRACE_FLEET,
     quiet: values.quiet ?? false,

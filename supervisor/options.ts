@@ -49,6 +49,10 @@ export interface SupervisorOptions {
   foundlings?: Foundlings | undefined
   /** What is wrong with the servers, null for nothing: the job is degraded by it. */
   complaint?: () => string | null
+  /** Hash of the job's code: records from a change of it on are judged by another; null where unknown. */
+  code?: string | null
+  /** Told, again and again, that a version of the job takes its place: it is to end. */
+  onReplaced?: (by: string) => void
   /** Told of each decision that changed something. */
   onDecision?: (decision: Decision) => void
 }

@@ -10,6 +10,7 @@ import type { Clock } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
+import type { Stage } from '../actors/lineage.ts'
 import { measure, type PartitionState, type Snapshot } from '../actors/measure.ts'
 import { type KnownTopic, partitionOf, topicIndexOf } from '../actors/topics.ts'
 import type { Actor, ActorState } from '../actors/messages.ts'
@@ -26,10 +27,19 @@ import { readTallies, type Tallies } from './tallies.ts'
 
 export type JobState = 'running' | 'degraded' | 'paused' | 'stopped'
 
+/** `shadow` and `live`: of a version beside, or in the place of, `of`; `ending` and `replaced`: `by` another. */
+export interface VersionReport {
+  stage: Stage
+  of: string | null
+  by: string | null
+}
+
 /** Answer of GET /api/status; times are ISO 8601 in UTC. */
 export interface StatusReport {
   job: string
   topic: string
+  /** Where it stands among the job's versions; null where it stands alone. */
+  version: VersionReport | null
   state: JobState
   /** Why it is degraded or stopped, for people; null where it is neither. */
   reason: string | null
@@ -214,6 +224,7 @@ export function statusOf(
   return {
     job: job.name,
     topic: job.topic,
+    version: versionReport(snapshot.version),
     ...stateOf(snapshot),
     at: iso(snapshot.at),
     watermark: snapshot.watermark === null ? null : iso(snapshot.watermark),
@@ -250,6 +261,9 @@ export function statusOf(
     lastDecision: decision && decisionReport(decision),
   }
 }
+
+export const versionReport = (version: Snapshot['version']): VersionReport | null =>
+  version && { stage: version.stage, of: version.of ?? null, by: version.by ?? null }
 
 export function decisionReport(decision: KeptDecision): DecisionReport {
   return { ...decision, at: iso(decision.at) }

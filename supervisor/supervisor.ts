@@ -61,6 +61,10 @@ export class Supervisor {
   #sweptAt = 0
   #quiet = false
   #room: number | null = null
+  /** The ledger has the code that judges from now on. */
+  #codeTold = false
+  /** A shadow's sinks are held back. */
+  #shadow = false
   #troubles = new Set<string>()
   /** Actors of the last snapshot that was decided by: others have come since. */
   #met: ReadonlySet<string> = new Set()
@@ -125,6 +129,7 @@ export class Supervisor {
     this.#loop.measured(snapshot !== null)
     const role = snapshot ? this.#leadership.heed(snapshot.leader) : asked
     this.#register.observe(snapshot)
+    if (snapshot) this.#heed(snapshot)
     this.#ledgerKnown ||= snapshot !== null && snapshot.partitions.length > 0
     switch (role) {
       case roles.leading:
@@ -137,6 +142,12 @@ export class Supervisor {
       default:
         return role satisfies never
     }
+  }
+
+  #heed({ version }: Snapshot): void {
+    this.#shadow = version?.stage === 'shadow'
+    const over = version?.stage === 'ending' || version?.stage === 'replaced'
+    if (over) this.#options.onReplaced?.(version.by ?? 'another')
   }
 
   /** Ends every child at once; what they had in hand is redelivered. */
@@ -162,6 +173,7 @@ export class Supervisor {
     if (!snapshot) return
     const { store, keys, job } = this.#options
     await this.#attempt('close windows', () => advance(store, keys, job))
+    await this.#attempt('note the code', () => this.#noteCode(snapshot))
     const { begun } = this.#loop
     await this.#attempt('count the cost', () => this.#cost.count(begun, snapshot, this.#limits.max))
     await this.#attempt('record what was measured', () => this.#record(snapshot, decision.at))
@@ -181,6 +193,7 @@ export class Supervisor {
     this.#history = emptyHistory
     this.#meet(snapshot)
     this.#took = true
+    this.#codeTold = false
     this.#standby = false
     log.info('leading', { id, job: this.#options.job.name, topic: this.#options.job.topic })
   }
@@ -232,7 +245,7 @@ export class Supervisor {
     const { web, job, without } = this.#options
     const family: [Relative, Ward, boolean][] = [
       ['bridge', this.#bridge, true],
-      ['sinks', this.#sinks, job.sinks.length > 0],
+      ['sinks', this.#sinks, job.sinks.length > 0 && !this.#shadow],
       ['web', this.#web, web],
     ]
     for (const [name, ward, belongs] of family) {
@@ -280,6 +293,19 @@ export class Supervisor {
     const { to, inputs, at } = decision
     const sentence = `the job is degraded: ${degraded}`
     await this.#tell({ at, from: to, to, reason: reasons.degraded, sentence, inputs })
+  }
+
+  /** Once all executors are of our code: what one of another still commits is judged by that one. */
+  async #noteCode({ actors }: Snapshot): Promise<void> {
+    const { store, keys, code, log } = this.#options
+    if (!code || this.#codeTold) return
+    const others = actors.filter(
+      ({ alive, judges }) => alive && judges !== undefined && judges !== code,
+    )
+    if (others.length > 0) return
+    const reply = await store.call('judged', keys.base, [code])
+    this.#codeTold = reply !== -1
+    if (reply === 1) log.info("the job's code is another one from here on: verify goes by that")
   }
 
   #record(snapshot: Snapshot, at: number): Promise<void> {

@@ -4,18 +4,15 @@
  *
  *   closed windows of both → those that both have, but for the first → rows by group → equal or not
  *
- * The first window of a version may be a part of one, as its records begin in the middle.
+ * The first window of a version may be a part of one, as its records begin in the middle, and so may
+ * sessions that begin within a gap of its first. Of sessions "windows" are spans as long as the gap, each
+ * with the sessions that end in it.
  */
-import type { Job } from '../actors/job.ts'
-import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
-import { closedTotals, readClosedWindows, type WindowRow } from '../actors/windows/read.ts'
+import type { WindowRow } from '../actors/windows/read.ts'
+import { type Closed, closedOf, type Version } from './closed.ts'
 
-/** One version: its rows are read by its own job, whose aggregates say what the bytes mean. */
-export interface Version {
-  job: Job
-  keys: Keys
-}
+export type { Version } from './closed.ts'
 
 export interface RowDifference {
   /** Epoch ms. */
@@ -47,13 +44,16 @@ export async function compareVersions(
   windowsMost: number,
 ): Promise<Comparison> {
   const [one, other] = versions
-  const [starts, otherStarts] = [
-    await startsOf(store, one, windowsMost),
-    await startsOf(store, other, windowsMost),
+  const spanMs = one.job.gapMs ?? undefined
+  const closed: Both = [
+    await closedOf(store, one, windowsMost, spanMs),
+    await closedOf(store, other, windowsMost, spanMs),
   ]
-  const from = Math.max(firstWhole(starts, one.job), firstWhole(otherStarts, other.job))
+  const from = Math.max(closed[0].wholeFrom, closed[1].wholeFrom)
+  const [starts, otherStarts] = [closed[0].starts(from), closed[1].starts(from)]
   const to = Math.min(starts[0] ?? -Infinity, otherStarts[0] ?? -Infinity)
-  const within = (start: number) => start >= from && start <= to
+  const readTo = Math.max(closed[0].readTo, closed[1].readTo)
+  const within = (start: number) => start >= readTo && start <= to
   const theirs = new Set(otherStarts.filter(within))
   const both = starts.filter((start) => within(start) && theirs.has(start))
   const names = new Set(other.job.aggregates.map(({ name }) => name))
@@ -65,33 +65,14 @@ export async function compareVersions(
     examples: [],
     aggregates: one.job.aggregates.map(({ name }) => name).filter((name) => names.has(name)),
   }
-  for (const start of both) await compareWindow(store, versions, start, result)
+  for (const start of both) await compareWindow(closed, start, result)
   return result
 }
 
-/** Newest first. */
-async function startsOf(store: Store, { job, keys }: Version, most: number): Promise<number[]> {
-  const starts: number[] = []
-  for await (const { start } of closedTotals(store, keys, job)) {
-    starts.push(start)
-    if (starts.length === most) break
-  }
-  return starts
-}
+type Both = readonly [Closed, Closed]
 
-const firstWhole = (starts: readonly number[], job: Job): number =>
-  (starts.at(-1) ?? Infinity) + job.windowSizeMs
-
-async function compareWindow(
-  store: Store,
-  versions: readonly [Version, Version],
-  start: number,
-  result: Comparison,
-): Promise<void> {
-  const [ones, others] = [
-    await rowsOf(store, versions[0], start),
-    await rowsOf(store, versions[1], start),
-  ]
+async function compareWindow([one, other]: Both, start: number, result: Comparison): Promise<void> {
+  const [ones, others] = [await one.rows(start), await other.rows(start)]
   for (const key of new Set([...ones.keys(), ...others.keys()])) {
     const rows = [ones.get(key) ?? null, others.get(key) ?? null] as const
     if (isSame(rows, result.aggregates)) {
@@ -104,12 +85,6 @@ async function compareWindow(
     const values: RowDifference['values'] = [rows[0]?.values ?? null, rows[1]?.values ?? null]
     result.examples.push({ start: from, end, key: group, values })
   }
-}
-
-/** By end and group: windows of one start and another size are other windows. */
-async function rowsOf(store: Store, { job, keys }: Version, start: number) {
-  const rows = await readClosedWindows(store, keys, job, { from: start, to: start + 1 })
-  return new Map(rows.map((row) => [JSON.stringify([row.end, row.key]), row]))
 }
 
 function isSame(

@@ -1,5 +1,6 @@
 /** The jobs that a Redis holds, versions of jobs among them; and taking one out of it. */
 import { type Keys, keysOf } from '../actors/keys.ts'
+import { readLineage } from '../actors/lineage.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
 import type { Store } from '../actors/redis.ts'
 import { keysLike } from '../actors/scan.ts'
@@ -21,12 +22,21 @@ export async function heldJobs(store: Store): Promise<Held[]> {
   )
 }
 
-/** Everything of a job; how many keys that were. Nothing of it may be at work. */
-export async function dropJob(store: Store, { base }: Keys): Promise<number> {
-  const found = await scan(store, `${base.replace(/[[\]?*\\]/g, String.raw`\$&`)}:*`)
+/**
+ * Everything of a job; how many keys that were. Nothing of it may be at work. Of one that was replaced it
+ * stays known by which, so that it is not begun anew by mistake, until that one is dropped too.
+ */
+export async function dropJob(store: Store, keys: Keys): Promise<number> {
+  const { base, version } = keys
+  const lineage = await readLineage(store, keys)
+  const all = await scan(store, `${base.replace(/[[\]?*\\]/g, String.raw`\$&`)}:*`)
+  const found = lineage?.stage === 'replaced' ? all.filter((key) => key !== version) : all
   for (let i = 0; i < found.length; i += REMOVE_TOGETHER) {
     await store.redis.unlink(found.slice(i, i + REMOVE_TOGETHER))
   }
+  // Each is in a slot of its own.
+  const before = lineage?.stage === 'live' ? lineage.before : []
+  for (const name of before) await store.redis.unlink(keysOf(name).version)
   return found.length
 }
 

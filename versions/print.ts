@@ -1,6 +1,8 @@
 /** Versions as people read them. */
 import { cutText, escaped } from '../actors/escape.ts'
+import type { Lineage } from '../actors/lineage.ts'
 import { plural } from '../supervisor/figures.ts'
+import { versionReport } from '../supervisor/status.ts'
 import type { Comparison, RowDifference } from './compare.ts'
 import type { Held } from './list.ts'
 
@@ -12,7 +14,8 @@ export function heldText(jobs: readonly Held[]): string {
     const state = leader === '' ? 'no supervisor' : `at work, ${plural(executors, 'executor')}`
     const until =
       watermark === null ? 'no watermark' : `watermark ${new Date(watermark).toISOString()}`
-    return [name, state, until, `${totals.committed.toLocaleString('en')} records`]
+    const records = `${totals.committed.toLocaleString('en')} records`
+    return [name, state, until, records, versionText(snapshot.version)]
   })
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
   return rows
@@ -25,13 +28,53 @@ export function heldText(jobs: readonly Held[]): string {
     .join('\n')
 }
 
+/** Among its versions; '' for one that stands alone. */
+export function versionText(version: Lineage | null): string {
+  if (!version) return ''
+  const { stage, of = '', by = 'another' } = version
+  switch (stage) {
+    case 'shadow':
+      return `shadow of ${of}`
+    case 'live':
+      return `took the place of ${of}`
+    case 'ending':
+      return `ends: ${by} takes its place`
+    case 'replaced':
+      return `replaced by ${by}`
+    default:
+      return stage satisfies never
+  }
+}
+
+export function heldReport({ name, snapshot }: Held) {
+  const { leader, watermark, totals, actors } = snapshot
+  const executors = actors.filter(({ kind, alive }) => kind === 'executor' && alive).length
+  return {
+    name,
+    atWork: leader !== '',
+    executors,
+    watermark: watermark === null ? null : new Date(watermark).toISOString(),
+    records: totals.committed,
+    version: versionReport(snapshot.version),
+  }
+}
+
+/** One look of several, in a line. */
+export function comparisonLine(
+  at: string,
+  result: Comparison,
+  names: readonly [string, string],
+): string {
+  return `${at.slice(11, 19)}  ${comparisonText({ ...result, examples: [] }, names).split('\n')[0]}`
+}
+
 export function comparisonText(result: Comparison, names: readonly [string, string]): string {
   const { windows, onlyOne, equal, different, examples, aggregates } = result
   if (windows === 0)
     return `nothing to compare: ${names.join(' and ')} have no closed window in common yet`
-  const rest = onlyOne > 0 ? `; ${onlyOne} windows that only one has` : ''
+  const rest = onlyOne > 0 ? `; ${plural(onlyOne, 'window')} that only one has` : ''
   return [
-    `${windows} windows of ${names.join(' and ')}: ${equal} rows equal, ${different} different${rest}`,
+    `${plural(windows, 'window')} of ${names.join(' and ')}: ${plural(equal, 'row')} equal, ${different} different${rest}`,
     `compared: ${aggregates.join(', ')}`,
     ...examples.map((example) => exampleText(example, names)),
   ].join('\n')

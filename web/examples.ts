@@ -27,6 +27,7 @@ const decision: Answer<'decisionSchema'> = {
 const status: Answer<'statusSchema'> = {
   job: 'students',
   topic: 'cs_student_logs',
+  version: null,
   state: 'running',
   reason: null,
   at,

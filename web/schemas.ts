@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { actorKinds, actorStates } from '../actors/messages.ts'
+import { stages } from '../actors/lineage.ts'
 import { sinkStates } from '../actors/sinks/accounts.ts'
 
 const time = v.pipe(v.string(), v.isoTimestamp())
@@ -30,6 +31,19 @@ const quantiles = v.object({ p50: unknownOr(v.number()), p99: unknownOr(v.number
 export const statusSchema = v.object({
   job: v.string(),
   topic: v.pipe(v.string(), v.description('Of several their names, or their pattern')),
+  version: v.pipe(
+    unknownOr(
+      v.object({
+        stage: v.pipe(
+          v.picklist(stages),
+          v.description('`shadow`: beside `of`, its sinks held back; `live`: in the place of `of`'),
+        ),
+        of: unknownOr(v.string()),
+        by: v.pipe(unknownOr(v.string()), v.description('The version that takes its place')),
+      }),
+    ),
+    v.description('Where it stands among the job’s versions; null where it stands alone'),
+  ),
   state: v.picklist(['running', 'degraded', 'paused', 'stopped']),
   reason: v.pipe(unknownOr(v.string()), v.description('Why it is degraded or stopped')),
   at: v.pipe(time, v.description("When this was measured, by Redis's clock")),

@@ -60,6 +60,11 @@ const nobody = {
   reason: 'no process runs it (bun run supervisor, or bun run sinks)',
 } as const
 
+const held = {
+  state: 'absent',
+  reason: 'held back while this version is a shadow (bun run versions cutover)',
+} as const
+
 /** What the last process said; zeros where there was none. */
 export async function readAccount(store: Store, keys: Keys, sink: string) {
   const parsed = v.safeParse(textSchema, await store.redis.hget(keys.sinks, sink))
@@ -75,10 +80,11 @@ export async function readSinks(
 ): Promise<SinkReport[]> {
   const names = job.sinks.map(({ name }) => name)
   if (names.length === 0) return []
-  const [accounts, positions, closed] = await Promise.all([
+  const [accounts, positions, closed, stage] = await Promise.all([
     store.redis.hmget(keys.sinks, ...names),
     store.redis.hmget(keys.taken, ...names),
     closedCount(store, keys),
+    store.redis.hget(keys.version, 'stage'),
   ])
   return job.sinks.map(({ name, kind }, place) => {
     const parsed = v.safeParse(textSchema, accounts[place])
@@ -90,10 +96,15 @@ export async function readSinks(
       kind,
       address: account?.address ?? '',
       ...(account ?? nothing),
-      ...(absent ? nobody : { state: account.state, reason: account.reason }),
+      ...(absent
+        ? stage === 'shadow'
+          ? held
+          : nobody
+        : { state: account.state, reason: account.reason }),
       at: iso(account?.at ?? null),
       writtenAt: iso(account?.writtenAt ?? null),
-      lagWindows: Math.max(0, closed - number),
+      // What a shadow has closed is not its own to write.
+      lagWindows: stage === 'shadow' ? 0 : Math.max(0, closed - number),
       upTo: iso(end),
     }
   })

@@ -1,6 +1,6 @@
 /**
- * A job's rows as columns of a table, the same for every sink that has columns: the window's times, the
- * group's values, the aggregates. Pure.
+ * A job's rows as columns of a table, the same for every sink that has columns: the times of the window
+ * or the session, the group's values, the aggregates. Pure.
  */
 import { UsageError } from '../errors.ts'
 import type { Aggregate, AggregateValue } from '../windows/kinds.ts'
@@ -32,8 +32,8 @@ export interface Column {
 
 /** Columns beside those of the job's groups and aggregates. */
 const own: readonly Column[] = [
-  { name: 'window_start', type: { is: 'time' }, of: ({ start }) => start },
-  { name: 'window_end', type: { is: 'time' }, of: ({ end }) => end },
+  { name: 'window_start', type: { is: 'time' }, of: (_, { start }) => start },
+  { name: 'window_end', type: { is: 'time' }, of: (_, { end }) => end },
   // The group's values as a JSON array: a key also where one of them is null.
   { name: 'group_key', type: { is: 'key' }, of: (_, { group }) => group },
 ]

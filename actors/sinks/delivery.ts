@@ -19,6 +19,9 @@
  * were cut away before they were taken are counted as lost. All of it is in the sink's account, and makes
  * the job degraded.
  *
+ * A version that takes the place of another (versions/cutover.ts) finds the other's position in the sink,
+ * or left for it in Redis, and goes on with what ends after that.
+ *
  * A Redis that is taken back in time may close windows again, which then come again, with new numbers and
  * perhaps other rows: sinks that write by key hold the newest.
  */
@@ -27,12 +30,20 @@ import type { Clock } from '../clock.ts'
 import { causesOf, messageOf } from '../errors.ts'
 import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
+import { sinkField, type Succession, successionOf } from '../lineage.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { SinkError, within } from './bounded.ts'
 import { readAccount, type SinkAccount, type SinkState } from './accounts.ts'
 import { SinkLease } from './lease.ts'
-import { beginning, isBefore, parsePosition, type Position } from './position.ts'
+import {
+  beginning,
+  isBefore,
+  parsePosition,
+  placeName,
+  type Position,
+  windowName,
+} from './position.ts'
 import {
   type Batch,
   type ClosedWindow,
@@ -42,7 +53,9 @@ import {
   SinkFenced,
   SinkRefusal,
 } from './sink.ts'
+import { placeIn } from './succeed.ts'
 import {
+  beyond,
   closedCount,
   newestPosition,
   newestUpdate,
@@ -61,6 +74,8 @@ export interface DeliveryOptions {
   log: Log
   /** Who we are, unique to this process. */
   who: string
+  /** Of a version that goes on from others: whose positions it understands; its own by default. */
+  succession?: Succession
   /** What is wrong with the sink has changed. */
   onComplaint: () => void
 }
@@ -85,11 +100,16 @@ export class Delivery {
   readonly #options: DeliveryOptions
   readonly #lease: SinkLease
   readonly #address: string
+  readonly #succession: Succession
+  /** As sinks know it, by the name of the first of its versions. */
+  readonly #job: Job
   #connection: SinkConnection | null = null
   #account: SinkAccount
   /** Where the sink is, and the text by which it knows that. */
   #place: Position = beginning
   #stored: string | null = null
+  /** The sink has what ended by then, from a version before us; nothing of that is written again. */
+  #hasTo = -Infinity
   #attempt = 0
   /** Windows behind `#lostAfter` that are cut away, and when such a gap was last passed over. */
   #missing = 0
@@ -101,10 +121,12 @@ export class Delivery {
   #writing = new AbortController()
 
   constructor(options: DeliveryOptions) {
-    const { sink, job, environment, clock } = options
+    const { sink, job, environment, clock, succession = successionOf(job.name, null) } = options
     this.#options = options
+    this.#succession = succession
+    this.#job = { ...job, name: succession.owner }
     this.#lease = new SinkLease({ ...options, sink: sink.name })
-    this.#address = sink.address(job, environment)
+    this.#address = sink.address(this.#job, environment)
     this.#account = {
       kind: sink.kind,
       address: this.#address,
@@ -164,7 +186,9 @@ export class Delivery {
       const same = count === this.#place.number && !first && !sink.updates
       const wanted = { most, updates: sink.updates }
       const read = same ? nothing : await readClosed(store, keys, job, this.#place, wanted)
-      if (read.windows.length > 0) await this.#offer(read)
+      const windows = read.windows.flatMap((window) => beyond(window, this.#hasTo) ?? [])
+      if (windows.length > 0) await this.#offer({ ...read, windows })
+      else if (read.windows.length > 0) this.#place = parsePosition(read.windows.at(-1)!.position)
       else await this.#idle(signal)
     }
     await this.#close()
@@ -176,19 +200,24 @@ export class Delivery {
   }
 
   async #open(): Promise<void> {
-    const { sink, store, keys, job, environment, clock, log } = this.#options
+    const { sink, store, keys, environment, clock, log } = this.#options
     const before = await readAccount(store, keys, sink.name)
     const { windows, rows, lost, skipped, writtenAt } = before
     this.#account = { ...this.#account, windows, rows, lost, skipped, writtenAt }
-    const kept = await store.redis.hget(keys.taken, sink.name)
+    const own = await store.redis.hget(keys.taken, sink.name)
+    const kept = own ?? (await store.redis.hget(keys.version, sinkField(sink.name)))
     const { stored } = await this.#within('open', async () => {
+      const job = this.#job
       this.#connection = await sink.open({ job, environment, clock, log, store, kept })
       const { position } = this.#connection
       return { stored: position ? await position() : kept }
     })
     this.#stored = stored
-    this.#place = parsePosition(stored)
-    if (stored !== kept && stored !== null) await this.#tell(stored)
+    const position = stored === null ? null : parsePosition(stored)
+    const { place, hasTo } = await placeIn(store, keys, this.#succession, position)
+    this.#place = place
+    this.#hasTo = hasTo
+    if (stored !== own && stored !== null && place === position) await this.#tell(stored)
   }
 
   /**
@@ -197,7 +226,7 @@ export class Delivery {
    */
   async #goBack(count: number): Promise<void> {
     const { store, keys, sink, log } = this.#options
-    const newest = await newestPosition(store, keys)
+    const newest = await newestPosition(store, keys, this.#succession.version)
     log.warn(`sink ${sink.name}: Redis was taken back in time; closed windows may come again`, {
       had: this.#place.number,
       has: count,
@@ -385,9 +414,3 @@ export class Delivery {
     }
   }
 }
-
-const windowName = ({ start, end }: ClosedWindow): string =>
-  `the window from ${new Date(start).toISOString()} to ${new Date(end).toISOString()}`
-
-const placeName = (place: Position): string =>
-  place.end === null ? 'none' : `that which ended at ${new Date(place.end).toISOString()}`

@@ -8,8 +8,8 @@
  * Kafka forgets the offsets of a group that says nothing for long (7 days by default); then the position
  * that the job's Redis has is taken, which is the same one but for a kill in that very moment.
  *
- * A record's key is the window's start and its group: a compacted topic keeps what a window was last,
- * should it come again because Redis was taken back in time.
+ * A record's key is the window's start and its group (of a session its end and its group): a compacted
+ * topic keeps what a window was last, should it come again because Redis was taken back in time.
  */
 import type { Producer } from 'kafkajs'
 import { type Config, readConfig } from '../config.ts'
@@ -24,6 +24,7 @@ import {
   type Sink,
   type SinkConnection,
   SinkFenced,
+  type SinkJob,
   type SinkOptions,
   SinkRefusal,
 } from './sink.ts'
@@ -86,6 +87,7 @@ export function kafka(options: KafkaOptions): Sink {
         const [found] = await admin.fetchOffsets({ groupId: id, topics: [topic] })
         const place = found?.partitions.find(({ partition }) => partition === 0)
         return connectionOf({
+          job,
           producer,
           topic,
           group: id,
@@ -101,6 +103,7 @@ export function kafka(options: KafkaOptions): Sink {
 }
 
 interface Parts {
+  job: SinkJob
   producer: Producer
   topic: string
   group: string
@@ -108,13 +111,13 @@ interface Parts {
   close: () => Promise<void>
 }
 
-function connectionOf({ producer, topic, group, position, close }: Parts): SinkConnection {
+function connectionOf({ job, producer, topic, group, position, close }: Parts): SinkConnection {
   return {
     position: () => Promise.resolve(position),
     async write({ windows, position: next }, signal) {
       try {
         const transaction = await producer.transaction()
-        for (const messages of requests(windows)) {
+        for (const messages of requests(job, windows)) {
           signal.throwIfAborted()
           await transaction.send({ topic, messages, acks: -1 })
         }
@@ -139,12 +142,12 @@ interface Message {
 }
 
 /** Records of the windows, in pieces that a broker takes. */
-function* requests(windows: readonly ClosedWindow[]): Generator<Message[]> {
+function* requests(job: SinkJob, windows: readonly ClosedWindow[]): Generator<Message[]> {
   let messages: Message[] = []
   let characters = 0
   for (const window of windows) {
     for (const row of window.rows) {
-      const key = `${iso(window.start)} ${row.group}`
+      const key = `${iso(job.gapMs === null ? row.start : row.end)} ${row.group}`
       const value = rowJson(window, row)
       const size = key.length + value.length
       if (messages.length > 0 && characters + size > SEND_CHARACTERS) {
@@ -152,8 +155,8 @@ function* requests(windows: readonly ClosedWindow[]): Generator<Message[]> {
         messages = []
         characters = 0
       }
-      // The window's end is the event time of what is known with it.
-      messages.push({ key, value, timestamp: String(Math.max(0, window.end)) })
+      // The end is the event time of what is known with it.
+      messages.push({ key, value, timestamp: String(Math.max(0, row.end)) })
       characters += size
     }
   }

@@ -1,13 +1,16 @@
 /** `bun run sinks`: the sinks of a job by themselves. A second process waits, and takes over. */
 import { systemClock } from '../clock.ts'
 import { readConfig } from '../config.ts'
-import { runMain, UsageError } from '../errors.ts'
+import { RefusalError, runMain, UsageError } from '../errors.ts'
 import { parseFlags } from '../flags.ts'
+import type { Job } from '../job.ts'
 import { keysOf } from '../keys.ts'
-import { loadJob, SHIPPED_JOB } from '../load.ts'
+import { type Lineage, readLineage, replacedBy, withSinks } from '../lineage.ts'
+import { declaredSinks, loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
-import { openStore } from '../redis.ts'
+import { openStore, untilReady } from '../redis.ts'
 import { runSinks } from './run.ts'
+import { checkSinks } from './sink.ts'
 
 const command = {
   help: `
@@ -19,25 +22,49 @@ supervisor does the same by itself; several at once share nothing and lose nothi
   --id NAME  the process's name, unique to this start (made up by default)
   --help     this text
 
+Exit code: 0 when it was asked to end and has, 1 when it could not go on, 2 for a mistake in the command,
+the environment or the job file.
+
 Environment: REDIS_URL, LOG_LEVEL, LOG_FORMAT, and what the sinks ask for by name`,
   options: { id: { type: 'string' } },
 } as const
+
+/** @throws UsageError or RefusalError where there are none to run */
+function refuse({ sinks, name }: Job, file: string, lineage: Lineage | null): void {
+  const replaced = replacedBy(name, lineage)
+  if (replaced !== null) throw new RefusalError(replaced)
+  if (lineage?.stage === 'shadow') {
+    throw new RefusalError(
+      `${name} is a shadow of ${lineage.of}: its sinks are held back until bun run versions cutover`,
+    )
+  }
+  if (sinks.length > 0) return
+  const version = process.env.MILLRACE_AS
+  const why = version
+    ? ` for ${version}: a version writes to none before it takes the place of the job`
+    : ''
+  throw new UsageError(`job file ${file} declares no sinks${why}`)
+}
 
 await runMain('sinks', async () => {
   const { values, positionals } = parseFlags({ ...command, positionals: ['jobs/file.ts'] })
   const config = readConfig()
   const file = positionals[0] ?? SHIPPED_JOB
-  const job = await loadJob(file)
-  if (job.sinks.length === 0) {
-    const version = process.env.MILLRACE_AS
-    const why = version ? ` for ${version}: a version writes to none` : ''
-    throw new UsageError(`job file ${file} declares no sinks${why}`)
-  }
+  const declared = await loadJob(file)
+  // Before Redis is asked, where that need not say whether there are any.
+  checkSinks(declared, process.env)
   const log = createLog('sinks', config.LOG_LEVEL)
   const store = openStore(config, log)
+  await untilReady(store)
+  const keys = keysOf(declared.name)
+  const lineage = await readLineage(store, keys)
+  const job = withSinks(declared, await declaredSinks(file), lineage)
+  refuse(job, file, lineage)
+  checkSinks(job, process.env)
   await runSinks({
     job,
-    keys: keysOf(job.name),
+    keys,
+    lineage,
     id: values.id,
     store,
     environment: process.env,

@@ -6,13 +6,14 @@
  *   begin → lock and compare the position → delete the windows' rows → insert → position → commit
  *
  * A window that comes again (as a later revision; or because Redis was taken back in time) takes the place
- * of what it was: since windows come in the order of their position, the newest revision is there. The table
- * and the one of positions are made where they are missing.
+ * of what it was, and of sessions all that end in the same time: since windows come in the order of their
+ * position, the newest revision is there. The table and the one of positions are made where they are missing.
  */
 import { SQL } from 'bun'
 import { UsageError } from '../errors.ts'
 import { JobError } from '../job.ts'
 import { isRevised } from '../windows/revisions.ts'
+import { isSession } from '../windows/span.ts'
 import { checkColumns, type Column, columnsOf, type ColumnType, toldColumns } from './columns.ts'
 import { iso } from './rows.ts'
 import {
@@ -41,6 +42,13 @@ const CONNECT_SECONDS = 5
 /** A process that was stopped in a transaction must not hold its lock for longer, or no other could go on. */
 const IDLE_MS = 5_000
 
+/** The rows of a window, and those of a closing of sessions, that were there before. */
+const inWindow = 'window_start = $1::timestamptz'
+const inClosing = 'window_end > $1::timestamptz and window_end <= $2::timestamptz'
+
+const bounds = (job: SinkJob, { start, end }: ClosedWindow): string[] =>
+  isSession(job) ? [iso(start), iso(end)] : [iso(start)]
+
 export function postgres(options: PostgresOptions): Sink {
   const base = declared('postgres', options)
   const variable = variableName(base.name, 'urlFrom', options.urlFrom)
@@ -67,6 +75,7 @@ export function postgres(options: PostgresOptions): Sink {
       }
       const columns = columnsOf(job)
       const insert = insertOf(job, table)
+      const replaced = `delete from ${table} where ${isSession(job) ? inClosing : inWindow}`
       return {
         async position() {
           const query = `select position from ${POSITIONS} where job = $1 and sink = $2`
@@ -77,11 +86,7 @@ export function postgres(options: PostgresOptions): Sink {
           await sql.begin(async (transaction) => {
             await lock(transaction, who, batch.expected)
             for (const window of batch.windows) {
-              const start = [iso(window.start)]
-              await transaction.unsafe(
-                `delete from ${table} where window_start = $1::timestamptz`,
-                start,
-              )
+              await transaction.unsafe(replaced, bounds(job, window))
               const rows = JSON.stringify(
                 window.rows.map((row) => rowOf(columns, window, row)),
                 withoutNul,
@@ -160,7 +165,7 @@ async function prepare(sql: SQL, job: SinkJob, table: string): Promise<void> {
     const required = type.is === 'time' || type.is === 'key' ? ' not null' : ''
     return `${quoted(name)} ${sqlType(type)}${required}`
   })
-  const key = 'primary key (window_start, group_key)'
+  const key = `primary key (${isSession(job) ? 'window_end' : 'window_start'}, group_key)`
   await sql.unsafe(`create table if not exists ${table} (${columns.join(', ')}, ${key})`)
   if (!isRevised(job)) return
   // The job may have told each window once before.

@@ -52,6 +52,15 @@ end
 redis.call('SET', KEYS[2], ARGV[2])
 return 1`
 
+/** KEYS as above. ARGV: position expected, position now, how many of the newest entries go. */
+const undoing = `
+if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return 0 end
+for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[3])) do
+  redis.call('XDEL', KEYS[1], entry[1])
+end
+redis.call('SET', KEYS[2], ARGV[2])
+return 1`
+
 export function redisStream(options: RedisOptions): Sink {
   const base = declared('redis', options)
   const variable = variableName(base.name, 'urlFrom', options.urlFrom)
@@ -96,15 +105,19 @@ interface Stream {
 async function append(stream: Stream, batch: Batch): Promise<void> {
   const before = partly(stream.stored)
   if (before.position !== batch.expected) throw new SinkFenced('the position has moved')
-  let { position, parts } = before
+  const [first] = batch.windows
+  if (before.parts > 0 && first && !(await isBegun(stream, first, before.parts))) {
+    await undo(stream, before)
+  }
+  let { position, parts } = partly(stream.stored)
   for (const window of batch.windows) {
-    const chunks = chunked(window.rows, ROWS_PER_ENTRY)
-    for (const [place, rows] of chunks.entries()) {
+    const entries = entriesOf(window)
+    for (const [place, fields] of entries.entries()) {
       // There already, from a process that was killed in the middle of the window.
       if (place < parts) continue
-      const last = place === chunks.length - 1
+      const last = place === entries.length - 1
       const to = last ? window.position : `${position ?? ''}+${place + 1}`
-      await move(stream, to, fieldsOf(window, { rows, place, of: chunks.length }))
+      await move(stream, to, fields)
     }
     position = window.position
     parts = 0
@@ -112,11 +125,34 @@ async function append(stream: Stream, batch: Batch): Promise<void> {
   if (stream.stored !== batch.position) await move(stream, batch.position, [])
 }
 
+/**
+ * Whether the newest entries are the first ones of this window: another version of the job may have begun
+ * it, with other rows or other bounds.
+ */
+async function isBegun({ redis, keys }: Stream, window: ClosedWindow, parts: number) {
+  const newest = await redis.xrevrange(keys[0], '+', '-', 'COUNT', parts)
+  const found = newest.reverse().map(([, fields]) => fields)
+  return Bun.deepEquals(found, entriesOf(window).slice(0, parts))
+}
+
+/** The entries of a window that was begun go again: it comes in another form. */
+async function undo(stream: Stream, { position, parts }: ReturnType<typeof partly>): Promise<void> {
+  const { redis, keys, stored } = stream
+  const undone = await redis.eval(undoing, 2, ...keys, stored, position ?? '', parts)
+  if (undone !== 1) throw new SinkFenced('the position has moved')
+  stream.stored = position ?? ''
+}
+
 async function move(stream: Stream, to: string, fields: string[]): Promise<void> {
   const { redis, keys, keep, stored } = stream
   const moved = await redis.eval(script, 2, ...keys, stored, to, keep, ...fields)
   if (moved !== 1) throw new SinkFenced('the position has moved')
   stream.stored = to
+}
+
+function entriesOf(window: ClosedWindow): string[][] {
+  const chunks = chunked(window.rows, ROWS_PER_ENTRY)
+  return chunks.map((rows, place) => fieldsOf(window, { rows, place, of: chunks.length }))
 }
 
 function fieldsOf(

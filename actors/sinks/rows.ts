@@ -24,9 +24,9 @@ export function toldWindow({ start, end, revision: told }: Telling): ToldWindow 
 }
 
 /** One row; the same row is always the same text. */
-export function rowJson(window: Telling, row: ClosedRow): string {
-  const { key, values } = row
-  return escapedJson(JSON.stringify({ ...toldWindow(window), key, values }))
+export function rowJson({ revision = null }: Pick<Telling, 'revision'>, row: ClosedRow): string {
+  const { start, end, key, values } = row
+  return escapedJson(JSON.stringify({ ...toldWindow({ start, end, revision }), key, values }))
 }
 
 export const iso = (ms: number): string => new Date(ms).toISOString()

@@ -4,6 +4,7 @@
 import type { Clock } from '../clock.ts'
 import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
+import { type Lineage, successionOf } from '../lineage.ts'
 import { Lifecycle, startWhenReady } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../redis.ts'
@@ -16,17 +17,19 @@ export interface SinksParts {
   id: string | undefined
   store: Store
   environment: Environment
+  lineage: Lineage | null
   clock: Clock
   log: Log
 }
 
 /** Runs until the actor is asked to end. @throws UsageError where a sink lacks something */
 export async function runSinks(parts: SinksParts): Promise<void> {
-  const { job, store, keys, clock, log, id } = parts
+  const { job, store, keys, clock, log, id, lineage } = parts
+  const succession = successionOf(job.name, lineage)
   const life = new Lifecycle({ kind: 'sinks', id, store, keys, clock, log })
   const explain = () => life.explain(complaintOf(deliveries))
   const deliveries = job.sinks.map(
-    (sink) => new Delivery({ ...parts, sink, who: life.id, onComplaint: explain }),
+    (sink) => new Delivery({ ...parts, succession, sink, who: life.id, onComplaint: explain }),
   )
   await startWhenReady(life, [store], clock)
   life.to('running')

@@ -16,15 +16,24 @@ import type { GroupRow } from '../windows/read.ts'
 export type Environment = Record<string, string | undefined>
 
 /** The part of a job that a sink may need: also what its tests pass. */
-export type SinkJob = Pick<Job, 'name' | 'topic' | 'topics' | 'groups' | 'aggregates'> &
+export type SinkJob = Pick<Job, 'name' | 'topic' | 'topics' | 'groups' | 'aggregates' | 'gapMs'> &
   Partial<Revising>
 
-/** A row with its group's JSON text, which names it among the window's rows. */
+/**
+ * A row with its group's JSON text. Of all rows that a job ever closes, group and end name one: also of
+ * sessions, where two of a group may begin at the same time, as a late record moves the start of the later.
+ */
 export interface ClosedRow extends GroupRow {
   group: string
+  /** The window's, or the session's own. */
+  start: number
+  end: number
 }
 
-/** A closed window with all of its rows, in the order of their groups' text. Times in epoch ms. */
+/**
+ * A closed window with all of its rows, in the order of their groups' text, and then of their ends. Times
+ * in epoch ms. Of sessions it is a closing: all that ended after `start`, up to and with `end`.
+ */
 export interface ClosedWindow {
   start: number
   end: number

@@ -5,7 +5,7 @@
 import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
 import type { Store } from '../redis.ts'
-import { decodeRows } from '../windows/read.ts'
+import { type ClosedPart, closedRows } from '../windows/read.ts'
 import { type Revision, revisionOf } from '../windows/revisions.ts'
 import { beginning, type Position, positionText } from './position.ts'
 import type { ClosedRow, ClosedWindow } from './sink.ts'
@@ -21,15 +21,12 @@ export interface Read {
   lost: number
 }
 
-interface Entry {
+interface Entry extends ClosedPart {
   id: string
-  start: number
-  end: number
   last: boolean
   /** Counts the entries of a window from 0. */
   part: number
   number: number
-  rows: Buffer
   revision: Revision | null
   /** The telling's place among all of closed and open windows; 0 where each window is told once. */
   told: number
@@ -122,6 +119,18 @@ async function readWhole(
   return { windows, isCut: false }
 }
 
+/**
+ * What of a closed window ends after `end`, of sessions some of its rows; null where nothing does. So a
+ * sink that has what ended by then, from another version of the job, goes on exactly behind it.
+ */
+export function beyond(window: ClosedWindow, end: number): ClosedWindow | null {
+  if (window.end <= end) return null
+  const rows = window.rows.filter((row) => row.end > end)
+  return rows.length === window.rows.length
+    ? window
+    : { ...window, start: Math.max(window.start, end), rows }
+}
+
 /** How many windows are closed, by their numbers; where these are told more than once, each time counts. */
 export async function closedCount(store: Store, keys: Keys): Promise<number> {
   const names = ['tellings', 'closedWindows', 'closing', 'closingKind'] as const
@@ -143,16 +152,21 @@ export async function oldestWindow(
   return first.part === 0 ? first : { number: first.number + 1, end: first.end }
 }
 
-/** Behind the newest whole window of the stream. */
-export async function newestPosition(store: Store, keys: Keys): Promise<Position> {
+/** Behind the newest whole window of the stream, of those that end by `until` where it is given. */
+export async function newestPosition(
+  store: Store,
+  keys: Keys,
+  version: string,
+  until = Infinity,
+): Promise<Position> {
   let top = '+'
   for (;;) {
     const page = await store.redis.xrevrangeBuffer(keys.closed, top, '-', 'COUNT', PAGE_ENTRIES)
     const entries = page.map(([id, fields]) => entryOf(id, fields))
-    const found = entries.find(({ last }) => last)
-    if (found) return found
+    const found = entries.find(({ last, end }) => last && end <= until)
+    if (found) return { ...found, version }
     const oldest = entries.at(-1)
-    if (!oldest) return beginning
+    if (!oldest) return { ...beginning, version }
     top = `(${oldest.id}`
   }
 }
@@ -192,11 +206,6 @@ function entryOf(id: Buffer, fields: Buffer[]): Entry {
 
 /** By code units, as everywhere: the same window is the same bytes, whoever writes it. */
 function rowsOf(job: Job, parts: readonly Entry[]): ClosedRow[] {
-  const rows = parts
-    .flatMap((part) => decodeRows(job, part.rows))
-    .map((row): ClosedRow => {
-      const group = JSON.stringify(job.groups.map(({ name }) => row.key[name]))
-      return { group, ...row }
-    })
-  return rows.sort((a, b) => (a.group < b.group ? -1 : 1))
+  const rows = parts.flatMap((part) => closedRows(job, part))
+  return rows.sort((a, b) => (a.group === b.group ? a.end - b.end : a.group < b.group ? -1 : 1))
 }

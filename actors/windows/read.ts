@@ -15,7 +15,7 @@ import { type ClosedWindow, closedWindows } from './closed.ts'
 import { type Groups, splitRows, type WindowCursor, type WindowQuery } from './groups.ts'
 import type { AggregateValue } from './kinds.ts'
 import { openWindows, PaneCache, readClosedTo } from './open.ts'
-import { closedSessions, openSessions, type Session } from './sessions.ts'
+import { closedSessions, openSessions, sessionsIn, type Session } from './sessions.ts'
 import { closedSpans, openSpans, type SessionSpan } from './session-spans.ts'
 import { isSession, type SessionShape } from './span.ts'
 import { type Stored, valuesOf } from './state.ts'
@@ -49,11 +49,30 @@ export function cursorOf(job: Job, row: WindowRow): WindowCursor {
   return { start: isSession(job) ? row.end : row.start, group: JSON.stringify(parts) }
 }
 
-/** The rows of one entry of the closed stream (`rows`: u32 key length, key, state, repeated). */
-export function decodeRows(job: Job, bytes: Buffer): GroupRow[] {
+/** What an entry of the closed stream has of a window, or of a closing of sessions. */
+export interface ClosedPart {
+  start: number
+  end: number
+  /** u32 key length, key, state, repeated. */
+  rows: Buffer
+}
+
+/** Its rows with their groups' JSON text and their bounds: the window's, or each session's own. */
+export function closedRows(job: Job, { start, end, rows }: ClosedPart) {
+  if (isSession(job)) {
+    return sessionsIn(job, rows).map((session) => {
+      const { key, values } = rowOf(job, session.group, [session.state])
+      return { start: session.start, end: session.end, group: session.group, key, values }
+    })
+  }
   const groups: Groups = new Map()
-  splitRows(job, bytes, groups)
-  return Array.from(groups, ([group, parts]) => rowOf(job, group, parts))
+  splitRows(job, rows, groups)
+  return Array.from(groups, ([group, parts]) => ({
+    start,
+    end,
+    group,
+    ...rowOf(job, group, parts),
+  }))
 }
 
 /** Rows of the open windows, as they stand now. */
@@ -122,6 +141,18 @@ export async function readClosedWindows(
     if (rows.length >= limit) break
   }
   return rows
+}
+
+/** Sessions that are closed, by the spans of so many ms in which they end, newest first. */
+export async function* closedSessionRows(
+  store: Store,
+  keys: Keys,
+  job: Job & SessionShape,
+  spanMs: number,
+): AsyncGenerator<{ start: number; rows: WindowRow[] }> {
+  for await (const { start, sessions } of closedSpans(store, keys, job, {}, spanMs)) {
+    yield { start, rows: await sessionRows(job, 'closed', sessions, {}) }
+  }
 }
 
 /** Closed windows, newest first, each as one row; read on only as far as they are taken. */

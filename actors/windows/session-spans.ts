@@ -20,7 +20,7 @@ export interface SessionSpan {
 
 type SessionJob = Job & SessionShape
 
-const startOf = ({ gapMs }: SessionJob, { end }: Session) => Math.floor((end - 1) / gapMs) * gapMs
+const startOf = (spanMs: number, { end }: Session) => Math.floor((end - 1) / spanMs) * spanMs
 
 /** Spans in which a session may still end, newest first. */
 export async function openSpans(store: Store, keys: Keys, job: SessionJob): Promise<SessionSpan[]> {
@@ -32,28 +32,29 @@ export async function openSpans(store: Store, keys: Keys, job: SessionJob): Prom
     if (session.end <= since) break
     sessions.push(session)
   }
-  const spans = Map.groupBy(sessions, (session) => startOf(job, session))
+  const spans = Map.groupBy(sessions, (session) => startOf(job.gapMs, session))
   return [...spans]
-    .map(([start, held]) => spanOf(job, start, 'open', held))
+    .map(([start, held]) => spanOf(job.gapMs, start, 'open', held))
     .sort((a, b) => b.start - a.start)
 }
 
-/** Spans that have passed, newest first, read on only as far as they are taken. */
+/** Spans that have passed, each `spanMs` long, newest first, read on only as far as they are taken. */
 export async function* closedSpans(
   store: Store,
   keys: Keys,
   job: SessionJob,
   { from = -Infinity, to = Infinity }: Pick<WindowQuery, 'from' | 'to'>,
+  spanMs = job.gapMs,
 ): AsyncGenerator<SessionSpan> {
   const closedTo = await readClosedTo(store, keys)
   let span: SessionSpan | null = null
   for await (const session of closedSessions(store, keys, job, {})) {
-    const start = startOf(job, session)
-    if (start + job.gapMs > closedTo || start >= to) continue
+    const start = startOf(spanMs, session)
+    if (start + spanMs > closedTo || start >= to) continue
     if (start < from) break
     if (span?.start !== start) {
       if (span) yield span
-      span = spanOf(job, start, 'closed', [])
+      span = spanOf(spanMs, start, 'closed', [])
     }
     span.sessions.push(session)
   }
@@ -61,8 +62,8 @@ export async function* closedSpans(
 }
 
 const spanOf = (
-  { gapMs }: SessionJob,
+  spanMs: number,
   start: number,
   state: SessionSpan['state'],
   sessions: Session[],
-): SessionSpan => ({ start, end: start + gapMs, state, sessions })
+): SessionSpan => ({ start, end: start + spanMs, state, sessions })

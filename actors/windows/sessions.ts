@@ -65,7 +65,7 @@ export async function* closedSessions(
       together = []
       if (end <= (query.from ?? -Infinity)) return
     }
-    together.push(...rowsOf(job, rows).filter((session) => isWanted(session, query)))
+    together.push(...sessionsIn(job, rows).filter((session) => isWanted(session, query)))
   }
   yield* together.sort(latestFirst)
 }
@@ -79,8 +79,8 @@ function sessionsOf(job: SessionJob, group: string, bytes: Buffer): Session[] {
   return sessions
 }
 
-/** u32 key length, key, state, repeated. */
-function rowsOf(job: SessionJob, bytes: Buffer): Session[] {
+/** Of an entry of the closed stream: u32 key length, key, state, repeated. */
+export function sessionsIn(job: SessionJob, bytes: Buffer): Session[] {
   const sessions: Session[] = []
   for (let at = 0; at < bytes.length; ) {
     const keyEnd = at + 4 + bytes.readUInt32LE(at)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SinkReport } from '../../actors/sinks/accounts.ts'
 import { until } from '../../faults/until.ts'
-import { filesIn } from '../actors/sinks/found.ts'
+import { filesIn, inOrder, rowText } from '../actors/sinks/found.ts'
 import { parseExposition } from '../support/exposition.ts'
 import { type Pipeline, withPipeline } from './pipeline.ts'
 
@@ -24,11 +24,11 @@ const sinksOf = async (pipeline: Pipeline) => {
 async function closed(pipeline: Pipeline): Promise<Map<number, string[]>> {
   const rows = (await pipeline.windows('state=closed')).toReversed()
   const found = new Map<number, string[]>()
-  for (const { start, key, values } of rows) {
+  for (const { start, end, key, values } of rows) {
     const at = Date.parse(start)
-    found.set(at, [...(found.get(at) ?? []), JSON.stringify({ key, values })].sort())
+    found.set(at, [...(found.get(at) ?? []), rowText(Date.parse(end), key, values)])
   }
-  return found
+  return inOrder(found)
 }
 
 test('a supervisor runs the sinks that its job declares, and tells what is wrong with one', async () => {

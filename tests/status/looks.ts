@@ -8,6 +8,7 @@ const iso = (ms: number) => new Date(ms).toISOString()
 export const statusReport = (given: Partial<StatusReport> = {}): StatusReport => ({
   job: 'rooms',
   topic: 'readings',
+  version: null,
   state: 'running',
   reason: null,
   at: iso(now),

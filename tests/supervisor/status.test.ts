@@ -73,6 +73,7 @@ const snapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   watermark: now - 60_000,
   closedTo: null,
   control: { min: '0', max: '4', policy: 'backlog' },
+  version: null,
   actors: [actor(), actor({ id: 'bridge-1', kind: 'bridge' })],
   leader: 'supervisor-1',
   ...given,
@@ -110,6 +111,7 @@ describe('status', () => {
     expect(statusOf(job, snapshot(), [before], null)).toEqual({
       job: 'students',
       topic: 'logs',
+      version: null,
       state: 'running',
       reason: null,
       at: '2026-01-01T00:00:00.000Z',

@@ -3,6 +3,7 @@ import { uniqueName } from '../../faults/names.ts'
 import { compareVersions, type Version } from '../../versions/compare.ts'
 import { dropJob, heldJobs } from '../../versions/list.ts'
 import { type Seeded, seed } from '../web/seed.ts'
+import { sinkJob } from '../actors/sinks/place.ts'
 import { jobNamed } from '../web/setup.ts'
 
 const T = 1_700_000_000_000
@@ -74,6 +75,59 @@ describe('two versions of a job', () => {
   test('have nothing in common before both have closed windows', async () => {
     const result = await compare(await version(records), await version([], 0))
     expect(result).toMatchObject({ windows: 0, equal: 0, different: 0 })
+  })
+
+  /*   seconds   0    1    2    3    4    5    6    7    8    9   10        gap 2 s, cut at 8 s
+   *   a         x────x─────────)              x─────────)
+   *   b                   x─────────)                   |x─────────)
+   *   the later one begins here ┘                                         and has no a before 5
+   */
+  test('of sessions are compared by the sessions, but for those that may go on from before', async () => {
+    const session = async (...clicks: [seconds: number, who: string, loc?: number][]) => {
+      const seeded = await seed(sinkJob(uniqueName('version'), { sessions: true }))
+      all.push(seeded)
+      const base = 1_700_000_000_000
+      await seeded.records(
+        clicks.map(([at, who, loc = 1]) => ({
+          at: base + at * 1_000,
+          group: [who],
+          fields: { loc },
+        })),
+      )
+      await seeded.closeTo(base + 60_000)
+      return seeded
+    }
+    const whole = [
+      [0, 'a'],
+      [1, 'a'],
+      [2, 'b'],
+      [5, 'a'],
+      [8, 'b'],
+    ] as [number, string][]
+    const old = await session(...whole)
+    expect(await compare(old, await session(...whole))).toMatchObject({
+      windows: 3,
+      equal: 3,
+      different: 0,
+      onlyOne: 0,
+    })
+    expect(await compare(old, await session([2, 'b'], [5, 'a'], [8, 'b']))).toMatchObject({
+      windows: 2,
+      equal: 2,
+      different: 0,
+      onlyOne: 0,
+    })
+    const moved = await compare(old, await session(...whole, [6, 'a', 4]))
+    // One that ends later is another session: either version has a row that the other one lacks.
+    expect(moved).toMatchObject({ windows: 3, equal: 2, different: 2, onlyOne: 0 })
+    const other = await compare(
+      old,
+      await session([0, 'a'], [1, 'a'], [2, 'b'], [5, 'a', 9], [8, 'b']),
+    )
+    expect(other).toMatchObject({ windows: 3, equal: 2, different: 1 })
+    expect(other.examples).toMatchObject([
+      { key: { who: 'a' }, values: [{ total: 1 }, { total: 9 }] },
+    ])
   })
 
   test('are listed, and one that is done with is dropped with all that it had', async () => {

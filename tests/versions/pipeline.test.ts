@@ -3,12 +3,15 @@
  * the topic again from where it is told, and its windows are compared.
  */
 import { expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '../../faults/until.ts'
 import { keysOf } from '../../actors/keys.ts'
 import { measure } from '../../actors/measure.ts'
 import { withPipeline } from '../integration/pipeline.ts'
 
+const T = 1_700_000_000_000
 const RECORDS = 400
 const other = join(import.meta.dir, '..', 'fixtures', 'jobs', 'students-slid.ts')
 
@@ -104,4 +107,49 @@ test('rolls over from one supervisor to the next with other code, and loses noth
       expect((await pipeline.verify()).ok).toBe(true)
     },
   )
+}, 120_000)
+
+test('what was judged by the code of before is left out by the verification, and named', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-judged-'))
+  const environment = { TEST_DIRECTORY: directory }
+  const options = { label: 'judged', job: 'handed.ts', topic: { partitions: 2 }, environment }
+  try {
+    await withPipeline(options, async (pipeline) => {
+      const records = (from: number, to: number) =>
+        Array.from({ length: to - from }, (_, i) =>
+          JSON.stringify({ at: T + (from + i) * 500, who: 'w', amount: from + i }),
+        )
+      await pipeline.begin()
+      await pipeline.topic.produce(records(0, 100))
+      await pipeline.drained()
+      const filtered = join(import.meta.dir, '..', 'fixtures', 'jobs', 'handed-filtered.ts')
+      expect(await pipeline.verify(60, filtered)).toMatchObject({ ok: false })
+      await pipeline.stop()
+      const next = pipeline.spawn(['supervisor/main.ts', filtered, '--no-web', '--quiet'])
+      await until('the change to be noted', () => pipeline.store.redis.exists(pipeline.keys.judged))
+      await pipeline.topic.produce(records(100, 300))
+      await pipeline.drained()
+      const report = await pipeline.verify(60, filtered)
+      expect(report).toMatchObject({
+        ok: true,
+        records: 200,
+        counts: { counted: 100, filtered: 100 },
+        totals: { counted: 100, filtered: 100 },
+        unaccounted: 0,
+      })
+      // 50 s to 150 s behind the first: the windows up to 60 s hold, or may hold, records of before.
+      expect(report.windows.closed + report.windows.open).toBe(10)
+      expect(report.notes[0]).toMatch(
+        /code was changed at .*: 100 records before that \(to offsets 0:50, 1:50\)/,
+      )
+      // By the file of before nothing of what the new one judged is right.
+      const other = await pipeline.verify(60)
+      expect(other.ok).toBe(false)
+      expect(other.notes.join()).toContain('the job file is not the code that runs')
+      next.kill('SIGTERM')
+      expect(await next.exited).toBe(0)
+    })
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 }, 120_000)

@@ -12,7 +12,7 @@ import type { Actor } from '../../actors/messages.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { addToSum, emptyCells, toFixedPoint } from '../../actors/windows/aggregates.ts'
 import { boundField } from '../../actors/windows/revisions.ts'
-import { shapeArguments } from '../../actors/windows/span.ts'
+import { isSession, shapeArguments } from '../../actors/windows/span.ts'
 import { paneStart } from '../../actors/windows/windows.ts'
 import { testServices } from '../support/services.ts'
 
@@ -126,10 +126,14 @@ function panesArguments(job: Job, records: SeedRecord[]): (string | number | Buf
   return [
     panes.size,
     ...Array.from(panes).flatMap(([start, inPane]) => {
-      const groups = Map.groupBy(inPane, (record) => JSON.stringify(record.group))
-      const deltas = Array.from(groups, ([group, inGroup]) => ({
-        key: group,
-        cells: cellsOf(job, inGroup),
+      const groups = Array.from(Map.groupBy(inPane, (record) => JSON.stringify(record.group)))
+      // Of sessions each record is one, which Redis merges.
+      const parts = groups.flatMap(([key, all]) =>
+        (isSession(job) ? all.map((record) => [record]) : [all]).map((some) => ({ key, some })),
+      )
+      const deltas = parts.map(({ key, some }) => ({
+        key,
+        cells: cellsOf(job, some),
         sketches: [],
       }))
       return paneArguments(start, deltas)
@@ -153,6 +157,7 @@ function cellsOf(job: Job, records: SeedRecord[]): Float64Array<ArrayBuffer> {
       slot += 2
     }
   }
+  if (isSession(job)) cells.set([records[0]!.at, records[0]!.at], cells.length - 2)
   return cells
 }
 

@@ -28,6 +28,7 @@ export const actorReport = (given: Partial<ActorReport> = {}): ActorReport => ({
 const status: StatusReport = {
   job: 'rooms "and" halls\n',
   topic: 'sensor\\readings',
+  version: null,
   state: 'running',
   reason: null,
   at,

@@ -115,11 +115,19 @@ async function fetchJob() {
   take(told)
 }
 
+/** A shadow must not be taken for the job itself. */
+function versionText({ version }) {
+  if (version?.stage === 'shadow') return `, a shadow of ${version.of}`
+  if (version?.by) return `, replaced by ${version.by}`
+  return ''
+}
+
 function render() {
   const { status, executors, cost } = seen
   showState()
   if (!status || document.hidden) return
   const now = serverNow()
+  put(byId('topic'), `from ${job.topic}${versionText(status)}`)
   showWay(status, executors)
   showWatermark(status, now)
   showExecutors(executors, now)

@@ -106,7 +106,7 @@ test('windows that were cut away before are counted as lost, to the window', asy
   const first = it.deliver(sink)
   await until('two', () => sink.starts.length === 2)
   await first.end()
-  await it.close(5, 600)
+  await it.close(5, 2_000)
   const entries = await it.store.redis.xrange(it.keys.closed, '-', '+')
   // Into the middle of the fifth window, which has several entries.
   const fifth = entries.findIndex(([, fields]) => fields[1] === String(T + 40_000))

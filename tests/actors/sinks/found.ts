@@ -14,15 +14,25 @@ interface JsonRow {
   values: unknown
 }
 
-/** Rows that are one JSON text each, in the order in which they are given. */
+/** A row as text; `end` in epoch ms. */
+export const rowText = (end: number, key: unknown, values: unknown): string =>
+  JSON.stringify({ end, key, values })
+
+/** By their starts, and then by their texts: what is there twice is so in two lists alike. */
+export const inOrder = (found: Map<number, string[]>): Map<number, string[]> =>
+  new Map(
+    [...found].sort(([a], [b]) => a - b).map(([start, rows]) => [start, rows.toSorted()] as const),
+  )
+
+/** Rows that are one JSON text each. */
 export function rowsIn(lines: readonly string[]): Map<number, string[]> {
   const found = new Map<number, string[]>()
   for (const line of lines) {
-    const { start, key, values } = JSON.parse(line) as JsonRow
+    const { start, end, key, values } = JSON.parse(line) as JsonRow
     const at = Date.parse(start)
-    found.set(at, [...(found.get(at) ?? []), JSON.stringify({ key, values })])
+    found.set(at, [...(found.get(at) ?? []), rowText(Date.parse(end), key, values)])
   }
-  return new Map([...found].sort(([a], [b]) => a - b))
+  return inOrder(found)
 }
 
 export function filesIn(directory: string): Map<number, string[]> {
@@ -59,6 +69,7 @@ interface ParquetRow {
 
 interface TableRow {
   window_start: Date
+  window_end: Date
   group_key: string
   total: string
   events: string
@@ -71,9 +82,10 @@ export async function tableIn(sql: SQL): Promise<Map<number, string[]>> {
     const start = row.window_start.getTime()
     const [who] = JSON.parse(row.group_key) as [string]
     const values = { total: Number(row.total), events: Number(row.events) }
-    found.set(start, [...(found.get(start) ?? []), JSON.stringify({ key: { who }, values })])
+    const text = rowText(row.window_end.getTime(), { who }, values)
+    found.set(start, [...(found.get(start) ?? []), text])
   }
-  return found
+  return inOrder(found)
 }
 
 export async function streamIn(store: Store, key: string): Promise<Map<number, string[]>> {

@@ -47,6 +47,8 @@ const batchOf = (number: number, rows = 1) => ({
       number,
       position: `${number}-0/${number}/${T}`,
       rows: Array.from({ length: rows }, (_, i) => ({
+        start: T + number * 10_000,
+        end: T + (number + 1) * 10_000,
         group: `["${i}"]`,
         key: { who: String(i) },
         values: { total: i, events: 1 },

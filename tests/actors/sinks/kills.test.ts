@@ -50,6 +50,7 @@ function start(sinks: string, environment: Record<string, string> = {}) {
       LOG_LEVEL: 'error',
       TEST_SINKS: sinks,
       TEST_JOB: it.job.name,
+      TEST_SESSIONS: it.job.gapMs === null ? 'no' : 'yes',
       TEST_DIRECTORY: directory,
       ...environment,
     },
@@ -64,8 +65,18 @@ function start(sinks: string, environment: Record<string, string> = {}) {
 const windowsOf = async (sink: Sink) =>
   (await readSinks(it.store, it.keys, { sinks: [sink] }, systemClock.now()))[0]!
 
+const wholeOf = (sinks: readonly Sink[]) => Promise.all(sinks.map(windowsOf))
+
 /** Kills what runs while windows close, `times` times; then lets one catch up, and ends it in order. */
-async function play(sink: Sink, environment: Record<string, string> = {}, times = 8, seed = 1) {
+async function play(
+  of: Sink | Sink[],
+  environment: Record<string, string> = {},
+  times = 8,
+  seed = 1,
+) {
+  const sinks = [of].flat()
+  const names = sinks.map(({ name }) => name)
+  const leases = names.map((name) => `${it.keys.base}:sink:${name}`)
   const random = seededRandom(seed)
   let closing = true
   const windows = (async () => {
@@ -77,10 +88,12 @@ async function play(sink: Sink, environment: Record<string, string> = {}, times 
   try {
     for (let kill = 0; kill < times; kill++) {
       // Its lease would have the next one wait; that is another test's.
-      await it.store.redis.del(`${it.keys.base}:sink:${sink.name}`)
-      const child = start(sink.name, environment)
-      const before = (await windowsOf(sink)).at
-      await until('it to take windows', async () => (await windowsOf(sink)).at !== before)
+      await it.store.redis.del(leases)
+      const child = start(names.join(), environment)
+      const before = (await wholeOf(sinks)).map(({ at }) => at)
+      await until('it to take windows', async () =>
+        (await wholeOf(sinks)).every(({ at }, i) => at !== before[i]),
+      )
       await systemClock.sleep(random() * 60)
       child.kill('SIGKILL')
       await child.exited
@@ -89,13 +102,16 @@ async function play(sink: Sink, environment: Record<string, string> = {}, times 
     closing = false
     await windows
   }
-  await it.store.redis.del(`${it.keys.base}:sink:${sink.name}`)
-  const last = start(sink.name, environment)
-  await until('it to catch up', async () => (await windowsOf(sink)).lagWindows === 0)
+  await it.store.redis.del(leases)
+  const last = start(names.join(), environment)
+  await until('it to catch up', async () =>
+    (await wholeOf(sinks)).every(({ lagWindows }) => lagWindows === 0),
+  )
   last.kill('SIGTERM')
   expect(await last.exited).toBe(0)
-  const { lost, skipped } = await windowsOf(sink)
-  expect({ lost, skipped }).toEqual({ lost: 0, skipped: 0 })
+  for (const { lost, skipped } of await wholeOf(sinks)) {
+    expect({ lost, skipped }).toEqual({ lost: 0, skipped: 0 })
+  }
 }
 
 /**
@@ -201,7 +217,8 @@ test('Kafka: each row once, for who reads what is committed', async () => {
   }
 })
 
-test('webhook: each row at least once, and once by the key', async () => {
+/** A receiver that tells by the key what it has already; rows of all bodies, each once. */
+function receiver() {
   const taken = new Map<string, string>()
   const server = Bun.serve({
     port: 0,
@@ -214,17 +231,74 @@ test('webhook: each row at least once, and once by the key', async () => {
       return new Response(null, { status: 204 })
     },
   })
+  return {
+    sink: webhook({ urlFrom: 'TEST_HOOK', secretFrom: 'TEST_SECRET' }),
+    environment: {
+      TEST_HOOK: `http://127.0.0.1:${server.port}/`,
+      TEST_SECRET: 'a-secret-for-tests',
+    },
+    rows() {
+      const rows = [...taken.values()].flatMap(
+        (text) => (JSON.parse(text) as { rows: unknown[] }).rows,
+      )
+      return rowsIn(rows.map((row) => JSON.stringify(row)))
+    },
+    end: () => server.stop(true),
+  }
+}
+
+test('webhook: each row at least once, and once by the key', async () => {
+  const hook = receiver()
   try {
-    const sink = webhook({ urlFrom: 'TEST_HOOK', secretFrom: 'TEST_SECRET' })
-    const url = `http://127.0.0.1:${server.port}/`
-    await play(sink, { TEST_HOOK: url, TEST_SECRET: 'a-secret-for-tests' })
-    const texts = [...taken].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, text]) => text)
-    const rows = texts.flatMap((text) => (JSON.parse(text) as { rows: unknown[] }).rows)
-    expect(rowsIn(rows.map((row) => JSON.stringify(row)))).toEqual(await it.expected())
+    await play(hook.sink, hook.environment)
+    expect(hook.rows()).toEqual(await it.expected())
   } finally {
-    await server.stop(true)
+    await hook.end()
   }
 })
+
+test.skipIf(!postgresPrograms)(
+  'sessions: each once, in all sinks of a process at once',
+  async () => {
+    await it.end()
+    it = await openClosed('kills-sessions', { sessions: true })
+    const [{ environment }, server, hook] = [
+      await testServices(),
+      await startPostgres(),
+      receiver(),
+    ]
+    const sql = new SQL({ url: server.url, max: 1 })
+    const client = kafkaClient(readConfig(environment), 'test')
+    const topic = `${it.job.name}-out`
+    const admin = client.admin()
+    await admin.connect()
+    await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true })
+    try {
+      const sinks = [
+        files({ directory }),
+        postgres({ urlFrom: 'TEST_WAREHOUSE', table: 'windows' }),
+        redisStream({ urlFrom: 'REDIS_URL', key: topic }),
+        kafka({ topic }),
+        hook.sink,
+      ]
+      await play(sinks, { ...environment, ...hook.environment, TEST_WAREHOUSE: server.url }, 3)
+      const expected = await it.expected()
+      expect(expected.size).toBeGreaterThan(16)
+      expect(filesIn(directory)).toEqual(expected)
+      expect(await tableIn(sql)).toEqual(expected)
+      expect(await streamIn(it.store, topic)).toEqual(expected)
+      expect(await topicIn(client, topic)).toEqual(expected)
+      expect(hook.rows()).toEqual(expected)
+    } finally {
+      await it.store.redis.del(topic, `{${topic}}:position`)
+      await admin.deleteTopics({ topics: [topic] })
+      await admin.disconnect()
+      await sql.close({ timeout: 0 })
+      await server.end()
+      await hook.end()
+    }
+  },
+)
 
 test('what a sink lacks in the environment is said in one line', async () => {
   const child = Bun.spawn([process.execPath, main, jobFile], {

@@ -35,6 +35,8 @@ const rowOf = (
   n: number | null,
   values: Partial<ClosedRow['values']> = {},
 ): ClosedRow => ({
+  start: T,
+  end: T + 10_000,
   group: JSON.stringify([who, n]),
   key: { who, n },
   values: {

@@ -6,26 +6,33 @@ import { Delivery, type DeliveryOptions } from '../../../actors/sinks/delivery.t
 import { declared, type Sink, type SinkOptions } from '../../../actors/sinks/sink.ts'
 import { uniqueName } from '../../../faults/names.ts'
 import { type Seeded, seed, silentLog } from '../../web/seed.ts'
+import { inOrder, rowText } from './found.ts'
 
 export const T = 1_700_000_000_000
 
-export const sinkJob = (name: string, sinks: readonly Sink[] = []): Job =>
+export interface JobParts {
+  sinks?: readonly Sink[]
+  /** Sessions with a gap of 2 s in place of windows of 10 s. */
+  sessions?: boolean
+}
+
+export const sinkJob = (name: string, { sinks = [], sessions = false }: JobParts = {}): Job =>
   defineJob({
     name,
     topic: 'records',
     schema: v.object({ at: v.number(), who: v.string(), loc: v.number() }),
     eventTime: (record) => record.at,
     watermarkDelay: '0 s',
-    window: { size: '10 s' },
+    window: sessions ? { gap: '2 s', max: '8 s' } : { size: '10 s' },
     groupBy: ['who'],
     aggregates: { total: sum('loc'), events: count() },
     sinks,
   })
 
 export interface Place extends Seeded {
-  /** Closes so many further windows, of `groups` rows each. */
+  /** Closes so many further windows, of `groups` rows each; of sessions as many closings, and twice the rows. */
   close(windows: number, groups?: number): Promise<void>
-  /** Start → rows as text, of all that the closed stream has. */
+  /** Start → rows as text, in order, of all that the closed stream has. */
   expected(): Promise<Map<number, string[]>>
   deliver(sink: Sink, parts?: Partial<DeliveryOptions>): Running
 }
@@ -35,8 +42,8 @@ export interface Running {
   end(): Promise<void>
 }
 
-export async function openClosed(label: string, sinks: readonly Sink[] = []): Promise<Place> {
-  const seeded = await seed(sinkJob(uniqueName(label), sinks))
+export async function openClosed(label: string, parts: JobParts = {}): Promise<Place> {
+  const seeded = await seed(sinkJob(uniqueName(label), parts))
   const { store, keys, job } = seeded
   const running = new Set<Running>()
   let next = T
@@ -49,6 +56,7 @@ export async function openClosed(label: string, sinks: readonly Sink[] = []): Pr
           group: [`${place} "é"\u0000'`],
           fields: { loc: place + 0.5 },
         }))
+        if (parts.sessions) records.push(...records.map((one) => ({ ...one, at: one.at + 5_000 })))
         await seeded.records(records)
         await seeded.closeTo(next + 10_000)
       }
@@ -57,10 +65,10 @@ export async function openClosed(label: string, sinks: readonly Sink[] = []): Pr
       const { readClosedWindows } = await import('../../../actors/windows/read.ts')
       const rows = await readClosedWindows(store, keys, job)
       const texts = new Map<number, string[]>()
-      for (const { start, key, values } of rows) {
-        texts.set(start, [...(texts.get(start) ?? []), JSON.stringify({ key, values })])
+      for (const { start, end, key, values } of rows) {
+        texts.set(start, [...(texts.get(start) ?? []), rowText(end, key, values)])
       }
-      return new Map([...texts].sort(([a], [b]) => a - b))
+      return inOrder(texts)
     },
     deliver(sink, parts = {}) {
       const delivery = new Delivery({

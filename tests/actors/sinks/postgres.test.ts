@@ -83,6 +83,62 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
     expect(new Set(starts)).toEqual(new Set([T + 30_000]))
   })
 
+  const rowOf = (who: string, total: number, start = T, end = T + 10_000) => ({
+    start,
+    end,
+    group: JSON.stringify([who]),
+    key: { who },
+    values: { total, events: 1 },
+  })
+
+  /*    T    2    4    6    8   10   12
+   *    a════════)                        closed with the first closing, up to T + 5
+   *    a══════════════════════════)      begins as early: a record came for it that was not late
+   *         b═════════════════════════)
+   */
+  test('sessions of a group that begin together are two rows, and a closing takes the place of what it was', async () => {
+    const job = { ...it.job, gapMs: 2_000 }
+    const sink = postgres(options)
+    const context = { job, environment, store: it.store, clock: null!, log: null!, kept: null }
+    const never = new AbortController().signal
+    const closing = (
+      number: number,
+      from: number,
+      to: number,
+      ...rows: ReturnType<typeof rowOf>[]
+    ) => ({
+      start: T + from * 1_000,
+      end: T + to * 1_000,
+      number,
+      position: `${number}-0/${number}/${T + to * 1_000}`,
+      rows,
+    })
+    const first = closing(1, -1, 5, rowOf('a', 1, T, T + 4_000))
+    const second = closing(
+      2,
+      5,
+      14,
+      rowOf('a', 2, T, T + 11_000),
+      rowOf('b', 3, T + 2_000, T + 12_000),
+    )
+    const connection = await sink.open(context)
+    await connection.write(
+      { expected: null, position: second.position, windows: [first, second] },
+      never,
+    )
+    const totals = async () => (await rows()).map(({ who, total }) => `${who}${total}`).sort()
+    expect(await totals()).toEqual(['a1', 'a2', 'b3'])
+    // Redis was taken back to T + 5, and has closed up to T + 11 only.
+    const again = closing(2, 5, 11, rowOf('a', 7, T + 1_000, T + 11_000))
+    const { position } = again
+    await connection.write({ expected: second.position, position, windows: [again] }, never)
+    expect(await totals()).toEqual(['a1', 'a7', 'b3'])
+    const rest = closing(3, 11, 20, rowOf('c', 9, T + 2_000, T + 14_000))
+    await connection.write({ expected: position, position: rest.position, windows: [rest] }, never)
+    expect(await totals()).toEqual(['a1', 'a7', 'c9'])
+    await connection.close()
+  })
+
   test('a writer that is behind is refused by the position, and changes nothing', async () => {
     const sink = postgres(options)
     const { job, store } = it
@@ -94,7 +150,7 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
       end: T + 10_000,
       number: 1,
       position: `1-${loc}/1/${T}`,
-      rows: [{ group: '["a"]', key: { who: 'a' }, values: { total: loc, events: 1 } }],
+      rows: [rowOf('a', loc)],
     })
     const batch = (loc: number) => ({
       expected: null,
@@ -110,7 +166,7 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
     // A window that comes again is what it was last, with nothing of what it had been.
     const again = {
       ...window(3),
-      rows: [{ group: '["b"]', key: { who: 'b' }, values: { total: 3, events: 1 } }],
+      rows: [rowOf('b', 3)],
     }
     await successor.write(
       { expected: batch(1).position, position: '3-0/1/0', windows: [again] },
@@ -135,7 +191,15 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
       number: 1,
       position: `${revision + 1}-0/1/${T}`,
       revision: { revision, isOpen, isFinal },
-      rows: [{ group: '["a"]', key: { who: 'a' }, values: { total: revision, events: 1 } }],
+      rows: [
+        {
+          start: T,
+          end: T + 10_000,
+          group: '["a"]',
+          key: { who: 'a' },
+          values: { total: revision, events: 1 },
+        },
+      ],
     })
     const never = new AbortController().signal
     const found = async () =>
@@ -193,7 +257,7 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
       spread: { p50: 1.5 },
       often: [{ value: 'x\0y', count: 2, error: 0 }],
     }
-    const rows = [{ group: '[null]', key: { who: null }, values }]
+    const rows = [{ start: T, end: T + 10_000, group: '[null]', key: { who: null }, values }]
     const window = { start: T, end: T + 10_000, number: 1, position: '1-0/1/0', rows }
     const batch = { expected: null, position: window.position, windows: [window] }
     await connection.write(batch, new AbortController().signal)
@@ -256,7 +320,7 @@ describe.skipIf(!postgresPrograms)('a real PostgreSQL', () => {
 })
 
 describe('what is declared wrong is told in one line', () => {
-  const job = { name: 'j', topic: 't', topics: null, groups: [], aggregates: [] }
+  const job = { name: 'j', topic: 't', topics: null, groups: [], aggregates: [], gapMs: null }
 
   test('an address in place of a name is not told', () => {
     const secret = 'postgres://u:hunter2@h/d'

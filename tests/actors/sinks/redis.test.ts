@@ -42,6 +42,8 @@ const window = (number: number, rows: number): ClosedWindow => ({
   number,
   position: `${number}-0/${number}/${T}`,
   rows: Array.from({ length: rows }, (_, i) => ({
+    start: T,
+    end: T + 10_000,
     group: `["${i}"]`,
     key: { who: String(i) },
     values: { total: i },
@@ -85,6 +87,22 @@ test('a window of which a part is there gets the rest', async () => {
   const parts = entries.slice(1).map(([, fields]) => fields[fields.indexOf('part') + 1])
   expect(parts).toEqual(['1', '2', '3'])
   expect(await again.position!()).toBe(window(2, 1).position)
+  await again.close()
+})
+
+test('a window of which a part is there, and which comes in another form, is there in that form', async () => {
+  const connection = await open()
+  await connection.write(batchOf(null, window(1, 1)), never)
+  await connection.write(batchOf(window(1, 1).position, window(2, 1_200)), never)
+  const [, , ...rest] = await it.store.redis.xrange(key, '-', '+')
+  await it.store.redis.xdel(key, ...rest.map(([id]) => id))
+  await it.store.redis.set(`{${key}}:position`, `${window(1, 1).position}+1`)
+  await connection.close()
+  const again = await open()
+  await again.write(batchOf(window(1, 1).position, window(2, 3)), never)
+  const entries = await it.store.redis.xrange(key, '-', '+')
+  const rows = entries.map(([, fields]) => JSON.parse(fields.at(-1)!) as unknown[])
+  expect(rows.map(({ length }) => length)).toEqual([1, 3])
   await again.close()
 })
 

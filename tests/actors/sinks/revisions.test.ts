@@ -183,7 +183,7 @@ describe('a sink', () => {
 })
 
 test('a position tells of open windows only where a sink has had some', () => {
-  const place = { id: '5-1', number: 3, end: T }
+  const place = { id: '5-1', number: 3, end: T, version: '' }
   expect(positionText(place)).toBe(`5-1/3/${T}`)
   for (const one of [place, { ...place, updatesId: '7-0' }, { ...beginning, updatesId: '7-0' }]) {
     expect(parsePosition(positionText(one))).toEqual(one)
@@ -234,8 +234,8 @@ test('a Redis stream has each telling once, with its number', async () => {
 })
 
 test('a row of a job that tells windows once is what it was', () => {
-  const row = { group: '["a"]', key: { who: 'a' }, values: { events: 1 } }
-  expect(rowJson({ start: 0, end: 10 }, row)).toBe(
+  const row = { start: 0, end: 10, group: '["a"]', key: { who: 'a' }, values: { events: 1 } }
+  expect(rowJson({}, row)).toBe(
     '{"start":"1970-01-01T00:00:00.000Z","end":"1970-01-01T00:00:00.010Z","key":{"who":"a"},"values":{"events":1}}',
   )
 })

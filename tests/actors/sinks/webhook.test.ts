@@ -157,7 +157,15 @@ test('tells which telling of a window it is, each with a key of its own', async 
     number: 1,
     position: `${revision}-0/1/${T}`,
     revision: { revision, isOpen, isFinal },
-    rows: [{ group: '["a"]', key: { who: 'a' }, values: { total: 1, events: 1 } }],
+    rows: [
+      {
+        start: T,
+        end: T + 10_000,
+        group: '["a"]',
+        key: { who: 'a' },
+        values: { total: 1, events: 1 },
+      },
+    ],
   })
   const windows = [telling(0, true, false), telling(1, false, true)]
   const { position } = windows[1]!

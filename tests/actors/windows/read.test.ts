@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { avg, count, defineJob, sum } from '../../../actors/job.ts'
 import {
   cursorOf,
-  decodeRows,
+  closedRows,
   paneVersions,
   readClosedWindows,
   readOpenWindows,
@@ -153,8 +153,10 @@ describe('closed windows', () => {
     await it.closeTo(END)
     const [entry] = await it.store.redis.xrangeBuffer(it.keys.closed, '-', '+', 'COUNT', 1)
     const rows = entry![1][entry![1].findIndex((name) => name.toString() === 'rows') + 1]!
-    expect(decodeRows(it.job, rows)).toEqual([
-      { key: { who: 'a', what: 'x' }, values: { total: 3, mean: 3, events: 1 } },
+    const group = '["a","x"]'
+    const values = { total: 3, mean: 3, events: 1 }
+    expect(closedRows(it.job, { start: 0, end: 1, rows })).toEqual([
+      { start: 0, end: 1, group, key: { who: 'a', what: 'x' }, values },
     ])
   })
 })
