@@ -21,6 +21,7 @@ import { Feed, LISTENERS_MOST } from './feed.ts'
 import { type FollowedWindows, followWindows } from './followed.ts'
 import { etagOf, unchanged } from './fresh.ts'
 import { addressOf, controlGuards, hostGuard, securityHeaders } from './guard.ts'
+import { refusalsLogged } from './refused.ts'
 import { missingOf, sentenceOf } from './health.ts'
 import { historyReader } from './history.ts'
 import { jobReport } from './job.ts'
@@ -257,7 +258,7 @@ function addEvents(app: Hono, feed: Feed): void {
 
 function addControl(app: Hono, parts: WebParts): void {
   const calls = ['/api/executors', '/api/executors/:id/drain', '/api/pause', '/api/resume']
-  app.on('POST', calls, ...controlGuards(parts.token))
+  app.on('POST', calls, refusalsLogged(parts.log, parts.clock), ...controlGuards(parts.token))
   const caller = (c: Context) => addressOf(c) ?? 'unknown'
 
   const limits = describe({
@@ -333,7 +334,9 @@ async function metricsSource(reader: StatusReader) {
       reader.loop(),
       reader.leader(),
     ])
-    return { status, actors, partitions, sinks, tallies, cost, loop, leader }
+    // A shadow's are held back, which is not to raise an alarm.
+    const own = status.version?.stage === 'shadow' ? [] : sinks
+    return { status, actors, partitions, sinks: own, tallies, cost, loop, leader }
   } catch (error) {
     if (!isOutage(error)) throw error
     const nothing = { status: null, tallies: null, cost: null, loop: null, leader: null }

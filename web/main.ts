@@ -30,6 +30,9 @@ Serves the dashboard, the API and the metrics of a job (jobs/students.ts by defa
   --id NAME          the process's name among the actors (made up by default)
   --help             this text
 
+Exit code: 0 when it was asked to end and has, 1 when it could not go on, 2 for a mistake in the command,
+the environment or the job file.
+
 Environment: REDIS_URL, KAFKA_BROKERS, HOST, PORT, MILLRACE_TOKEN, LOG_LEVEL, LOG_FORMAT`,
   options: {
     port: { type: 'string' },

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { createLog } from '../../actors/log.ts'
 import { UsageError } from '../../actors/errors.ts'
 import { checkBinding } from '../../actors/binding.ts'
 import { openWeb, post, type Web } from './setup.ts'
@@ -140,4 +141,22 @@ describe('binding', () => {
   test.each(['127.0.0.1', 'localhost', '::1'])('%s does not', (host) => {
     expect(() => checkBinding(host, undefined)).not.toThrow()
   })
+})
+
+test('calls that are refused leave one line in the log, without what was given as a token', async () => {
+  const lines: string[] = []
+  const log = createLog('web', 'info', (line) => void lines.push(line), false)
+  web = await openWeb('guard', { token, log })
+  const guess = { Authorization: 'Bearer guessed-4711-guessed' }
+  for (let i = 0; i < 5; i++) {
+    expect((await web.ask('/api/pause', post({}, guess), '10.0.0.7')).status).toBe(401)
+  }
+  expect((await web.ask('/api/pause', post({}, { Authorization: `Bearer ${token}` }))).status).toBe(
+    200,
+  )
+  const refused = lines.filter((line) => line.includes('refused'))
+  expect(refused).toHaveLength(1)
+  expect(refused[0]).toContain('POST /api/pause')
+  expect(refused[0]).toContain('10.0.0.7')
+  expect(lines.join()).not.toMatch(/guessed|canary/)
 })
