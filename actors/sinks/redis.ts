@@ -95,7 +95,7 @@ export function redisStream(options: RedisOptions): Sink {
 }
 
 interface Stream {
-  redis: Pick<Redis | Cluster, 'eval'>
+  redis: Pick<Redis | Cluster, 'eval' | 'xrevrange'>
   keys: readonly [stream: string, position: string]
   keep: number
   /** The position as we know it: the script alone says whether it is so still. */
