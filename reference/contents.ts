@@ -60,9 +60,11 @@ export const contents: readonly Section[] = [
   },
   {
     title: 'Testing',
-    about: "From `'millrace/testing'`.",
+    about: "From `'millrace/testing'`, and `testPipeline` from `'millrace/testing/pipeline'`.",
     files: [
       { path: 'testing/test-job.ts', internal: [] },
+      { path: 'testing/test-pipeline.ts', internal: [] },
+      { path: 'testing/account.ts', internal: ['bytesOf', 'timeOf'] },
       { path: 'actors/windows/read.ts', only: ['GroupRow', 'WindowRow'] },
     ],
   },

@@ -21,12 +21,9 @@ import { type LateSessions, moreLate } from '../actors/executor/sessions.ts'
 import type { Duration, Job } from '../actors/job.ts'
 import { type Keys, keysOf } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
-import { beginning, parsePosition } from '../actors/sinks/position.ts'
-import type { ClosedWindow } from '../actors/sinks/sink.ts'
-import { readClosed } from '../actors/sinks/stream.ts'
-import { isAskedFor, numberOf, partitionOf, topicText } from '../actors/topics.ts'
-import { readClosedWindows, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
+import { isAskedFor, numberOf, topicText } from '../actors/topics.ts'
 import { advance } from '../supervisor/closing.ts'
+import { bytesOf, type FedMeta, FedJob, timeOf } from './account.ts'
 import { memoryStore } from './memory.ts'
 import { recordBatch } from './record-batch.ts'
 
@@ -37,56 +34,20 @@ export interface TestJobOptions {
   partitions?: number
 }
 
-/** What Kafka says of a record that is fed. */
-export interface FedMeta {
-  /** Of a job with several; default the first of its list, which a pattern has not. */
-  topic?: string
-  /** Default 0. */
-  partition?: number
-  key?: string | null
-  headers?: Readonly<Record<string, string | null>>
-  /** Epoch ms or ISO 8601; by default what the clock says. */
-  timestamp?: number | string
-}
-
-export interface TestReject {
-  topic: string
-  partition: number
-  offset: number
-  reason: string
-  message: string
-  /** The record's first 1,024 bytes, as UTF-8. */
-  value: string
-}
-
-/** A row as sinks are given it; times in epoch ms. */
-export interface Telling extends WindowRow {
-  revision: number
-  /** Nothing can change the window any more. */
-  final: boolean
-}
-
-export interface TestTotals {
-  counted: number
-  filtered: number
-  late: number
-  rejected: number
-  /** Counted ones that came too late for some of their windows. */
-  partly: number
-}
+export type { FedMeta, TestReject, TestTotals, Telling } from './account.ts'
+export { FedJob } from './account.ts'
 
 const ME = 'test'
 /** Event time looks at the partitions this often; as a bridge does, and more often than it must. */
 const LOOK_EVERY_MS = 5_000
-const REJECTS_MAX = bounds.rejectsKept
 
 export const testJob = (job: Job, options: TestJobOptions = {}): TestJob =>
   new TestJob(job, options)
 
-export class TestJob {
-  readonly #job: Job
-  readonly #keys: Keys
-  readonly #store: Store
+export class TestJob extends FedJob {
+  protected readonly job: Job
+  protected readonly keys: Keys
+  protected readonly store: Store
   readonly #inbox: Inbox
   readonly #context: FoldContext
   readonly #partitions: number
@@ -99,31 +60,27 @@ export class TestJob {
   #opened = false
 
   constructor(job: Job, { now, partitions = 1 }: TestJobOptions) {
-    this.#job = job
-    this.#keys = keysOf(job.name)
+    super()
+    this.job = job
+    this.keys = keysOf(job.name)
     this.#now = now === undefined ? systemClock.now() : timeOf('now', now)
-    this.#store = memoryStore(() => this.#now)
-    this.#inbox = new Inbox(this.#store, this.#store, this.#keys, ME, job.topic)
+    this.store = memoryStore(() => this.#now)
+    this.#inbox = new Inbox(this.store, this.store, this.keys, ME, job.topic)
     this.#partitions = partitions
     const clock: Clock = { ...systemClock, now: () => this.#now }
     this.#context = { job, clock, mark: () => Promise.resolve() }
   }
 
-  /** The clock's time, epoch ms. */
   get now(): number {
     return this.#now
   }
 
-  /**
-   * A record: what JSON can say of a value, or its bytes as text or Buffer; null for one without a
-   * value. Resolves when it is committed and the windows that it lets close are closed.
-   */
   async feed(value: unknown, meta: FedMeta = {}): Promise<void> {
     const { partition = 0 } = meta
     if (!Number.isInteger(partition) || partition < 0 || partition >= this.#partitions) {
       throw new RangeError(`partition must be less than ${this.#partitions}, not ${partition}`)
     }
-    await this.#open()
+    await this.open()
     const number = numberOf(await this.#topicIndex(meta.topic), partition)
     const offset = this.#ends.get(number)!
     const payload = recordBatch({
@@ -141,16 +98,11 @@ export class TestJob {
     await this.#look()
   }
 
-  /** The same for several, one after the other, of one partition. */
-  async feedAll(values: Iterable<unknown>, meta: FedMeta = {}): Promise<void> {
-    for (const value of values) await this.feed(value, meta)
-  }
-
   /** Moves the clock. Partitions that have brought nothing for 30 s are idle, and windows close. */
   async advance(duration: Duration): Promise<void> {
     const ms = parseDuration(duration)
     if (ms === null || ms < 0) throw new RangeError(`not a duration: ${JSON.stringify(duration)}`)
-    await this.#open()
+    await this.open()
     const end = this.#now + ms
     while (this.#now < end) {
       this.#now = Math.min(this.#now + LOOK_EVERY_MS, end)
@@ -158,63 +110,10 @@ export class TestJob {
     }
   }
 
-  /** Rows of open and closed windows, or of those in one state, oldest window first. */
-  async windows(state?: 'open' | 'closed'): Promise<WindowRow[]> {
-    await this.#open()
-    const read = [this.#store, this.#keys, this.#job] as const
-    const open = state === 'closed' ? [] : await readOpenWindows(...read)
-    const closed = state === 'open' ? [] : await readClosedWindows(...read)
-    return [...open, ...closed].sort((a, b) => a.start - b.start)
-  }
-
-  /**
-   * What sinks are given, in its order: each window as often as it is told, with `revision` and whether it
-   * is `final`; open ones too, where a sink of the job has `updates: true`.
-   */
-  async tellings(): Promise<Telling[]> {
-    await this.#open()
-    const told: Telling[] = []
-    for (let place = beginning; ; ) {
-      const wanted = { updates: true }
-      const { windows } = await readClosed(this.#store, this.#keys, this.#job, place, wanted)
-      if (windows.length === 0) return told
-      for (const window of windows) told.push(...rowsTold(window))
-      place = parsePosition(windows.at(-1)!.position)
-    }
-  }
-
-  /** Records that came when all of their windows were closed, in their order. */
-  async late(): Promise<TestReject[]> {
-    return (await this.#rejects()).filter(({ reason }) => reason === 'late')
-  }
-
-  /** Records that were rejected, in their order. */
-  async rejects(): Promise<TestReject[]> {
-    return (await this.#rejects()).filter(({ reason }) => reason !== 'late')
-  }
-
-  async totals(): Promise<TestTotals> {
-    const held = await this.#store.redis.hgetall(`${this.#keys.base}:totals`)
-    const of = (name: string) => Number(held[name] ?? 0)
-    return {
-      counted: of('counted'),
-      filtered: of('filtered'),
-      late: of('late'),
-      rejected: of('rejected'),
-      partly: of('partly'),
-    }
-  }
-
-  /** Epoch ms; null before the first. */
-  async watermark(): Promise<number | null> {
-    const watermark = await this.#store.redis.hget(this.#keys.clock, 'watermark')
-    return watermark === null ? null : Number(watermark)
-  }
-
-  async #open(): Promise<void> {
+  protected async open(): Promise<void> {
     if (this.#opened) return
     this.#opened = true
-    const { topic, topics } = this.#job
+    const { topic, topics } = this.job
     // Those of a pattern come when they are fed.
     for (const name of topics instanceof RegExp ? [] : (topics ?? [topic])) await this.#add(name)
     await this.#inbox.open()
@@ -223,7 +122,7 @@ export class TestJob {
   async #topicIndex(given: string | undefined): Promise<number> {
     const name = given ?? this.#topics[0]
     if (name === undefined) throw new RangeError('say the topic: the job reads all that match')
-    if (!isAskedFor(this.#job, name)) {
+    if (!isAskedFor(this.job, name)) {
       throw new RangeError(`topic must be one that the job reads, not ${JSON.stringify(name)}`)
     }
     if (!this.#topics.includes(name)) await this.#add(name)
@@ -233,7 +132,7 @@ export class TestJob {
   /** What a bridge does where it sees a topic for the first time. */
   async #add(name: string): Promise<void> {
     const index = this.#topics.push(name) - 1
-    if (this.#job.topics !== null) {
+    if (this.job.topics !== null) {
       await this.#call('list', [index, '', topicText({ name, id: 'test', left: false })])
     }
     const numbers = Array.from({ length: this.#partitions }, (_, p) => numberOf(index, p))
@@ -259,7 +158,7 @@ export class TestJob {
   async #commit(first: Batch): Promise<void> {
     let late: LateSessions = new Map()
     for (let batch = first; ; ) {
-      const args = commitArguments(batch, ME, this.#job)
+      const args = commitArguments(batch, ME, this.job)
       const [outcome, ...details] = (await this.#call('commit', args)) as [string, ...string[]]
       if (outcome === 'ok') return
       if (outcome === 'closed') this.#closedTo = details[0] === '' ? null : Number(details[0])
@@ -277,60 +176,10 @@ export class TestJob {
   /** What a bridge at Kafka's end says, and what the supervisor does after it. */
   async #look(): Promise<void> {
     await this.#call('seen', [...this.#ends].flat())
-    while (await advance(this.#store, this.#keys, this.#job));
-  }
-
-  async #rejects(): Promise<TestReject[]> {
-    const newest = await this.#store.redis.xrevrange(
-      this.#keys.rejects,
-      '+',
-      '-',
-      'COUNT',
-      REJECTS_MAX,
-    )
-    return newest.toReversed().map(([, fields]) => {
-      const of = (name: string) => fields[fields.indexOf(name) + 1] ?? ''
-      return {
-        topic: of('topic'),
-        partition: partitionOf(Number(of('p'))),
-        offset: Number(of('o')),
-        reason: of('reason'),
-        message: of('message'),
-        value: of('value'),
-      }
-    })
+    while (await advance(this.store, this.keys, this.job));
   }
 
   #call(name: Parameters<Store['call']>[0], args: (string | number | Buffer)[]): Promise<unknown> {
-    return this.#store.call(name, this.#keys.base, args)
+    return this.store.call(name, this.keys.base, args)
   }
-}
-
-function rowsTold({ start, end, revision: told, rows }: ClosedWindow): Telling[] {
-  const { revision = 0, isOpen = false, isFinal = true } = told ?? {}
-  const state = isOpen ? 'open' : 'closed'
-  return rows.map(({ key, values }) => ({
-    start,
-    end,
-    state,
-    revision,
-    final: isFinal,
-    key,
-    values,
-  }))
-}
-
-function timeOf(name: string, time: number | string): number {
-  const ms = typeof time === 'number' ? time : Date.parse(time)
-  if (Number.isSafeInteger(ms)) return ms
-  throw new RangeError(
-    `${name} must be epoch milliseconds or ISO 8601, not ${JSON.stringify(time)}`,
-  )
-}
-
-function bytesOf(value: unknown): Buffer | null {
-  if (value === null || value === undefined) return null
-  if (typeof value === 'string') return Buffer.from(value)
-  if (value instanceof Uint8Array) return Buffer.from(value)
-  return Buffer.from(JSON.stringify(value))
 }
