@@ -87,7 +87,7 @@ test('of a pipeline at work, without its Redis, and again with it', async () => 
     const kinds = ['supervisor', 'bridge', 'executor', 'web']
     const commands = pipeline.processes().map(({ command }) => command)
     if (process.platform === 'linux') {
-      for (const kind of kinds) expect(commands.join('\n')).toContain(`${kind}/main.ts`)
+      for (const kind of kinds) expect(commands.join('\n')).toContain(`${kind}/main.`)
     }
 
     await servers.redis.stop('SIGKILL')
