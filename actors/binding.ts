@@ -11,5 +11,9 @@ export function checkBinding(host: string, token: string | undefined): void {
   )
 }
 
+/** An address that a link may lead to. What stands in Redis or in the environment is anybody's word. */
+export const isPageUrl = (text: string): boolean =>
+  /^https?:\/\/[^\s"'<>]+$/i.test(text) && URL.canParse(text)
+
 export const isLoopback = (host: string): boolean =>
   /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\]|::ffff:127(\.\d{1,3}){3})$/i.test(host)

@@ -4,9 +4,11 @@
  */
 import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
+import { isPageUrl } from './binding.ts'
 import { parseDuration } from './duration.ts'
 import { UsageError } from './errors.ts'
 import { addressText, parseRedisUrl, redisUrlForms } from './redis-address.ts'
+import { type QuotaName, quotaRange } from './quota.ts'
 
 /** Bounds that are not the user's to set; names end in what they bound and in which unit. */
 export const bounds = {
@@ -71,6 +73,8 @@ export const bounds = {
   leaseMs: 3_000,
   heartbeatMs: 1_000,
   leaderLeaseMs: 3_000,
+  /** Executors that a job has reserved of those that all jobs share are others' when it was silent for so long. */
+  poolLeaseMs: 8_000,
   /**
    * Who has work takes a step within its job's `workTimeout` and this, for which a supervisor waits: longer
    * than a Redis command can take before it is given up, which is a step.
@@ -102,6 +106,9 @@ const wholeNumber = (name: string, from: number, to: number) =>
     v.minValue(from, `${name} must be a whole number from ${from} to ${to}`),
     v.maxValue(to, `${name} must be a whole number from ${from} to ${to}`),
   )
+
+const quotaNumber = (name: string, quota: QuotaName) =>
+  wholeNumber(name, quotaRange[quota].from, quotaRange[quota].to)
 
 const flag = (name: string) =>
   v.pipe(
@@ -199,7 +206,17 @@ const environmentSchema = v.object({
     wholeNumber('EXECUTORS_MAX', executorsRange.from, executorsRange.to),
     '4',
   ),
+  /** Executors of all jobs on this Redis together; without it each job has its own. */
+  MILLRACE_EXECUTORS_TOTAL: v.optional(wholeNumber('MILLRACE_EXECUTORS_TOTAL', 1, 4_096)),
+  /** A job's part of them beside the others'. */
+  MILLRACE_EXECUTORS_WEIGHT: v.optional(wholeNumber('MILLRACE_EXECUTORS_WEIGHT', 1, 100), '1'),
   MAX_RESULT_DELAY: v.optional(resultDelay('MAX_RESULT_DELAY'), '2s'),
+  /** How many records a second a job may read, and what it may have of Redis's memory; 0 for no bound. */
+  QUOTA_RECORDS_PER_SECOND: v.optional(
+    quotaNumber('QUOTA_RECORDS_PER_SECOND', 'recordsPerSecond'),
+    '0',
+  ),
+  QUOTA_MEMORY_MIB: v.optional(quotaNumber('QUOTA_MEMORY_MIB', 'memoryMib'), '0'),
   EXECUTORS_WARM: v.optional(wholeNumber('EXECUTORS_WARM', warmRange.from, warmRange.to), '0'),
   /** Who starts executors (supervisor/options.ts), and from which pod template where pods are. */
   MILLRACE_FLEET: v.optional(
@@ -239,6 +256,13 @@ const environmentSchema = v.object({
   MILLRACE_HAND: v.optional(v.string()),
   /** The same of the job's code, by its hash. */
   MILLRACE_CODE: v.optional(v.string()),
+  /** By which address people reach the page, where that is not HOST and PORT: a proxy's, say. */
+  MILLRACE_PAGE_URL: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(isPageUrl, 'MILLRACE_PAGE_URL must be http://host/ or https://host/'),
+    ),
+  ),
   LOG_LEVEL: v.optional(
     v.picklist(['debug', 'info', 'warn', 'error'], 'LOG_LEVEL must be debug, info, warn or error'),
     'info',

@@ -63,6 +63,8 @@ export interface Keys {
   leader: string
   control: string
   decisions: string
+  /** Hash: when the next record is due by the job's pace, and what it has of Redis's memory (quota.ts). */
+  quota: string
   /** Stream: what the leader measured, once a second. */
   measurements: string
   /** Stream: how long decisions took to take effect. String: the supervisor's loop, in JSON. */
@@ -78,6 +80,17 @@ export interface Keys {
   /** Hash: executors' time used, and what a static fleet would have used. */
   cost: string
 }
+
+/**
+ * What all jobs on one Redis share, under a hash tag of its own, which no job's name can make (a job's
+ * has a shard behind it). Hash: job → what its leading supervisor says of it (supervisor/entries.ts); and the same for
+ * what each has and needs of the executors that they share (supervisor/pool.ts).
+ */
+export const shared = {
+  base: 'millrace:{jobs}',
+  register: 'millrace:{jobs}:register',
+  pool: 'millrace:{jobs}:pool',
+} as const
 
 /** The consumer group of the entries and of mailboxes. */
 export const GROUP = 'executors'
@@ -123,6 +136,7 @@ export function keysOf(job: string, shard = 0): Keys {
     leader: `${base}:leader`,
     control: `${base}:control`,
     decisions: `${base}:decisions`,
+    quota: `${base}:quota`,
     measurements: `${base}:measurements`,
     effects: `${base}:effects`,
     loop: `${base}:loop`,

@@ -62,6 +62,8 @@ export interface Snapshot {
   control: Record<string, string>
   /** Where it stands among the job's versions; null where it stands alone. */
   version: Lineage | null
+  /** What the job has used of its quotas (quota.ts). */
+  quota: Record<string, string>
   /** Every actor that is known, with whether its lease runs. */
   actors: (Actor & { alive: boolean })[]
   /** Id of the leading supervisor, '' for none. */
@@ -82,6 +84,7 @@ const replySchema = v.object({
   clock: hashSchema,
   control: hashSchema,
   version: hashSchema,
+  quota: hashSchema,
   actors: hashSchema,
   leases: hashSchema,
   leader: v.string(),
@@ -122,6 +125,7 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
     closedTo: numberOrNull(reply.clock.closedTo),
     control: reply.control,
     version: lineageOf(reply.version),
+    quota: reply.quota,
     actors: actorsOf(reply.actors, reply.leases, reply.at),
     leader: reply.leader,
   }

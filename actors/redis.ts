@@ -15,6 +15,8 @@ import { messageOf } from './errors.ts'
 import commit from './executor/commit.lua' with { type: 'text' }
 import shared from './functions/keys.lua' with { type: 'text' }
 import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
+import pool from './functions/pool.lua' with { type: 'text' }
+import weigh from './functions/weigh.lua' with { type: 'text' }
 import type { Log } from './log.ts'
 import { causeOf, connectRedis, masters, type RedisCommands } from './redis-connection.ts'
 import { setNew } from './redis-set.ts'
@@ -27,7 +29,7 @@ import revisions from './windows/revisions.lua' with { type: 'text' }
 import sessions from './windows/sessions.lua' with { type: 'text' }
 
 const windows = [cells, closed, revisions, sessions].join('\n')
-const rest = [lifecycle, judged, took].join('\n')
+const rest = [lifecycle, weigh, pool, judged, took].join('\n')
 export const code = [shared, topics, append, share, windows, commit, advance, rest].join('\n')
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
@@ -52,6 +54,9 @@ export type FunctionName =
   | 'lead'
   | 'resign'
   | 'measure'
+  | 'weigh'
+  | 'reserve'
+  | 'release'
   | 'took'
   | 'judged'
 

@@ -6,6 +6,7 @@
  * Guarantees: what could not be measured is *unknown*, never zero.
  */
 import type { PartitionState, Snapshot } from '../actors/measure.ts'
+import { quotaOf } from '../actors/quota.ts'
 
 /** Kafka's high watermarks are the bridge's news; older than this they say nothing of Kafka's end. */
 export const lagStaleMs = 5_000
@@ -16,7 +17,10 @@ export interface Measurement {
   at: number
   /** Records in the stream that are not committed. */
   waiting: number
-  /** Records in Kafka that the bridge has not fetched; null where the bridge's news is too old. */
+  /**
+   * Records in Kafka that the bridge has not fetched, and that no quota holds there; null where the
+   * bridge's news is too old.
+   */
   kafkaLag: number | null
   /** Counters since the job began: records that came into Kafka (null as above), that are done. */
   arrived: number | null
@@ -39,7 +43,9 @@ export type Observation = Measurement | Unknown
 export function backlogOf(snapshot: Snapshot | null, at: number): Observation {
   if (!snapshot || !isSound(snapshot)) return { known: false, at }
   const { totals } = snapshot
-  const lag = kafkaLagOf(snapshot.partitions, snapshot.at)
+  // What a quota holds back no executor can help with.
+  const { heldBy } = quotaOf(snapshot.control, snapshot.quota, snapshot.at)
+  const lag = heldBy === null ? kafkaLagOf(snapshot.partitions, snapshot.at) : 0
   return {
     known: true,
     at,

@@ -15,6 +15,7 @@ import { measure, type PartitionState, type Snapshot } from '../actors/measure.t
 import { type KnownTopic, partitionOf, topicIndexOf } from '../actors/topics.ts'
 import type { Actor, ActorState } from '../actors/messages.ts'
 import type { Span } from '../actors/newest.ts'
+import { heldText, type Holder, memoryUsed, quotaOf } from '../actors/quota.ts'
 import type { Store } from '../actors/redis.ts'
 import { readSinks, type SinkReport } from '../actors/sinks/accounts.ts'
 import { kafkaLagOf, lagOf } from './backlog.ts'
@@ -41,7 +42,7 @@ export interface StatusReport {
   /** Where it stands among the job's versions; null where it stands alone. */
   version: VersionReport | null
   state: JobState
-  /** Why it is degraded or stopped, for people; null where it is neither. */
+  /** Why it is degraded or stopped, or held by a quota, for people; null where it is neither. */
   reason: string | null
   at: string
   watermark: string | null
@@ -64,6 +65,13 @@ export interface StatusReport {
     policy: string | null
     /** How old a result may be, which the fleet is scaled for. */
     maxResultDelayMs: number | null
+  }
+  /** What the job may have, null for no quota; what it has of Redis's memory; by what it is held. */
+  quota: {
+    recordsPerSecond: number | null
+    memoryBytes: number | null
+    usedBytes: number | null
+    heldBy: Holder | null
   }
   rates: { inPerSecond: number | null; outPerSecond: number | null }
   /** Result delay: Kafka's timestamp to commit. */
@@ -244,6 +252,7 @@ export function statusOf(
       policy: control.policy || null,
       maxResultDelayMs: wholeOrNull(control.maxResultDelayMs),
     },
+    quota: quotaReport(snapshot),
     rates: ratesOf(snapshot, before),
     latencyMs: delayQuantiles(before?.actors ?? null, snapshot.actors, 'delays'),
     eventDelayMs: delayQuantiles(before?.actors ?? null, snapshot.actors, 'eventDelays'),
@@ -269,13 +278,19 @@ export function decisionReport(decision: KeptDecision): DecisionReport {
   return { ...decision, at: iso(decision.at) }
 }
 
-/** Stopped without a leader; degraded with what is wrong; paused by the operator; else running. */
+/**
+ * Stopped without a leader; degraded with what is wrong; paused by the operator; else running, and then
+ * the reason says by which quota it is held.
+ */
 export function stateOf(snapshot: Snapshot): { state: JobState; reason: string | null } {
   if (!snapshot.leader) return { state: 'stopped', reason: 'no supervisor leads' }
   const wrong = snapshot.actors.flatMap((actor) => complaintOf(actor) ?? [])
   if (wrong.length > 0) return { state: 'degraded', reason: wrong.join('; ') }
   if (snapshot.control.paused === '1') return { state: 'paused', reason: null }
-  return { state: 'running', reason: null }
+  return {
+    state: 'running',
+    reason: heldText(quotaOf(snapshot.control, snapshot.quota, snapshot.at)),
+  }
 }
 
 /** A kind that was given up, or a bridge, sinks or a supervisor at work that says what is wrong. */
@@ -284,6 +299,11 @@ function complaintOf({ kind, state, reason, alive }: Snapshot['actors'][number])
   const complains = kind === 'bridge' || kind === 'sinks' || kind === 'supervisor'
   if (complains && alive && state === 'running') return reason
   return null
+}
+
+function quotaReport({ control, quota, at }: Snapshot): StatusReport['quota'] {
+  const { recordsPerSecond, memoryBytes, used, heldBy } = quotaOf(control, quota, at)
+  return { recordsPerSecond, memoryBytes, usedBytes: used && memoryUsed(used), heldBy }
 }
 
 /** The name of a partition's topic; null where the job has one. */
@@ -370,7 +390,7 @@ const livingFirst = (a: ActorReport, b: ActorReport) =>
   Number(isLiving(b)) - Number(isLiving(a)) || b.startedAt.localeCompare(a.startedAt)
 
 /** Keeps snapshots for the rates: about one a half second, none older than the span. */
-function remember(history: Snapshot[], snapshot: Snapshot): void {
+export function remember(history: Snapshot[], snapshot: Snapshot): void {
   const newest = history.at(-1)
   if (!newest || snapshot.at - newest.at >= 450) history.push(snapshot)
   while (history[0] && snapshot.at - history[0].at > rateSpanMs.most / 2 && history.length > 1) {
@@ -381,7 +401,7 @@ function remember(history: Snapshot[], snapshot: Snapshot): void {
 }
 
 /** One call for many askers; a failure is not kept. */
-function cached<T>(clock: Clock, forMs: number, ask: () => Promise<T>): () => Promise<T> {
+export function cached<T>(clock: Clock, forMs: number, ask: () => Promise<T>): () => Promise<T> {
   let askedAt = Number.NEGATIVE_INFINITY
   let answer: Promise<T> | null = null
   return () => {

@@ -8,6 +8,7 @@ import { type Keys, SUPERVISOR } from '../actors/keys.ts'
 import type { Log } from '../actors/log.ts'
 import { measure } from '../actors/measure.ts'
 import { type Message, messageSchema } from '../actors/messages.ts'
+import { quotaFields, type QuotaName } from '../actors/quota.ts'
 import type { Store } from '../actors/redis.ts'
 import { HttpError } from './errors.ts'
 
@@ -37,6 +38,24 @@ export async function setLimits(parts: ControlParts, limits: Limits, caller: str
   await write(parts, fields)
   parts.log.info('control: limits', { ...limits, caller })
   return limits
+}
+
+/** 0 ends a quota. What the bridge waits for by the pace that was is forgotten with it. */
+export async function setQuotas(
+  parts: ControlParts,
+  quotas: { [Name in QuotaName]?: number | undefined },
+  caller: string,
+) {
+  const given = Object.entries(quotas).filter(([, value]) => value !== undefined)
+  await write(
+    parts,
+    Object.fromEntries(
+      given.map(([name, value]) => [quotaFields[name as QuotaName], String(value)]),
+    ),
+  )
+  if (quotas.recordsPerSecond !== undefined) await parts.store.redis.hdel(parts.keys.quota, 'due')
+  parts.log.info('control: quotas', { ...quotas, caller })
+  return quotas
 }
 
 export async function setPaused(parts: ControlParts, paused: boolean, caller: string) {

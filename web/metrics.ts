@@ -46,6 +46,7 @@ export async function metricsText(source: MetricsSource): Promise<string> {
     addTotals(add, status)
     addFleet(add, status)
     addWanted(add, status, loop)
+    addQuota(add, status)
     addActors(add, actors)
     addTimes(add, status)
     addSinks(add, sinks)
@@ -155,6 +156,18 @@ function addWanted(add: Series, { at }: StatusReport, loop: LoopAccount | null):
   const fresh = loop !== null && Date.parse(at) - loop.at < WANTED_KEPT_MS
   const wanted = 'Executors that the last decision wants.'
   add.gauge('executors_wanted', wanted, fresh ? (loop.decision?.to ?? null) : null)
+}
+
+/** Absent where the job has no quota of the kind. */
+function addQuota(add: Series, { quota }: StatusReport): void {
+  const { recordsPerSecond, memoryBytes, usedBytes, heldBy } = quota
+  add.gauge('quota_records_per_second', 'Records a second that the job may read.', recordsPerSecond)
+  add.gauge('quota_memory_bytes', 'Bytes of Redis that the job may have.', memoryBytes)
+  add.gauge('quota_memory_used_bytes', 'Bytes of Redis that the job has, estimated.', usedBytes)
+  add.gauges('quota_held', 'Whether the bridge waits because of the quota; 1 or 0.', [
+    [{ quota: 'rate' }, recordsPerSecond === null ? null : Number(heldBy === 'rate')],
+    [{ quota: 'memory' }, memoryBytes === null ? null : Number(heldBy === 'memory')],
+  ])
 }
 
 function addActors(add: Series, actors: readonly ActorReport[]): void {

@@ -66,12 +66,33 @@ register('open', function(keys, args)
   return reply
 end, { 'allow-oom' })
 
+-- How long whoever appended must wait before it appends again, by the job's quotas: by its pace, of which
+-- a second may be used ahead, and by its memory, of which the leader says whether it is over
+-- (supervisor/quotas.ts). The pace is by Redis's clock and shared by all bridges. A clock that was set back
+-- makes nobody wait for longer than a minute.
+-- reply: ms, records a second; 0 for none
+local BURST_US, WAIT_MAX_US = 1000000, 60000000
+local function paced(base, records)
+  local rate = tonumber(redis.call('HGET', key(base, 'control'), 'quotaRecordsPerSecond') or '') or 0
+  local quota = key(base, 'quota')
+  local held = redis.call('HGET', quota, 'memoryHeld') == '1'
+  if rate <= 0 then return held and 1000 or 0, 0 end
+  local time = now() * 1000
+  local due = tonumber(redis.call('HGET', quota, 'due') or '0')
+  due = math.min(math.max(due, time), time + WAIT_MAX_US) + math.floor(records * 1000000 / rate)
+  redis.call('HSET', quota, 'due', int(due))
+  local wait = math.ceil(math.max(0, due - time - BURST_US) / 1000)
+  if wait > 0 then redis.call('HSET', quota, 'heldAt', int(time / 1000)) end
+  return held and math.max(wait, 1000) or wait, rate
+end
+
 -- append: entries of one partition in and its ledger forward, if the ledger still says `expected`.
 -- args: partition, expected, next, high watermark, then for each entry: from, to, records, payload,
 --       '' for one that was set under its key before. Lua hashes every byte of what it is given, so
 --       large payloads stay outside; from here on they no longer expire.
 --       Without entries only the ledger moves, over offsets that hold no record for us.
--- reply: {1, records waiting, bytes waiting, busy µs, records committed} | {0, what the ledger says}
+-- reply: {1, records waiting, bytes waiting, busy µs, records committed, and where a quota holds or paces
+--        the job: ms to wait before the next, records a second} | {0, what the ledger says}
 --        | {2, key} a payload that was to be there is not
 -- Not allow-oom: when memory is out, only what frees memory may go on.
 register('append', function(keys, args)
@@ -123,7 +144,12 @@ register('append', function(keys, args)
     redis.call('XADD', key(base, 'mailbox:supervisor'), 'MAXLEN', '16', '*', 'm', '{"kind":"arrived"}')
   end
   local used = redis.call('HMGET', totals, 'busyUs', 'committed')
-  return { 1, waiting, waitingBytes, tonumber(used[1] or '0'), tonumber(used[2] or '0') }
+  local reply = { 1, waiting, waitingBytes, tonumber(used[1] or '0'), tonumber(used[2] or '0') }
+  local wait, rate = paced(base, records)
+  if wait > 0 or rate > 0 then
+    reply[6], reply[7] = wait, rate
+  end
+  return reply
 end, {})
 
 -- lose: the ledger forward over records that Kafka deleted before they were read, as the operator allowed

@@ -41,6 +41,7 @@ import {
   topicOf,
 } from '../topics.ts'
 import type { Trace } from '../trace/trace.ts'
+import { Pace } from './pace.ts'
 import type { Share } from './share.ts'
 
 export interface BridgeOptions {
@@ -98,6 +99,7 @@ const fullPollMs = 20
 export class Bridge {
   readonly #options: BridgeOptions
   readonly #cost: Cost
+  readonly #pace: Pace
   #waiting = { records: 0, bytes: 0 }
   readonly #frontiers: Frontiers
   /** We waited for these topics to be made: whatever they hold came after our start. */
@@ -122,6 +124,7 @@ export class Bridge {
     this.#begun = options.begun ?? false
     this.#cost = new Cost(options.job.work !== null)
     this.#frontiers = new Frontiers(options)
+    this.#pace = new Pace(options)
   }
 
   get done(): { records: number; entries: number } {
@@ -181,6 +184,7 @@ export class Bridge {
     const { positions } = session
     // What is not ours any more, or not there, is no trouble of ours.
     for (const p of this.#troubled) if (!positions.next.has(p)) this.#troubled.delete(p)
+    await this.#pace.look()
     if (this.#troubled.size === 0) life.explain(null)
     const ended = new AbortController()
     const signal = AbortSignal.any([ended.signal, this.#signal])
@@ -333,7 +337,8 @@ export class Bridge {
     const from = positions.next.get(partition)!
     positions.next.set(partition, next)
     positions.high.set(partition, Math.max(high, next))
-    const limits = { bytes: bounds.entryBytes, records: this.#cost.recordsPerEntry }
+    const records = Math.min(this.#cost.recordsPerEntry, this.#pace.recordsMax)
+    const limits = { bytes: bounds.entryBytes, records }
     const since = this.#options.trace?.now() ?? 0
     return { partition, from, next, high, entries: pack(from, batches, limits), since }
   }
@@ -354,14 +359,15 @@ export class Bridge {
     for (let first = 0; first < entries.length; ) {
       if (first > 0 && !this.#hasRoom()) await this.#untilRoom(signal)
       if (first > 0 && signal.aborted) return
-      const count = callLength(entries, first)
+      const count = this.#pace.cut(entries, first, callLength(entries, first))
       const part = entries.slice(first, first + count)
       first += count
       const to = first === entries.length ? plan.next : part.at(-1)!.to
       // The last entry takes in what follows it without records for us, so that entries tile.
       const last = part.at(-1)!
       part[part.length - 1] = { ...last, to }
-      await this.#append(partition, from, to, high, part)
+      const send = () => this.#append(partition, from, to, high, part)
+      if (!(await this.#pace.inTurn(send, signal))) return
       const topic = topicOf(partition, this.#known, this.#options.job)
       this.#options.trace?.appended({ topic, partition }, part, plan.since)
       appended.set(partition, to)
@@ -398,9 +404,10 @@ export class Bridge {
     const place = placeText(partition, this.#known)
     if (reply[0] === 2) throw new Stale(`a payload of ${place} expired; reading again`)
     if (reply[0] === 1) {
-      const [, records, bytes, busyUs, committed] = reply.map(Number)
+      const [, records, bytes, busyUs, committed, waitMs, rate] = reply.map(Number)
       this.#waiting = { records: records!, bytes: bytes! }
       this.#cost.learn(busyUs!, committed!, clock.elapsed())
+      this.#pace.heed(waitMs, rate)
       this.#done.entries += entries.length
       this.#done.records += entries.reduce((sum, entry) => sum + entry.records, 0)
       return
@@ -432,11 +439,19 @@ export class Bridge {
    * older: what it lost has to be read again now, not with the partition's next record.
    */
   async #exchange(kafka: TopicReader, positions: Positions): Promise<void> {
+    if (this.#pace.holds) await this.#sight(kafka, positions)
     const appended = [...positions.appended]
     const held = await this.#frontiers.exchange(kafka, positions.high, this.#known)
     for (const [partition, next] of appended) {
       const now = held.get(partition)!
       if (now < next) throw overtaken(placeText(partition, this.#known), next, String(now))
+    }
+  }
+
+  /** Nothing is fetched while a quota holds us, and nothing else tells how far Kafka has come. */
+  async #sight(kafka: TopicReader, { high }: Positions): Promise<void> {
+    for (const [partition, end] of await kafka.offsets('latest', [...high.keys()])) {
+      high.set(partition, Math.max(end, high.get(partition)!))
     }
   }
 

@@ -104,7 +104,7 @@ register('measure', function(keys)
   local base = keys[1]
   local entries = key(base, 'entries')
   local result = { at = int(now()), entries = 0, pending = 0, orphaned = 0 }
-  for _, name in ipairs({ 'totals', 'ledger', 'clock', 'control', 'version', 'actors' }) do
+  for _, name in ipairs({ 'totals', 'ledger', 'clock', 'control', 'version', 'quota', 'actors' }) do
     result[name] = map(redis.call('HGETALL', key(base, name)))
     result[name][''] = '' -- cjson writes an empty table as an object only if it has a key
   end

@@ -74,6 +74,10 @@ test('every family that /metrics tells of the pipeline is shown, or told to be l
     'millrace_latency_p50_seconds',
     'millrace_latency_p99_seconds',
     'millrace_pending_entries',
+    'millrace_quota_held',
+    'millrace_quota_memory_bytes',
+    'millrace_quota_memory_used_bytes',
+    'millrace_quota_records_per_second',
     'millrace_records_lost_total',
   ])
 })

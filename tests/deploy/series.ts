@@ -39,6 +39,8 @@ export const healthy: Series = {
   millrace_supervisor_told_timestamp_seconds: by(15),
   millrace_supervisor_looks_total: by(60),
   millrace_supervisor_measurements_failed_total: by(0.1),
+  'millrace_quota_held{quota="rate"}': still(0),
+  'millrace_quota_held{quota="memory"}': still(0),
   'millrace_sink_up{sink="warehouse"}': still(1),
   'millrace_sink_windows_total{outcome="lost"}': still(3),
   'millrace_sink_windows_total{outcome="written"}': by(3),
@@ -142,6 +144,13 @@ export const cases: AlertCase[] = [
     bad: { 'millrace_state{state="degraded"}': still(1) },
     good: {
       'for two minutes': { 'millrace_state{state="degraded"}': '0x171 1x8' },
+    },
+  },
+  {
+    alert: 'MillraceHeldByQuota',
+    bad: { 'millrace_quota_held{quota="memory"}': still(1) },
+    good: {
+      'its pace is even now and then': { 'millrace_quota_held{quota="rate"}': '1x100 0x20 1x59' },
     },
   },
   {

@@ -74,6 +74,7 @@ const snapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   closedTo: null,
   control: { min: '0', max: '4', policy: 'backlog' },
   version: null,
+  quota: {},
   actors: [actor(), actor({ id: 'bridge-1', kind: 'bridge' })],
   leader: 'supervisor-1',
   ...given,
@@ -88,6 +89,21 @@ describe('measure', () => {
       kafkaLag: 50,
       arrived: 150,
       undelivered: 1,
+    })
+  })
+
+  test('what a quota holds in Kafka is not waited for: no executor could help', () => {
+    const partitions = [partition({ high: 150 })]
+    const control = { quotaRecordsPerSecond: '10' }
+    const paced = snapshot({ partitions, control, quota: { heldAt: String(now - 1_000) } })
+    expect(backlogOf(paced, now)).toMatchObject({ waiting: 10, kafkaLag: 0 })
+    const free = snapshot({ partitions, control, quota: { heldAt: String(now - 10_000) } })
+    expect(backlogOf(free, now)).toMatchObject({ waiting: 10, kafkaLag: 50 })
+    expect(statusOf({ name: 'students', topic: 'logs' }, paced, [], null)).toMatchObject({
+      state: 'running',
+      reason: 'held by its quota of 10 records a second: what is over waits in Kafka',
+      backlog: { kafkaLag: 50 },
+      quota: { recordsPerSecond: 10, heldBy: 'rate' },
     })
   })
 
@@ -120,6 +136,7 @@ describe('status', () => {
       watermarkHeldByTopic: null,
       backlog: { records: 10, entries: 2, pending: 1, undelivered: 1, kafkaLag: 0 },
       executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: null },
+      quota: { recordsPerSecond: null, memoryBytes: null, usedBytes: null, heldBy: null },
       rates: { inPerSecond: 20, outPerSecond: 10 },
       latencyMs: { p50: null, p99: null },
       eventDelayMs: { p50: null, p99: null },

@@ -1,0 +1,88 @@
+/**
+ * The leader's part of a job's quotas: writes what was given, and looks what the job has in Redis.
+ *
+ *   `weigh` every few seconds, where memory has a quota → `quota`: bytes, held or not → append.lua, pace.ts
+ *
+ * Held begins above the quota and ends at nine tenths of it, so that the bridge does not go on and off.
+ */
+import type { Clock } from '../actors/clock.ts'
+import type { Keys } from '../actors/keys.ts'
+import type { Snapshot } from '../actors/measure.ts'
+import {
+  allowed,
+  type MemoryParts,
+  memoryUsed,
+  quotaFields,
+  type QuotaName,
+} from '../actors/quota.ts'
+import type { Store } from '../actors/redis.ts'
+
+/** What a job begins with; `given` are those of flags, which replace what Redis holds. */
+export interface InitialQuotas {
+  recordsPerSecond: number
+  memoryMib: number
+  given: ReadonlySet<QuotaName>
+}
+
+const weighEveryMs = 5_000
+const panesWeighed = 64
+/** The share of the quota at which a bridge that was held goes on. */
+const GO_ON = 0.9
+
+export class Quotas {
+  readonly #store: Store
+  readonly #keys: Keys
+  readonly #clock: Clock
+  readonly #initial: InitialQuotas
+  #weighedAt = Number.NEGATIVE_INFINITY
+  #weighedFor: number | null = null
+
+  constructor(store: Store, keys: Keys, clock: Clock, initial: InitialQuotas) {
+    this.#store = store
+    this.#keys = keys
+    this.#clock = clock
+    this.#initial = initial
+  }
+
+  /** Writes what was given, and the rest where nothing is there yet. */
+  async begin(): Promise<void> {
+    const { redis } = this.#store
+    for (const name of Object.keys(quotaFields) as QuotaName[]) {
+      const [field, value] = [quotaFields[name], this.#initial[name]]
+      if (this.#initial.given.has(name)) await redis.hset(this.#keys.control, field, value)
+      else if (value > 0) await redis.hsetnx(this.#keys.control, field, value)
+    }
+  }
+
+  /** Weighs the job where that is due; rejects on an outage. */
+  async look({ control, quota }: Snapshot): Promise<void> {
+    const mib = allowed(control, 'memoryMib')
+    if (mib === null) return this.#clear(quota)
+    const now = this.#clock.elapsed()
+    // A quota that was changed is heeded at once.
+    if (mib === this.#weighedFor && now - this.#weighedAt < weighEveryMs) return
+    const parts = await weigh(this.#store, this.#keys)
+    const held = isHeld(memoryUsed(parts), mib * 2 ** 20, quota.memoryHeld === '1')
+    const memory = [parts.entries, parts.panes, parts.closed, parts.rest].join(' ')
+    await this.#store.redis.hset(this.#keys.quota, { memory, memoryHeld: held ? '1' : '0' })
+    this.#weighedAt = now
+    this.#weighedFor = mib
+  }
+
+  async #clear(quota: Record<string, string>): Promise<void> {
+    this.#weighedFor = null
+    if (quota.memory === undefined && quota.memoryHeld === undefined) return
+    await this.#store.redis.hdel(this.#keys.quota, 'memory', 'memoryHeld')
+  }
+}
+
+/** Whether a job with so many bytes is to be held; `held` is whether it is. Pure. */
+export const isHeld = (used: number, quota: number, held: boolean): boolean =>
+  used > (held ? quota * GO_ON : quota)
+
+/** What a job's keys hold of Redis's memory. */
+export async function weigh(store: Store, keys: Keys): Promise<MemoryParts> {
+  const reply = (await store.call('weigh', keys.base, [panesWeighed])) as string[]
+  const [entries, panes, closed, rest] = reply.map(Number)
+  return { entries: entries!, panes: panes!, closed: closed!, rest: rest! }
+}
