@@ -28,6 +28,7 @@ export const commands: readonly Listed[] = [
     main: 'actors/producer/main.ts',
   },
   { name: 'status', about: 'what a job does now', main: 'status/main.ts' },
+  { name: 'jobs', about: 'all jobs on this Redis; forgets stopped ones', main: 'status/jobs.ts' },
   { name: 'top', about: 'the same, live in the terminal', main: 'status/top.ts' },
   { name: 'why', about: 'why there are as many executors', main: 'supervisor/why.ts' },
   { name: 'verify', about: 'recomputes every window and compares', main: 'verify/main.ts' },

@@ -17,7 +17,7 @@ import { join, resolve } from 'node:path'
 import type { Subprocess } from 'bun'
 import { systemClock } from '../actors/clock.ts'
 import { readConfig } from '../actors/config.ts'
-import { type Keys, keysOf } from '../actors/keys.ts'
+import { type Keys, keysOf, shared } from '../actors/keys.ts'
 import { createLog } from '../actors/log.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
 import type { Actor } from '../actors/messages.ts'
@@ -372,6 +372,7 @@ export class Pipeline {
 
   /** Forgets the job and its topic. */
   async forget(): Promise<void> {
+    await this.store.redis.hdel(shared.register, this.name)
     await this.topic.delete().catch(() => undefined)
     const { redis } = this.store
     for await (const keys of keysLike(redis, `${this.keys.base}:*`)) await redis.unlink(...keys)

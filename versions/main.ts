@@ -10,6 +10,7 @@ import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { differencesOf } from '../actors/shape.ts'
 import { createProgress } from '../services/progress.ts'
+import { removeEntry } from '../supervisor/entries.ts'
 import { plural } from '../supervisor/figures.ts'
 import { type Comparison, compareVersions, type Version } from './compare.ts'
 import { cutOver, type Told } from './cutover.ts'
@@ -275,6 +276,7 @@ async function drop(store: Store, name: string, json: boolean): Promise<number> 
     )
   }
   const keys = await dropJob(store, keysOf(name))
+  await removeEntry(store, name)
   console.log(json ? JSON.stringify({ name, keys }) : `${plural(keys, 'key')} of ${name} removed`)
   return 0
 }

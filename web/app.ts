@@ -13,9 +13,10 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Log } from '../actors/log.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
+import { countEntries } from '../supervisor/entries.ts'
 import type { StatusReader } from '../supervisor/status.ts'
 import { loadAssets } from './assets.ts'
-import { drainExecutor, setLimits, setPaused } from './control.ts'
+import { drainExecutor, setLimits, setPaused, setQuotas } from './control.ts'
 import { errorAnswer, errorJson, HttpError } from './errors.ts'
 import { Feed, LISTENERS_MOST } from './feed.ts'
 import { type FollowedWindows, followWindows } from './followed.ts'
@@ -25,6 +26,7 @@ import { refusalsLogged } from './refused.ts'
 import { missingOf, sentenceOf } from './health.ts'
 import { historyReader } from './history.ts'
 import { jobReport } from './job.ts'
+import { addJobs } from './jobs.ts'
 import { loopReport } from './loop.ts'
 import { METRICS_TYPE, metricsText } from './metrics.ts'
 import { describe, describeText, documentOf, noBody } from './openapi.ts'
@@ -69,6 +71,7 @@ export function createApp(parts: WebParts): WebApp {
   app.use(hostGuard(parts.hosts ?? []))
   addHealth(app, parts)
   addJob(app, parts)
+  addJobs(app, parts)
   addState(app, parts)
   addWindows(app, parts, windows)
   addRejects(app, parts)
@@ -109,7 +112,11 @@ function addJob(app: Hono, { store, keys, job, clock, token }: WebParts): void {
     summary: 'The job: its fields, windows, and how it may be controlled',
     answers: { 200: schemas.jobSchema },
   })
-  app.get('/api/job', about, withoutQuery, (c) => c.json(jobReport(job, token !== null)))
+  app.get('/api/job', about, withoutQuery, async (c) => {
+    // The page is shown while Redis is away too.
+    const jobs = await countEntries(store).catch(() => null)
+    return c.json(jobReport(job, token !== null, jobs))
+  })
 
   const history = historyReader(store, keys, clock)
   const points = describe({
@@ -257,7 +264,13 @@ function addEvents(app: Hono, feed: Feed): void {
 }
 
 function addControl(app: Hono, parts: WebParts): void {
-  const calls = ['/api/executors', '/api/executors/:id/drain', '/api/pause', '/api/resume']
+  const calls = [
+    '/api/executors',
+    '/api/quotas',
+    '/api/executors/:id/drain',
+    '/api/pause',
+    '/api/resume',
+  ]
   app.on('POST', calls, refusalsLogged(parts.log, parts.clock), ...controlGuards(parts.token))
   const caller = (c: Context) => addressOf(c) ?? 'unknown'
 
@@ -273,6 +286,16 @@ function addControl(app: Hono, parts: WebParts): void {
     withoutQuery,
     checked('json', queries.limitsSchema),
     async (c) => c.json(await setLimits(parts, c.req.valid('json'), caller(c))),
+  )
+  const quotas = describe({
+    id: 'setQuotas',
+    tag: 'Control',
+    summary: 'Sets how many records a second and how much of Redis’s memory the job may have',
+    description: 'What is over waits in Kafka. 0 ends a quota; one that is absent stays as it is.',
+    answers: { 200: schemas.quotaAnswerSchema },
+  })
+  app.post('/api/quotas', quotas, withoutQuery, checked('json', queries.quotasSchema), async (c) =>
+    c.json(await setQuotas(parts, c.req.valid('json'), caller(c))),
   )
   const drain = describe({
     id: 'drainExecutor',

@@ -27,6 +27,7 @@ export function loadAssets(): Asset[] {
   const own = readdirSync(pageFolder).map((name) => asset(`/${name}`, page(name), typeOf(name)))
   return [
     asset('/', page('index.html'), 'html'),
+    asset('/jobs', page('jobs.html'), 'html'),
     ...own,
     asset('/uplot.js', uplot('uPlot.esm.js'), 'js'),
     asset('/uplot.css', uplot('uPlot.min.css'), 'css'),

@@ -36,6 +36,7 @@ const status: Answer<'statusSchema'> = {
   watermarkHeldByTopic: null,
   backlog: { records: 96, entries: 12, pending: 4, undelivered: 8, kafkaLag: 0 },
   executors: { count: 2, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
+  quota: { recordsPerSecond: null, memoryBytes: 268_435_456, usedBytes: 12_042_881, heldBy: null },
   rates: { inPerSecond: 40.1, outPerSecond: 27.9 },
   latencyMs: { p50: 181, p99: 1_722 },
   eventDelayMs: { p50: 203, p99: 1_779 },
@@ -109,9 +110,34 @@ const examples = {
       sinks: ['warehouse'],
       watermarkDelayMs: 60_000,
       control: { needsToken: true },
+      jobs: 3,
       version: '0.1.0',
     } satisfies Answer<'jobSchema'>,
   },
+  listJobs: {
+    200: {
+      jobs: [
+        {
+          job: 'students',
+          topics: ['cs_student_logs'],
+          state: 'running',
+          reason: null,
+          since: '2026-01-31T11:00:00.000Z',
+          at: '2026-01-31T11:59:57.000Z',
+          host: 'worker-1',
+          page: 'http://worker-1:8080/',
+          executors: { count: 2, min: 0, max: 4 },
+          maxResultDelayMs: 2_000,
+          backlog: { records: 96, kafkaLag: 0 },
+          rates: { inPerSecond: 40.1, outPerSecond: 27.9 },
+          latencyMs: { p50: 181, p99: 1_722 },
+          watermark: '2026-01-31T11:58:59.400Z',
+        },
+      ],
+      more: 0,
+    } satisfies Answer<'jobsSchema'>,
+  },
+  forgetJob: { 200: { job: 'rooms', forgotten: true } satisfies Answer<'forgetSchema'> },
   getHistory: {
     200: {
       from: '2026-01-31T11:45:00.000Z',
@@ -234,6 +260,9 @@ const examples = {
   listenToEvents: {},
   getMetrics: {},
   setLimits: { 200: { min: 0, max: 4 } satisfies Answer<'controlSchema'> },
+  setQuotas: {
+    200: { recordsPerSecond: 500, memoryMib: 256 } satisfies Answer<'quotaAnswerSchema'>,
+  },
   pause: { 200: { paused: true } satisfies Answer<'pauseSchema'> },
   resume: { 200: { paused: false } satisfies Answer<'pauseSchema'> },
   drainExecutor: {

@@ -4,7 +4,8 @@ import { quantileName } from '../actors/windows/buckets.ts'
 import { version } from '../package.json'
 import type { JobReport } from './schemas.ts'
 
-export function jobReport(job: Job, needsToken: boolean): JobReport {
+/** `jobs`: how many there are on this Redis, null where that is not known. */
+export function jobReport(job: Job, needsToken: boolean, jobs: number | null): JobReport {
   return {
     name: job.name,
     topic: job.topic,
@@ -20,6 +21,7 @@ export function jobReport(job: Job, needsToken: boolean): JobReport {
     ...(job.allowedLatenessMs > 0 && { allowedLatenessMs: job.allowedLatenessMs }),
     ...(job.updatesMs > 0 && { updatesMs: job.updatesMs }),
     control: { needsToken },
+    jobs,
     version,
   }
 }

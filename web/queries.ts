@@ -6,6 +6,8 @@
 import * as v from 'valibot'
 import { resultDelayRange } from '../actors/config.ts'
 import { parseDuration } from '../actors/duration.ts'
+import { isJobName, JOB_NAME_RULE } from '../actors/job.ts'
+import { type QuotaName, quotaRange } from '../actors/quota.ts'
 
 /** Executors that anybody may ask for; the same bound as EXECUTORS_MAX has. */
 export const EXECUTORS_MOST = 64
@@ -45,6 +47,32 @@ const limits = v.strictObject(
       : bodyMessage,
 )
 export const limitsSchema = v.pipe(limits, v.metadata({ examples: [{ min: 0, max: 4 }] }))
+
+const quota = (name: QuotaName) => {
+  const { from, to } = quotaRange[name]
+  const message = `${name} must be a whole number from ${from} to ${to}, 0 for no quota`
+  return v.optional(
+    v.pipe(
+      v.number(message),
+      v.integer(message),
+      v.minValue(from, message),
+      v.maxValue(to, message),
+    ),
+  )
+}
+
+const quotasMessage =
+  'body must be {"recordsPerSecond": …, "memoryMib": …}, one of them or both, and nothing else'
+
+/** Body of POST /api/quotas; 0 ends a quota. */
+export const quotasSchema = v.pipe(
+  v.strictObject(
+    { recordsPerSecond: quota('recordsPerSecond'), memoryMib: quota('memoryMib') },
+    quotasMessage,
+  ),
+  v.check((given) => Object.keys(given).length > 0, quotasMessage),
+  v.metadata({ examples: [{ recordsPerSecond: 500 }] }),
+)
 
 export const ROWS_MOST = 1_000
 
@@ -203,6 +231,14 @@ export const noQuery = v.strictObject(
 
 export const executorParam = v.object({
   id: v.pipe(v.string(), v.description("The executor's id, as GET /api/executors tells it")),
+})
+
+export const jobParam = v.object({
+  job: v.pipe(
+    v.string(),
+    v.check(isJobName, `the job's name must be ${JOB_NAME_RULE}`),
+    v.description("The job's name, as GET /api/jobs tells it"),
+  ),
 })
 
 function unknownField(allowed: readonly string[]) {

@@ -45,7 +45,10 @@ export const statusSchema = v.object({
     v.description('Where it stands among the job’s versions; null where it stands alone'),
   ),
   state: v.picklist(['running', 'degraded', 'paused', 'stopped']),
-  reason: v.pipe(unknownOr(v.string()), v.description('Why it is degraded or stopped')),
+  reason: v.pipe(
+    unknownOr(v.string()),
+    v.description('Why it is degraded or stopped, or held by a quota'),
+  ),
   at: v.pipe(time, v.description("When this was measured, by Redis's clock")),
   watermark: unknownOr(time),
   watermarkHeldBy: v.pipe(unknownOr(count), v.description('The partition that it waits for')),
@@ -67,6 +70,15 @@ export const statusSchema = v.object({
     policy: unknownOr(v.string()),
     maxResultDelayMs: unknownOr(count),
   }),
+  quota: v.pipe(
+    v.object({
+      recordsPerSecond: unknownOr(count),
+      memoryBytes: unknownOr(count),
+      usedBytes: v.pipe(unknownOr(count), v.description('Measured where memory has a quota')),
+      heldBy: unknownOr(v.picklist(['rate', 'memory'])),
+    }),
+    v.description('What the job may have, null for no quota; records that are over wait in Kafka'),
+  ),
   rates: v.object({ inPerSecond: unknownOr(v.number()), outPerSecond: unknownOr(v.number()) }),
   latencyMs: v.pipe(quantiles, v.description("Result delay: Kafka's timestamp to commit")),
   eventDelayMs: v.pipe(
@@ -238,9 +250,37 @@ export const jobSchema = v.object({
   control: v.object({
     needsToken: v.pipe(v.boolean(), v.description('Whether control calls need the token')),
   }),
+  jobs: v.pipe(unknownOr(count), v.description('Jobs on this Redis, see GET /api/jobs')),
   version: v.string(),
 })
 export type JobReport = v.InferOutput<typeof jobSchema>
+
+const jobLineSchema = v.object({
+  job: v.string(),
+  topics: v.array(v.string()),
+  state: v.pipe(
+    v.picklist(['running', 'degraded', 'paused', 'stopped', 'unknown']),
+    v.description('`unknown`: it could not be measured, and `reason` says why'),
+  ),
+  reason: unknownOr(v.string()),
+  since: v.pipe(time, v.description('When its supervisor began to lead')),
+  at: v.pipe(time, v.description('When its supervisor last said that it is there')),
+  host: v.string(),
+  page: v.pipe(unknownOr(v.string()), v.description('The address of its page')),
+  executors: v.object({ count: unknownOr(count), min: count, max: count }),
+  maxResultDelayMs: count,
+  backlog: v.object({
+    records: v.pipe(unknownOr(count), v.description('In the stream, not committed')),
+    kafkaLag: v.pipe(unknownOr(count), v.description('Records in Kafka, not fetched')),
+  }),
+  rates: v.object({ inPerSecond: unknownOr(v.number()), outPerSecond: unknownOr(v.number()) }),
+  latencyMs: v.pipe(quantiles, v.description("Result delay: Kafka's timestamp to commit")),
+  watermark: unknownOr(time),
+})
+export const jobsSchema = v.object({
+  jobs: v.pipe(v.array(jobLineSchema), v.description('By name')),
+  more: v.pipe(count, v.description('Jobs of the list beyond those, which were heard of earlier')),
+})
 
 const sinkSchema = v.object({
   name: v.string(),
@@ -356,6 +396,13 @@ export const controlSchema = v.object({
   maxResultDelayMs: v.optional(count),
 })
 export const pauseSchema = v.object({ paused: v.boolean() })
+
+export const forgetSchema = v.object({ job: v.string(), forgotten: v.literal(true) })
+
+export const quotaAnswerSchema = v.object({
+  recordsPerSecond: v.optional(count),
+  memoryMib: v.optional(count),
+})
 
 export const drainSchema = v.object({
   id: v.string(),

@@ -107,6 +107,7 @@ async function fetchJob() {
   put(byId('job'), job.name)
   put(byId('topic'), `from ${job.topic}`)
   put(byId('version'), `Millrace ${job.version}`)
+  byId('allJobs').hidden = !(job.jobs > 1)
   control.show({ job })
   windows = createWindows(job)
   showSinks = createSinks(job)

@@ -61,7 +61,10 @@ export function put(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-function fill(element, { text, number = false, className = '', pill, bar, title, button, time }) {
+function fill(
+  element,
+  { text, number = false, className = '', pill, bar, title, button, time, href },
+) {
   const name = number ? 'number' : className
   if (element.className !== name) element.className = name
   if (title !== undefined && element.title !== title) element.title = title
@@ -69,6 +72,7 @@ function fill(element, { text, number = false, className = '', pill, bar, title,
   if (bar !== undefined) return fillBar(element, text, bar)
   if (button !== undefined) return fillButton(element, text, button)
   if (time !== undefined) return fillTime(element, text, time)
+  if (href !== undefined) return fillLink(element, text, href)
   put(element, text)
 }
 
@@ -109,4 +113,17 @@ function fillTime(element, text, iso) {
   const time = element.firstElementChild ?? element.appendChild(document.createElement('time'))
   if (time.dateTime !== iso) time.dateTime = iso
   put(time, text)
+}
+
+/** A link, to pages only: an address of another kind, or none, leaves the text. */
+function fillLink(element, text, href) {
+  if (!/^https?:\/\//i.test(href ?? '')) return put(element, text)
+  let link = element.querySelector('a')
+  if (!link) {
+    link = document.createElement('a')
+    link.rel = 'noreferrer'
+    element.replaceChildren(link)
+  }
+  if (link.getAttribute('href') !== href) link.setAttribute('href', href)
+  put(link, text)
 }
