@@ -27,6 +27,7 @@ import {
   utilisation,
 } from './need.ts'
 import {
+  change,
   type Decision,
   type DecisionInputs,
   type Fleet,
@@ -222,9 +223,6 @@ function inputsOf(policy: Policy, fleet: Fleet, history: History): DecisionInput
     neededCalmly: known && known.need,
   }
 }
-
-const change = (from: number, to: number) =>
-  from === to ? `${from} executor${from === 1 ? ' stays' : 's stay'}` : `${from} → ${to} executors`
 
 const clamp = (value: number, min: number, max: number) => Math.max(min, Math.min(max, value))
 const orNull = (value: number | null) => (value === null ? null : Number(amount(value)))

@@ -89,7 +89,7 @@ export class ExecutorFleet {
     this.#adopt()
     const living = this.living(snapshot)
     // Who drains is at work until it is gone: with it there must not be more than may be.
-    const room = max - this.#present(snapshot)
+    const room = max - this.present(snapshot)
     for (let missing = Math.min(target - living.length, room); missing > 0; missing--) {
       if (!this.ward.mayStart) break
       if (!this.ward.activate()) this.ward.start()
@@ -143,7 +143,7 @@ export class ExecutorFleet {
   }
 
   /** Executors that are there, those that were asked to go included. */
-  #present({ actors }: Snapshot): number {
+  present({ actors }: Snapshot): number {
     const strangers = actors.filter(
       (actor) => actor.kind === 'executor' && actor.alive && isAtWork(actor),
     )

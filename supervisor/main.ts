@@ -41,11 +41,13 @@ import { type FleetKind, fleets, type Relative, relatives } from './options.ts'
 import { childOutput } from './output.ts'
 import { Processor } from './processor.ts'
 import { mailboxBlockMs, Pulse } from './pulse.ts'
+import type { InitialQuotas } from './quotas.ts'
 import { policies } from './reasons.ts'
 import { begin, runSupervisor } from './run.ts'
 import { Servers } from './servers.ts'
 import { castShadow, shadowText } from './shadow.ts'
 import { Supervisor } from './supervisor.ts'
+import { type QuotaFlags, quotasOf, tenancyOf } from './place.ts'
 
 const command = {
   help: `
@@ -74,6 +76,10 @@ sinks that it declares, and the web page. A second one stands by and takes over.
                            default), spark (as Spark's dynamic allocation does), fixed (--max)
   --max-result-delay T     how old a result may be, such as 2s or 500ms: how soon executors are
                            added, and how many (MAX_RESULT_DELAY, 2s)
+  --quota-records-per-second N  records that the job may read a second; more wait in Kafka
+                           (QUOTA_RECORDS_PER_SECOND, 0 for no bound)
+  --quota-memory-mib N     what the job may have of Redis's memory; over it the bridge waits
+                           (QUOTA_MEMORY_MIB, 0 for no bound)
   --port N                 the web page's port (PORT, 8080)
   --no-web                 without the web page
   --without KINDS          without those that somebody else runs: some of bridge,sinks,web
@@ -89,8 +95,10 @@ the environment or the job file, 130
 when Ctrl-C was pressed twice. What it tells as JSON: LOG_FORMAT=json, and the API.
 
 Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
-EXECUTORS_MAX, EXECUTORS_WARM, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, START_FROM, MILLRACE_TOKEN,
-MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEVEL, LOG_FORMAT`,
+EXECUTORS_MAX, EXECUTORS_WARM, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, QUOTA_RECORDS_PER_SECOND,
+QUOTA_MEMORY_MIB, START_FROM, MILLRACE_TOKEN, MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PAGE_URL,
+MILLRACE_PRICE_PER_EXECUTOR_HOUR, MILLRACE_EXECUTORS_TOTAL (executors of all jobs on this Redis together),
+MILLRACE_EXECUTORS_WEIGHT, LOG_LEVEL, LOG_FORMAT`,
   options: {
     min: { type: 'string' },
     max: { type: 'string' },
@@ -103,6 +111,8 @@ MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEV
     fresh: { type: 'boolean' },
     policy: { type: 'string', choices: policies },
     'max-result-delay': { type: 'string' },
+    'quota-records-per-second': { type: 'string' },
+    'quota-memory-mib': { type: 'string' },
     port: { type: 'string' },
     'no-web': { type: 'boolean' },
     without: { type: 'string' },
@@ -113,6 +123,7 @@ MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PRICE_PER_EXECUTOR_HOUR, LOG_LEV
 
 interface Settings {
   limits: InitialLimits
+  quotas: InitialQuotas
   warm: number
   from: From
   port: number
@@ -218,6 +229,7 @@ await runMain('supervisor', async () => {
     pricePerHour: config.MILLRACE_PRICE_PER_EXECUTOR_HOUR,
     web,
     without: settings.without,
+    tenancy: tenancyOf({ store, keys, clock }, job, config, { ...settings, web }),
     complaint: () => servers.complaint ?? pods?.trouble ?? null,
     code,
     onReplaced: (by) => life.drain(`version ${by} takes its place`),
@@ -311,7 +323,9 @@ type Texts =
 function settingsOf(
   values: {
     [Name in Texts]?: string | undefined
-  } & { [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet' | 'shadow']?: boolean | undefined },
+  } & QuotaFlags & {
+      [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet' | 'shadow']?: boolean | undefined
+    },
   config: Config,
 ): Settings {
   const min = wholeNumberFlag('min', values.min, executorsRange)
@@ -334,6 +348,7 @@ function settingsOf(
   if (delayMs !== undefined) limits.given.add('maxResultDelayMs')
   return {
     limits,
+    quotas: quotasOf(values, config),
     warm: wholeNumberFlag('warm', values.warm, warmRange) ?? config.EXECUTORS_WARM,
     from: fromFlag(values.from, config.START_FROM),
     // A shadow's page must not want the place of the one beside which it stands.

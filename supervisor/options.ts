@@ -11,6 +11,7 @@ import type { Foundlings, Spawn } from './child.ts'
 import type { InitialLimits } from './control.ts'
 import type { Pulse } from './pulse.ts'
 import type { Decision } from './reasons.ts'
+import type { Tenancy } from './tenancy.ts'
 
 /** What a supervisor runs besides executors. */
 export const relatives = ['bridge', 'sinks', 'web'] as const
@@ -53,6 +54,8 @@ export interface SupervisorOptions {
   code?: string | null
   /** Told, again and again, that a version of the job takes its place: it is to end. */
   onReplaced?: (by: string) => void
+  /** The job's place beside others on the same Redis; none by default. */
+  tenancy?: Tenancy
   /** Told of each decision that changed something. */
   onDecision?: (decision: Decision) => void
 }

@@ -23,6 +23,8 @@ export const reasons = {
   utilisation: 'utilisation',
   quiet: 'quiet',
   maximum: 'maximum',
+  /** Fewer than wanted: other jobs share the executors (pool.ts). */
+  share: 'share',
   idle: 'idle',
   /** The operator's pause; an actor that failed for good, so that the count can't be reached. */
   paused: 'paused',
@@ -78,3 +80,7 @@ export const hold = (to: number, reason: Reason, because: string): Step => ({
 /** "57 records wait" */
 export const wait = (backlog: number) =>
   backlog === 1 ? '1 record waits' : `${backlog} records wait`
+
+/** "2 → 4 executors", "1 executor stays" */
+export const change = (from: number, to: number) =>
+  from === to ? `${from} executor${from === 1 ? ' stays' : 's stay'}` : `${from} → ${to} executors`

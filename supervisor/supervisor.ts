@@ -162,7 +162,7 @@ export class Supervisor {
       if (this.#took) this.#options.pulse.wake()
       return
     }
-    const decision = this.#decide(snapshot)
+    const decision = await this.#decide(snapshot)
     await this.#act(snapshot, decision.sentence)
     const changes = decision.to !== decision.from
     // That more would bring nothing is worth telling once, though nothing changes.
@@ -171,7 +171,8 @@ export class Supervisor {
     if (changes || limited) await this.#tell(decision)
     await this.#tellDegraded(decision)
     if (!snapshot) return
-    const { store, keys, job } = this.#options
+    const { store, keys, job, tenancy } = this.#options
+    await this.#attempt('look to quotas', async () => tenancy?.look(snapshot, this.#limits))
     await this.#attempt('close windows', () => advance(store, keys, job))
     await this.#attempt('note the code', () => this.#noteCode(snapshot))
     const { begun } = this.#loop
@@ -183,8 +184,9 @@ export class Supervisor {
   }
 
   async #takeOver(snapshot: Snapshot): Promise<void> {
-    const { store, keys, limits, log, id } = this.#options
+    const { store, keys, limits, tenancy, log, id } = this.#options
     await beginControl(store, keys, limits)
+    await tenancy?.begin()
     await this.#cost.open(this.#loop.begun)
     this.#loop.takesOver()
     for (const kind of ['executor', 'bridge', 'sinks', 'web']) await this.#register.forget(kind)
@@ -198,14 +200,16 @@ export class Supervisor {
     log.info('leading', { id, job: this.#options.job.name, topic: this.#options.job.topic })
   }
 
-  #decide(snapshot: Snapshot | null): Decision {
+  async #decide(snapshot: Snapshot | null): Promise<Decision> {
     const now = this.#options.clock.now()
     this.#room = this.#options.room?.() ?? null
     if (snapshot) this.#limits = limitsOf(snapshot.control, this.#limits)
     const fleet = this.#view(snapshot)
     if (snapshot) this.#meet(snapshot)
     this.#history = observe(this.#history, fleet, backlogOf(snapshot, now))
-    const decision = decide(this.#limits.policy, fleet, this.#history, now)
+    const wanted = decide(this.#limits.policy, fleet, this.#history, now)
+    const present = snapshot && this.#fleet.present(snapshot)
+    const decision = (await this.#options.tenancy?.fit(wanted, present)) ?? wanted
     this.#history = remember(this.#history, decision)
     this.#loop.decided(decision, snapshot !== null)
     this.#target = decision.to
@@ -240,9 +244,9 @@ export class Supervisor {
   }
 
   async #act(snapshot: Snapshot | null, reason: string): Promise<void> {
-    const counts = { target: this.#target, max: this.#limits.max }
-    await this.#fleet.reconcile(snapshot, counts, reason)
-    const { web, job, without } = this.#options
+    const { web, job, without, tenancy } = this.#options
+    const max = Math.min(this.#limits.max, tenancy?.executorsMax ?? Infinity)
+    await this.#fleet.reconcile(snapshot, { target: this.#target, max }, reason)
     const family: [Relative, Ward, boolean][] = [
       ['bridge', this.#bridge, true],
       ['sinks', this.#sinks, job.sinks.length > 0 && !this.#shadow],
@@ -356,6 +360,7 @@ export class Supervisor {
     while (!(await this.#retire('the supervisor ends'))) await pulse.pause(50)
     for (const ward of this.#wards()) await ward.settled()
     if (this.#took) await this.#attempt('count the cost', () => this.#countLast())
+    if (this.#took) await this.#attempt('leave', async () => this.#options.tenancy?.leave())
     await this.#attempt('resign', () => this.#leadership.resign())
   }
 
