@@ -116,10 +116,13 @@ test('a pipeline of users, over TLS, is refused nothing', async () => {
     REDIS_URL_EXECUTOR: urlOf('millrace-executor'),
     REDIS_URL_WEB: urlOf('millrace-web'),
     REDIS_URL_SINKS: urlOf('millrace-sinks'),
+    MILLRACE_EXECUTORS_TOTAL: '4',
     TEST_DIRECTORY: directory,
     TEST_WAREHOUSE: 'postgres://127.0.0.1:1/x',
   }
-  const options = { label: 'users', job: 'sinking.ts', services, direct, environment }
+  const quotas = ['--quota-records-per-second', '100000', '--quota-memory-mib', '500']
+  const args = ['--from', 'earliest', ...quotas]
+  const options = { label: 'users', job: 'sinking.ts', services, direct, environment, args }
   await withPipeline({ ...options, topic: { partitions: 2 } }, async (pipeline) => {
     await pipeline.begin()
     await pipeline.topic.produce([
@@ -132,6 +135,8 @@ test('a pipeline of users, over TLS, is refused nothing', async () => {
     const taken = async () => Object.keys(await pipeline.store.redis.hgetall(pipeline.keys.taken))
     await until('a window in the files', async () => (await taken()).includes('files'))
     await pipeline.post('/api/executors', { min: 1, max: 2 })
+    await pipeline.post('/api/quotas', { recordsPerSecond: 200_000 })
+    await pipeline.get('/api/jobs')
     await pipeline.post('/api/pause')
     await pipeline.post('/api/resume')
     const [executor] = await until('an executor', async () => {
