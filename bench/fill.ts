@@ -18,7 +18,7 @@ import { rememberingPartitioner } from '../actors/producer/partitioner.ts'
 import { bodyMaker } from '../actors/producer/records.ts'
 import { Sender } from '../actors/producer/sender.ts'
 import { ensureTopic } from '../actors/producer/topic.ts'
-import { watchedProgress } from '../services/progress.ts'
+import { watchedProgress } from '../cli/progress.ts'
 
 export interface FillOptions {
   config: KafkaConfig

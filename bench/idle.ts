@@ -19,7 +19,7 @@ import { openStore } from '../actors/redis.ts'
 import { Children } from '../demo/children.ts'
 import studentsJob from '../jobs/students.ts'
 import { freePort } from '../services/ports.ts'
-import { createProgress } from '../services/progress.ts'
+import { createProgress } from '../cli/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
 
 const command = {

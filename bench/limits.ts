@@ -5,7 +5,7 @@
  */
 import { bounds } from '../actors/config.ts'
 import { RefusalError } from '../actors/errors.ts'
-import type { Progress } from '../services/progress.ts'
+import type { Progress } from '../cli/progress.ts'
 import { runSteps } from '../services/run.ts'
 import type { Services } from '../services/services.ts'
 import { buildJava, jvmCommand } from './peers/build.ts'

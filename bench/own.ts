@@ -3,7 +3,7 @@
  * of it is stopped when the work is done, fails, or is interrupted (Ctrl-C, SIGTERM).
  */
 import { Children } from '../demo/children.ts'
-import { createProgress } from '../services/progress.ts'
+import { createProgress } from '../cli/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
 
 export interface Own {

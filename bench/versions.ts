@@ -5,7 +5,7 @@ import { readConfig } from '../actors/config.ts'
 import { createLog } from '../actors/log.ts'
 import { openStore, untilReady } from '../actors/redis.ts'
 import { findJava } from '../services/java.ts'
-import { silent } from '../services/progress.ts'
+import { silent } from '../cli/progress.ts'
 import type { Services } from '../services/services.ts'
 import { pinnedVersion } from './peers/peer.ts'
 

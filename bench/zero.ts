@@ -27,7 +27,7 @@ import { Children } from '../demo/children.ts'
 import { until } from '../faults/until.ts'
 import studentsJob from '../jobs/students.ts'
 import { freePort } from '../services/ports.ts'
-import { createProgress } from '../services/progress.ts'
+import { createProgress } from '../cli/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
 import { type StageName, stageNames, type Stages, Watch } from './stages.ts'
 

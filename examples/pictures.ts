@@ -13,7 +13,7 @@ import { Children } from '../demo/children.ts'
 import { chromiumFlags } from '../demo/chromium.ts'
 import { ensureChromium } from '../services/chromium.ts'
 import { freePort } from '../services/ports.ts'
-import { createProgress } from '../services/progress.ts'
+import { createProgress } from '../cli/progress.ts'
 import { startServices } from '../services/services.ts'
 import { type ExampleName, exampleNames, jobFileOf } from './samples/all.ts'
 

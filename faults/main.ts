@@ -2,7 +2,7 @@
 import { systemClock } from '../actors/clock.ts'
 import { runMain, UsageError } from '../actors/errors.ts'
 import { numberFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
-import { createProgress, type Progress } from '../services/progress.ts'
+import { createProgress, type Progress } from '../cli/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
 import type { Fault, Outcome } from './fault.ts'
 import { faults } from './list.ts'

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { messageOf } from '../actors/errors.ts'
 import { aptInstall, canInstall } from './debian.ts'
-import { type Progress, silent } from './progress.ts'
+import { type Progress, silent } from '../cli/progress.ts'
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const MAC = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'

@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { messageOf, RefusalError } from '../actors/errors.ts'
-import type { Progress } from './progress.ts'
+import type { Progress } from '../cli/progress.ts'
 import { runSteps } from './run.ts'
 
 export type ContainerName = 'kafka' | 'redis'

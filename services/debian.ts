@@ -4,7 +4,7 @@
  */
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { RefusalError } from '../actors/errors.ts'
-import type { Progress } from './progress.ts'
+import type { Progress } from '../cli/progress.ts'
 import { runSteps } from './run.ts'
 
 /** True for root on a system with apt-get. */

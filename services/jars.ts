@@ -8,7 +8,7 @@ import { join, relative, resolve } from 'node:path'
 import { RefusalError } from '../actors/errors.ts'
 import { aptInstall, canInstall } from './debian.ts'
 import { withLock } from './lock.ts'
-import type { Progress } from './progress.ts'
+import type { Progress } from '../cli/progress.ts'
 import { runSteps } from './run.ts'
 
 export const home = resolve(import.meta.dir, '..', '.millrace')

@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RefusalError } from '../actors/errors.ts'
 import { aptInstall, canInstall } from './debian.ts'
-import type { Progress } from './progress.ts'
+import type { Progress } from '../cli/progress.ts'
 
 const VERSION_MIN = 17
 const INSTALLED_UNDER = '/usr/lib/jvm'

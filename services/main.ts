@@ -16,7 +16,7 @@ import {
 } from './find.ts'
 import { home } from './jars.ts'
 import { withLock } from './lock.ts'
-import { createProgress } from './progress.ts'
+import { createProgress } from '../cli/progress.ts'
 import { endProcess, forget, readRecord } from './records.ts'
 
 const command = {

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { SQL } from 'bun'
 import { messageOf, RefusalError } from '../actors/errors.ts'
 import { aptInstall, canInstall } from './debian.ts'
-import { type Progress, silent } from './progress.ts'
+import { type Progress, silent } from '../cli/progress.ts'
 import { runSteps } from './run.ts'
 import { createServer, type Server } from './server.ts'
 

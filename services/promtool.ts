@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../actors/errors.ts'
 import { aptInstall, canInstall } from './debian.ts'
-import { type Progress, silent } from './progress.ts'
+import { type Progress, silent } from '../cli/progress.ts'
 
 /** The program's path, or null where there is none and none can be installed. */
 export async function ensurePromtool(log: Progress = silent): Promise<string | null> {

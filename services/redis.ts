@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { RefusalError } from '../actors/errors.ts'
 import { redisAnswers } from './answers.ts'
 import { aptInstall, canInstall } from './debian.ts'
-import type { Progress } from './progress.ts'
+import type { Progress } from '../cli/progress.ts'
 import { createServer, type Server } from './server.ts'
 
 /** Below 7.0 a claim of a deleted entry is answered in a way that executors can't use. */

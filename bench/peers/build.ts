@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { RefusalError } from '../../actors/errors.ts'
 import { fetchedJars } from '../../services/jars.ts'
 import { findJava } from '../../services/java.ts'
-import type { Progress } from '../../services/progress.ts'
+import type { Progress } from '../../cli/progress.ts'
 import { runSteps } from '../../services/run.ts'
 import { peersHome } from './peer.ts'
 

@@ -2,7 +2,7 @@
  * The peers that can be had here, ready to run. One that can't is said in one line and left out.
  */
 import { messageOf } from '../../actors/errors.ts'
-import type { Progress } from '../../services/progress.ts'
+import type { Progress } from '../../cli/progress.ts'
 import type { PeerName } from '../options.ts'
 import { flink } from './flink.ts'
 import type { Installed, Peer } from './peer.ts'

@@ -3,7 +3,7 @@
  * shipped job over a filled topic, ends by itself and leaves its rows.
  */
 import { join } from 'node:path'
-import type { Progress } from '../../services/progress.ts'
+import type { Progress } from '../../cli/progress.ts'
 import { home } from '../../services/jars.ts'
 import type { PeerName } from '../options.ts'
 

@@ -6,7 +6,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { GROUP } from '../../actors/keys.ts'
-import { silent } from '../../services/progress.ts'
+import { silent } from '../../cli/progress.ts'
 import type { Server } from '../../services/server.ts'
 import { startRedis } from '../../services/services.ts'
 import { until } from '../until.ts'

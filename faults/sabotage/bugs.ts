@@ -151,8 +151,8 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'actors/functions/lifecycle.lua',
-        find: 'if #pending == 0 then',
-        put: 'if true then',
+        find: 'if consumer.name == id and consumer.pending == 0 then',
+        put: 'if consumer.name == id then',
       },
       {
         file: 'actors/executor/commit.lua',

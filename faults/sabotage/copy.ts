@@ -14,6 +14,7 @@ const SOURCES = [
   'supervisor',
   'web',
   'verify',
+  'cli',
   'services',
   'faults',
   'jobs',

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runMain } from '../../actors/errors.ts'
-import { watchedProgress } from '../../services/progress.ts'
+import { watchedProgress } from '../../cli/progress.ts'
 import { courses } from '../fleet/courses.ts'
 import { type Outcome, outcomesTable, picturesOf, playCourse } from '../fleet/report.ts'
 import { type Asked, readOptions } from './options.ts'

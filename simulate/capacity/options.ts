@@ -60,7 +60,9 @@ What it runs on:
                        supervisor's own decisions: climbs, a day, a lost host
   --page               writes the tables and pictures of docs/capacity.md
   --json               the results as JSON
-  --help               this text`,
+  --help               this text
+
+Exit code: 0; 2 for a mistake in the command.`,
   options: {
     rate: { type: 'string' },
     bytes: { type: 'string' },

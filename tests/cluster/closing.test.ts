@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { untilReady } from '../../actors/redis.ts'
-import { silent } from '../../services/progress.ts'
+import { silent } from '../../cli/progress.ts'
 import { startRedis } from '../../services/services.ts'
 import { Shard } from '../support/shard.ts'
 

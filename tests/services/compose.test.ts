@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { composeAnswers, composePorts, composeStop, composeUp } from '../../services/compose.ts'
-import { silent } from '../../services/progress.ts'
+import { silent } from '../../cli/progress.ts'
 import { rejection } from '../support/rejection.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'millrace-compose-'))

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { kafkaAnswers, redisAnswers } from '../../services/answers.ts'
 import { findServices, Source } from '../../services/find.ts'
 import { freePort, isListening } from '../../services/ports.ts'
-import { silent } from '../../services/progress.ts'
+import { silent } from '../../cli/progress.ts'
 import { testServices } from '../support/services.ts'
 
 setDefaultTimeout(90_000)

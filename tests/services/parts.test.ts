@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { isAlive } from '../../services/identity.ts'
 import { withLock } from '../../services/lock.ts'
 import { freePort, isListening } from '../../services/ports.ts'
-import { createProgress } from '../../services/progress.ts'
+import { createProgress } from '../../cli/progress.ts'
 import { eachLine, runSteps } from '../../services/run.ts'
 import { rejection } from '../support/rejection.ts'
 

@@ -7,7 +7,7 @@
 import { systemClock } from '../../actors/clock.ts'
 import { messageOf } from '../../actors/errors.ts'
 import { identify, isStill } from '../../services/identity.ts'
-import { createProgress } from '../../services/progress.ts'
+import { createProgress } from '../../cli/progress.ts'
 import { startServices } from '../../services/services.ts'
 
 const LOOK_EVERY_MS = 250

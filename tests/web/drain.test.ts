@@ -57,6 +57,7 @@ test('what was asked is logged with who asked, and never the token', async () =>
     { event: 'control: limits', min: 1, max: 3, ...by },
     { event: 'control: pause', ...by },
     { event: 'control: resume', ...by },
+    { event: 'control: refused', code: 'token_needed', ...by, level: 'warn' },
   ])
   expect(lines.join('')).not.toContain('canary')
 })

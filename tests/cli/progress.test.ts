@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { watchedProgress } from '../../services/progress.ts'
+import { watchedProgress } from '../../cli/progress.ts'
 import { showWaiting } from '../../verify/print.ts'
 
 /** A stream that keeps what is written to it. */
