@@ -115,7 +115,7 @@ test('has each telling of a window that is told more than once', async () => {
   await connection.write({ expected: null, position, windows: [telling(0), telling(1)] }, never)
   await connection.close()
   const rows = [0, 1].map((total) =>
-    JSON.stringify({ key: { who: '0' }, values: { total, events: 1 } }),
+    JSON.stringify({ end: T + 20_000, key: { who: '0' }, values: { total, events: 1 } }),
   )
   expect(await topicIn(client, topic)).toEqual(new Map([[T + 10_000, rows]]))
 })
