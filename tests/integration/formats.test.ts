@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestRecord } from '../../faults/topic.ts'
+import { until } from '../../faults/until.ts'
 import { root, writeBlocks } from '../docs/blocks.ts'
 import { byOthers, framed, payments, rideOf, subjects } from '../fixtures/formats.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
@@ -45,7 +46,11 @@ async function play(
     await pipeline.topic.produce(records)
     await pipeline.drained()
     rows = (await pipeline.windows()).map(({ key, values }) => ({ ...key, ...values }))
-    const { totals } = await pipeline.status()
+    // What the page shows may be a moment old.
+    const totals = await until('the status to know of all', async () => {
+      const { totals: known } = await pipeline.status()
+      return known.committed === values.length && known
+    })
     expect(totals).toMatchObject({
       counted: good.length,
       rejected: broken.length,

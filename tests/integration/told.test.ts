@@ -25,6 +25,7 @@ const record = (ms: number, who: string, partition = 0, amount = 0.5) => ({
 
 interface Told {
   start: string
+  end: string
   state: string
   revision: number
   final: boolean
@@ -42,9 +43,10 @@ async function tellings(key: string): Promise<Told[][]> {
 
 async function closed(pipeline: Pipeline): Promise<Map<number, string[]>> {
   const found = new Map<number, string[]>()
-  for (const { start, key, values } of (await pipeline.windows('state=closed')).toReversed()) {
+  for (const { start, end, key, values } of (await pipeline.windows('state=closed')).toReversed()) {
     const rows = found.get(Date.parse(start)) ?? []
-    found.set(Date.parse(start), [...rows, JSON.stringify({ key, values })].sort())
+    const row = JSON.stringify({ end: Date.parse(end), key, values })
+    found.set(Date.parse(start), [...rows, row].sort())
   }
   return found
 }
@@ -105,7 +107,9 @@ test('late records change closed windows, and every telling comes once', async (
     for (const found of numbers.values()) expect(found).toEqual(found.map((_, i) => i))
     for (const [start, rows] of newest) {
       const now = (await closed(pipeline)).get(Date.parse(start))
-      const told = rows.map(({ key, values }) => JSON.stringify({ key, values }))
+      const told = rows.map(({ end, key, values }) =>
+        JSON.stringify({ end: Date.parse(end), key, values }),
+      )
       if (now) expect(told.sort()).toEqual(now)
     }
     const names = readdirSync(directory, { recursive: true }) as string[]
