@@ -8,6 +8,8 @@ import { join } from 'node:path'
 
 const allowed = new Set([
   'job.ts',
+  // Which code a job is: nothing of what it does.
+  'code.ts',
   'load.ts',
   'keys.ts',
   'config.ts',
