@@ -108,7 +108,7 @@ async function look(own: Own, pipeline: Pipeline, seconds: number): Promise<Look
   return { seconds, memory, committed: totals.committed }
 }
 
-/** The mean of each span, by role, and how the last half differs from the quarter before it. */
+/** The mean of each span, by role; then of all together in the second quarter, warm, and in the last. */
 function report(looks: readonly Look[], rate: number): string {
   const roles = [...new Set(looks.flatMap(({ memory }) => Object.keys(memory)))]
   const span = Math.max(1, Math.ceil(looks.length / SPANS))

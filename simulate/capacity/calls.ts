@@ -3,6 +3,7 @@
  * several times a second, whoever takes them. Microseconds of one Redis thread. Pure.
  */
 import { between, costs } from './costs.ts'
+import { smallest } from './smallest.ts'
 
 /** What a Redis has to tell of: its own partitions, and all actors. */
 export interface Register {
@@ -52,15 +53,9 @@ export type CallName = keyof ReturnType<typeof callMicros>
 
 /** How many partitions a call may find until it holds Redis for longer than it may; 0 where it does with one. */
 export function partitionsWithin(name: CallName, others: Omit<Register, 'partitions'>): number {
-  const fits = (partitions: number) =>
-    callMicros({ ...others, partitions })[name] <= CALL_MS_MAX * 1_000
-  let [low, high] = [0, MANY]
-  while (low + 1 < high) {
-    const middle = Math.floor((low + high) / 2)
-    if (fits(middle)) low = middle
-    else high = middle
-  }
-  return low
+  const tooLong = (partitions: number) =>
+    callMicros({ ...others, partitions })[name] > CALL_MS_MAX * 1_000
+  return (smallest(MANY, tooLong) ?? MANY) - 1
 }
 
 const MANY = 1_000_000

@@ -6,6 +6,7 @@ import { bounds } from '../../actors/config.ts'
 import { type Assumptions, costs } from './costs.ts'
 import { entriesOf, type Load, microsOf, wireBytes } from './demand.ts'
 import { executorsOf, type PartName, partsOf, type Plant } from './parts.ts'
+import { smallest } from './smallest.ts'
 
 export interface Needs extends Plant {
   executors: number
@@ -69,23 +70,6 @@ const fitsOf = (load: Load, assumed: Assumptions) => (plant: Plant, names: reado
   partsOf(load, plant, assumed)
     .filter(({ name }) => names.includes(name))
     .every(({ utilisation }) => utilisation <= assumed.utilisation + 1e-9)
-
-/**
- * The least count for which it fits; null where none does up to `most`. More is never worse, so that the
- * place is found by doubling and halving.
- */
-function smallest(most: number, fits: (count: number) => boolean): number | null {
-  let high = 1
-  while (high < most && !fits(high)) high = Math.min(high * 2, most)
-  if (!fits(high)) return null
-  let low = Math.floor(high / 2)
-  while (low + 1 < high) {
-    const middle = Math.floor((low + high) / 2)
-    if (fits(middle)) high = middle
-    else low = middle
-  }
-  return high
-}
 
 const GB = 1e9
 const MIB = 2 ** 20
