@@ -9,6 +9,7 @@ import { parseDuration } from './duration.ts'
 import { UsageError } from './errors.ts'
 import { addressText, parseRedisUrl, redisUrlForms } from './redis-address.ts'
 import { type QuotaName, quotaRange } from './quota.ts'
+import { shardsRange } from './shards.ts'
 
 /** Bounds that are not the user's to set; names end in what they bound and in which unit. */
 export const bounds = {
@@ -189,6 +190,8 @@ const environmentSchema = v.object({
   REDIS_URL_EXECUTOR: ownRedisUrl('REDIS_URL_EXECUTOR'),
   REDIS_URL_WEB: ownRedisUrl('REDIS_URL_WEB'),
   REDIS_URL_SINKS: ownRedisUrl('REDIS_URL_SINKS'),
+  /** How many shards a job has that begins (shards.ts). */
+  REDIS_SHARDS: v.optional(wholeNumber('REDIS_SHARDS', shardsRange.from, shardsRange.to)),
   /** Who signed Redis's certificate, where the system does not know it; our own certificate and its key. */
   REDIS_CA: pemFile('REDIS_CA', /BEGIN (TRUSTED )?CERTIFICATE/),
   REDIS_CERT: pemFile('REDIS_CERT', /BEGIN CERTIFICATE/),

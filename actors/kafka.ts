@@ -76,15 +76,21 @@ const UNKNOWN_TOPIC = 3
 export class RawKafka {
   readonly #cluster: Cluster
   readonly #asked: Asked
+  readonly #wanted: (partition: number) => boolean
   /** Index of a topic → its name, and the other way round. */
   #names = new Map<number, string>()
   #indexes = new Map<string, number>()
   /** Those that kafkajs keeps the leaders of. */
   #followed: string[] = []
 
-  /** `asked`: a topic, several, or all that match. */
-  constructor(kafka: Kafka, asked: string | Asked) {
+  /** `asked`: a topic, several, or all that match; of each the partitions that are `wanted`. */
+  constructor(
+    kafka: Kafka,
+    asked: string | Asked,
+    wanted: (partition: number) => boolean = () => true,
+  ) {
     this.#cluster = clusterOf(kafka)
+    this.#wanted = wanted
     this.#asked = typeof asked === 'string' ? [asked] : asked
   }
 
@@ -139,7 +145,8 @@ export class RawKafka {
       if (names === null && (internal || !matches(asked, name))) continue
       if (error === UNKNOWN_TOPIC) continue
       if (error !== 0) throw createErrorFromCode(error)
-      topics.push({ name, id, partitions: partitions.sort((a, b) => a - b) })
+      const ours = partitions.filter(this.#wanted).sort((a, b) => a - b)
+      topics.push({ name, id, partitions: ours })
     }
     return topics.sort((a, b) => orderOf(asked, a.name, b.name))
   }

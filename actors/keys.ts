@@ -2,9 +2,19 @@
  * Every key of a job in Redis, spelled out. All keys of a shard carry one hash tag, so that they
  * live in one slot and one function call can change them together. The functions derive the same
  * names from `base` (functions/keys.lua), docs/redis.md says what each holds.
+ *
+ * A job's keys are those of its first shard, where actors, leases and limits are, and what is joined
+ * of all of them: `closed` and its `clock`. Of several, each shard has a clock of its own, and `closed`
+ * of a shard is its part of the windows. Of one shard all that is the same.
  */
 export interface Keys {
   base: string
+  /** The shards, each with its own keys: a partition belongs to the one that shardOf says. */
+  shards: readonly Keys[]
+  /** Of a shard its place among them; 0 of a job. */
+  shard: number
+  /** String: the number of shards that the job was begun with, or `from>to` while that is changed. */
+  count: string
   /** Stream of entries between bridge and executors, read by the group `executors`. */
   entries: string
   /** String: the payload of a large entry, beside the stream. */
@@ -98,10 +108,29 @@ export const GROUP = 'executors'
 /** The mailbox of whichever supervisor leads. */
 export const SUPERVISOR = 'supervisor'
 
-export function keysOf(job: string, shard = 0): Keys {
+/** The keys of a job of so many shards. */
+export function keysOf(job: string, shards = 1): Keys {
+  const own = { closed: 'partial', clock: 'clock', shards: [] }
+  if (shards === 1) {
+    const only = namesOf(job, 0, { ...own, closed: 'closed' })
+    return Object.assign(only, { shards: [only] })
+  }
+  const all = Array.from({ length: shards }, (_, shard) => namesOf(job, shard, own))
+  for (const one of all) one.shards = [one]
+  return namesOf(job, 0, { closed: 'closed', clock: 'joined', shards: all })
+}
+
+function namesOf(
+  job: string,
+  shard: number,
+  { closed, clock, shards }: { closed: string; clock: string; shards: Keys[] },
+): Keys {
   const base = `millrace:{${job}/${shard}}`
   return {
     base,
+    shards,
+    shard,
+    count: `${base}:shards`,
     entries: `${base}:entries`,
     payload: (partition, from, to) => `${base}:payload:${partition}:${from}:${to}`,
     ledger: `${base}:ledger`,
@@ -111,7 +140,7 @@ export function keysOf(job: string, shard = 0): Keys {
     suspects: `${base}:suspects`,
     hand: `${base}:hand`,
     totals: `${base}:totals`,
-    clock: `${base}:clock`,
+    clock: `${base}:${clock}`,
     panes: `${base}:panes`,
     changed: `${base}:changed`,
     revise: `${base}:revise`,
@@ -120,7 +149,7 @@ export function keysOf(job: string, shard = 0): Keys {
     sessions: `${base}:sessions`,
     ends: `${base}:ends`,
     pane: (start) => `${base}:pane:${start}`,
-    closed: `${base}:closed`,
+    closed: `${base}:${closed}`,
     updates: `${base}:updates`,
     rejects: `${base}:rejects`,
     verdicts: `${base}:verdicts`,

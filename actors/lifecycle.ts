@@ -9,7 +9,7 @@ import { type Host, systemHost } from './host.ts'
 import type { Keys } from './keys.ts'
 import type { Log } from './log.ts'
 import { type Actor, type ActorState, noWork } from './messages.ts'
-import { isOutage, type Store, untilReady } from './redis.ts'
+import { isOutage, type Store, untilReady, whenReady } from './redis.ts'
 
 const transitions: Record<ActorState, readonly ActorState[]> = {
   starting: ['running', 'draining', 'stopped', 'failed'],
@@ -93,9 +93,20 @@ export class Lifecycle {
 
   async beat(): Promise<void> {
     const { store, keys, clock } = this.#options
-    const args = [this.id, JSON.stringify(this.account()), bounds.leaseMs]
-    const time = Number(await store.call('beat', keys.base, args))
-    this.#redisAhead = time - clock.elapsed()
+    const account = JSON.stringify(this.account())
+    const beats = this.#everywhere().map((base) => {
+      // Where it may hold entries its lease runs; what it says of itself stands with the job.
+      const said = base === keys.base ? account : ''
+      return store.call('beat', base, [this.id, said, bounds.leaseMs])
+    })
+    const [time] = await Promise.all(beats)
+    this.#redisAhead = Number(time) - clock.elapsed()
+  }
+
+  /** The shards that it holds something in; the first is where the job's actors are. */
+  #everywhere(): string[] {
+    const { kind, keys } = this.#options
+    return kind === 'executor' ? keys.shards.map(({ base }) => base) : [keys.base]
   }
 
   /**
@@ -134,7 +145,11 @@ export class Lifecycle {
     if (this.#state !== 'failed') this.to('stopped', this.#reason)
     const { store, keys, log } = this.#options
     try {
-      await store.call('leave', keys.base, [this.id, JSON.stringify(this.account())])
+      const account = JSON.stringify(this.account())
+      const leaves = this.#everywhere().map((base) =>
+        store.call('leave', base, [this.id, base === keys.base ? account : '']),
+      )
+      await Promise.all(leaves)
     } catch (error) {
       log.warn('could not say goodbye; the lease will end', { error: messageOf(error) })
     }
@@ -168,14 +183,8 @@ export async function startWhenReady(
   stores: Store[],
   clock: Clock,
 ): Promise<void> {
-  for (;;) {
-    await Promise.all(stores.map((store) => untilReady(store, undefined, clock)))
-    try {
-      return await life.start()
-    } catch (error) {
-      if (!isOutage(error)) throw error
-    }
-  }
+  await Promise.all(stores.map((store) => untilReady(store, undefined, clock)))
+  await whenReady(stores[0]!, () => life.start(), clock)
 }
 
 /** Unique to one incarnation: a restarted actor is another consumer. */

@@ -51,6 +51,8 @@ export interface Snapshot {
   partitions: PartitionState[]
   /** By their indexes; none of a job that has read one topic only. */
   topics: KnownTopic[]
+  /** There is a ledger, in each shard. */
+  begun: boolean
   /** Stream entries: all, delivered to an executor, and of these held by one that is not alive. */
   entries: number
   pending: number
@@ -82,6 +84,7 @@ const replySchema = v.object({
   totals: hashSchema,
   ledger: hashSchema,
   clock: hashSchema,
+  joined: hashSchema,
   control: hashSchema,
   version: hashSchema,
   quota: hashSchema,
@@ -92,8 +95,54 @@ const replySchema = v.object({
 const replyTextSchema = v.pipe(v.string(), v.parseJson(), replySchema)
 const accountSchema = v.pipe(v.string(), v.parseJson(), actorSchema)
 
-/** Takes the snapshot in one call. Rejects on an outage; the caller treats that as *unknown*. */
+/**
+ * Takes the snapshot in one call to each shard. Rejects on an outage; the caller treats that as *unknown*.
+ */
 export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
+  const shards = await Promise.all(keys.shards.map((shard) => measureShard(store, shard)))
+  return shards.length === 1 ? shards[0]! : together(shards)
+}
+
+interface ShardSnapshot extends Snapshot {
+  /** What is closed of the windows of all shards; in the first shard alone. */
+  joinedTo: number | null
+}
+
+/** Actors, limits and what is joined are in the first; each has partitions and work of its own. */
+function together(shards: readonly ShardSnapshot[]): Snapshot {
+  const [first] = shards as [ShardSnapshot, ...ShardSnapshot[]]
+  const sum = (of: (shard: Snapshot) => number) => shards.reduce((all, one) => all + of(one), 0)
+  const names = Object.keys(first.totals) as (keyof Totals)[]
+  return {
+    ...first,
+    totals: Object.fromEntries(
+      names.map((name) => [name, sum(({ totals }) => totals[name])]),
+    ) as unknown as Totals,
+    rejects: added(shards.map(({ rejects }) => Object.entries(rejects))),
+    partitions: shards
+      .flatMap(({ partitions }) => partitions)
+      .sort((a, b) => a.partition - b.partition),
+    begun: shards.every(({ begun }) => begun),
+    entries: sum(({ entries }) => entries),
+    pending: sum(({ pending }) => pending),
+    orphaned: sum(({ orphaned }) => orphaned),
+    pendingOf: new Map(Object.entries(added(shards.map(({ pendingOf }) => [...pendingOf])))),
+    watermark: leastOf(shards.map(({ watermark }) => watermark)),
+    closedTo: first.joinedTo,
+  }
+}
+
+function added(lists: readonly [string, number][][]): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const [name, amount] of lists.flat()) sums[name] = (sums[name] ?? 0) + amount
+  return sums
+}
+
+/** Null where one of them is. */
+const leastOf = (times: readonly (number | null)[]): number | null =>
+  times.reduce((least, time) => (least === null || time === null ? null : Math.min(least, time)))
+
+async function measureShard(store: Store, keys: Keys): Promise<ShardSnapshot> {
   const reply = v.parse(replyTextSchema, await store.call('measure', keys.base, []))
   const total = (name: string) => Number(reply.totals[name] ?? 0)
   const topics = knownTopics(reply.ledger)
@@ -117,12 +166,14 @@ export async function measure(store: Store, keys: Keys): Promise<Snapshot> {
     rejects: rejectsOf(reply.totals),
     partitions: partitionsOf(reply.ledger, topics),
     topics,
+    begun: reply.ledger.shape !== undefined,
     entries: reply.entries,
     pending: reply.pending,
     orphaned: reply.orphaned,
     pendingOf: new Map(Object.entries(reply.pendingOf).map(([id, text]) => [id, Number(text)])),
     watermark: numberOrNull(reply.clock.watermark),
     closedTo: numberOrNull(reply.clock.closedTo),
+    joinedTo: numberOrNull(reply.joined.closedTo),
     control: reply.control,
     version: lineageOf(reply.version),
     quota: reply.quota,

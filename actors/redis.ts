@@ -27,10 +27,13 @@ import cells from './windows/cells.lua' with { type: 'text' }
 import closed from './windows/closed.lua' with { type: 'text' }
 import revisions from './windows/revisions.lua' with { type: 'text' }
 import sessions from './windows/sessions.lua' with { type: 'text' }
+import shards from './windows/shards.lua' with { type: 'text' }
 
 const windows = [cells, closed, revisions, sessions].join('\n')
 const rest = [lifecycle, weigh, pool, judged, took].join('\n')
-export const code = [shared, topics, append, share, windows, commit, advance, rest].join('\n')
+export const code = [shared, topics, append, share, windows, commit, advance, shards, rest].join(
+  '\n',
+)
 export const library = `millrace_${Bun.hash(code).toString(16)}`
 const loadable = `#!lua name=${library}\n${code.replaceAll('@LIBRARY@', library)}`
 
@@ -45,6 +48,9 @@ export type FunctionName =
   | 'claim'
   | 'commit'
   | 'advance'
+  | 'standing'
+  | 'raise'
+  | 'join'
   | 'beat'
   | 'enter'
   | 'mark'
@@ -160,6 +166,23 @@ export async function untilReady(
     } catch (error) {
       if (!isOutage(error)) throw error
       await clock.sleep(waitMs, signal)
+    }
+  }
+}
+
+/** Does what is safe to do again until Redis answers it; waits without limit. */
+export async function whenReady<T>(
+  store: Store,
+  action: () => Promise<T>,
+  clock: Clock = systemClock,
+): Promise<T> {
+  for (;;) {
+    await untilReady(store, undefined, clock)
+    try {
+      return await action()
+    } catch (error) {
+      // It went away again in between.
+      if (!isOutage(error)) throw error
     }
   }
 }

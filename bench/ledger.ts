@@ -93,7 +93,7 @@ async function pointOf(config: Config, size: Size, calls: number): Promise<Point
   const each: [string, () => Promise<unknown>][] = [
     ['advance', () => advance(store, keys, studentsJob)],
     ['seen', () => store.call('seen', keys.base, readers)],
-    ['share', () => store.call('share', keys.base, ['bridge-1', LEASE_MS, '*'])],
+    ['share', () => store.call('share', keys.base, ['bridge-1', LEASE_MS, 0, 1, '*'])],
     ['claim', () => store.call('claim', keys.base, ['executor-0', 1])],
     ['beat', () => beat(store, keys, 1)],
   ]

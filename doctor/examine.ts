@@ -9,10 +9,11 @@ import { type Config, redisAddress } from '../actors/config.ts'
 import { messageOf } from '../actors/errors.ts'
 import type { Job } from '../actors/job.ts'
 import { kafkaAddress } from '../actors/kafka-client.ts'
-import { type Keys, keysOf } from '../actors/keys.ts'
+import type { Keys } from '../actors/keys.ts'
 import { loadJob } from '../actors/load.ts'
 import { knownTopics } from '../actors/topics.ts'
 import type { Store } from '../actors/redis.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { away, fatal, type Finding, ok } from './finding.ts'
 import { judgeKafka, type LedgerFacts } from './kafka.ts'
 import { readKafka } from './kafka-facts.ts'
@@ -90,7 +91,7 @@ function examineRedis(
     const store = await reachRedis(config)
     if (!('redis' in store)) return { findings: [store], ledger: null }
     try {
-      const keys = job && keysOf(job.name)
+      const keys = job && (await heldKeys(store, job.name))
       const facts = await readRedis(store, keys, config, executorsMax)
       const leader = keys && (await store.redis.get(keys.leader).catch(() => null))
       const findings = judgeRedis(facts)

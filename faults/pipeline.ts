@@ -32,6 +32,8 @@ import { createTopic, type TestTopic, type TopicOptions } from './topic.ts'
 import { until, type UntilOptions } from './until.ts'
 
 export interface PipelineOptions {
+  /** Of the job in Redis; one by default. */
+  shards?: number
   label: string
   /** The job's file. Its names are those of the topic where it takes them from the environment. */
   job: string
@@ -136,13 +138,14 @@ export class Pipeline {
     this.#options = options
     this.name = options.names?.job ?? topic.name
     this.topic = topic
-    this.keys = keysOf(this.name)
+    this.keys = keysOf(this.name, options.shards)
     const direct = (options.direct ?? options.services).environment
     this.store = openStore(readConfig(direct), createLog('faults', 'error'))
     const shared = {
       ...withoutSettings(process.env),
       MILLRACE_TEST_JOB: this.name,
       MILLRACE_TEST_TOPIC: topic.name,
+      ...(options.shards !== undefined && { REDIS_SHARDS: String(options.shards) }),
     }
     this.#environment = { ...shared, ...options.services.environment }
     this.#direct = { ...shared, ...direct }

@@ -7,10 +7,11 @@ import { choiceFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import type { Job } from '../actors/job.ts'
 import { RawKafka } from '../actors/kafka.ts'
 import { kafkaAddress, kafkaClient, isKafkaOutage, kafkaMessage } from '../actors/kafka-client.ts'
-import { type Keys, keysOf } from '../actors/keys.ts'
+import type { Keys } from '../actors/keys.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { askedOf, knownTopics, type TopicInfo } from '../actors/topics.ts'
 import { redisAddress } from '../actors/config.ts'
 import { type Fenced, openFence } from './fence.ts'
@@ -105,11 +106,11 @@ async function main(): Promise<number> {
     config,
     createLog('rejects', 'error', () => {}),
   )
-  const place = { job, keys: keysOf(job.name), store, config }
   try {
     await untilReady(store, AbortSignal.timeout(ANSWER_MS))
     await store.redis.ping()
-    return await run(asked, place)
+    const keys = await heldKeys(store, job.name)
+    return await run(asked, { job, keys, store, config })
   } catch (error) {
     if (!isOutage(error)) throw error
     const address = redisAddress(config)

@@ -6,10 +6,11 @@ import { systemClock } from '../actors/clock.ts'
 import { type Config, readConfig, redisAddress } from '../actors/config.ts'
 import { RefusalError } from '../actors/errors.ts'
 import type { Job } from '../actors/job.ts'
-import { type Keys, keysOf } from '../actors/keys.ts'
+import type { Keys } from '../actors/keys.ts'
 import { loadJob } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { createStatusReader, type StatusReader } from '../supervisor/status.ts'
 
 export interface Place {
@@ -35,11 +36,11 @@ export async function withPlace(
     config,
     createLog('status', 'error', () => {}),
   )
-  const keys = keysOf(job.name)
-  const reader = createStatusReader(store, keys, job, systemClock, { sampleEveryMs: 0 })
   const silence = silenceOf(config)
   try {
     await untilReady(store, AbortSignal.timeout(ANSWER_MS))
+    const keys = await heldKeys(store, job.name)
+    const reader = createStatusReader(store, keys, job, systemClock, { sampleEveryMs: 0 })
     return await look({ job, keys, store, reader, silence })
   } catch (error) {
     throw isOutage(error) ? new RefusalError(silence, { cause: error }) : error

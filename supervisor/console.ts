@@ -9,7 +9,7 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import type { AggregateValue } from '../actors/windows/kinds.ts'
-import { readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
+import { paneVersions, readOpenWindows, type WindowRow } from '../actors/windows/read.ts'
 import type { Decision } from './reasons.ts'
 
 const everyMs = 5_000
@@ -47,8 +47,8 @@ export class Console {
   }
 
   async table(now: number): Promise<void> {
-    const panes = await this.#store.redis.hgetall(this.#keys.panes)
-    const versions = JSON.stringify(panes)
+    const panes = await paneVersions(this.#store, this.#keys)
+    const versions = JSON.stringify([...panes])
     if (versions === this.#versions) return
     const rows = await readOpenWindows(this.#store, this.#keys, this.#job, { limit: rowsRead })
     this.#versions = versions

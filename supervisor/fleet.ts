@@ -177,7 +177,7 @@ export class ExecutorFleet {
   /** Entries of the dead wait: whoever runs is told to take them. */
   async #handOn(snapshot: Snapshot): Promise<void> {
     const running = this.living(snapshot).filter(({ actor }) => actor?.state === 'running')
-    for (const { id } of running) await quietly(() => this.#register.send(id, { kind: 'claim' }))
+    await quietly(() => this.#register.handOn(running.map(({ id }) => id)))
   }
 
   #forgetAsked(snapshot: Snapshot): void {

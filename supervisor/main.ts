@@ -19,13 +19,13 @@ import {
   parseFlags,
   wholeNumberFlag,
 } from '../actors/flags.ts'
-import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { type Lineage, readLineage, replacedBy, withSinks } from '../actors/lineage.ts'
 import { declaredSinks, loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog, type Log, logFormat } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
-import { isOutage, openStore, untilReady } from '../actors/redis.ts'
+import { isOutage, openStore, untilReady, whenReady } from '../actors/redis.ts'
+import { agreedKeys } from '../actors/shards.ts'
 import { checkSinks } from '../actors/sinks/sink.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { acceptChange, agreedShape, agreedTopics } from '../actors/agree.ts'
@@ -155,13 +155,11 @@ await runMain('supervisor', async () => {
   const declared = await loadJob(file)
   const sinks = await declaredSinks(file)
   checkSinks(values.shadow ? { ...declared, ...sinks } : declared, process.env)
-  const keys = keysOf(declared.name)
   const level = settings.quiet ? 'warn' : config.LOG_LEVEL
   const log = createLog('supervisor', level)
   const clock = systemClock
   const store = openStore(config, log)
   const pods = settings.fleet === 'kubernetes' ? openPods(config, log) : null
-  const life = new Lifecycle({ kind: 'supervisor', store, keys, clock, log })
   const pulse = new Pulse(clock)
   const servers = new Servers({
     store,
@@ -176,6 +174,13 @@ await runMain('supervisor', async () => {
   })
   // A signal meanwhile simply ends the process.
   for (const name of signals) process.on(name, leave)
+  const agreeing = () => agreedKeys(store, declared, config.REDIS_SHARDS)
+  const keys = await whenReady(store, agreeing).catch((error) => {
+    throw servers.explain(error)
+  })
+  // Children need not ask, and all of them go by the same.
+  process.env.REDIS_SHARDS = String(keys.shards.length)
+  const life = new Lifecycle({ kind: 'supervisor', store, keys, clock, log })
   let lineage: Lineage | null = null
   const check = async () => {
     await servers.check()
@@ -241,12 +246,14 @@ await runMain('supervisor', async () => {
   onSecondSignal(() => supervisor.kill())
   // Where they are somebody else's there is nobody here to start the sooner.
   if (settings.fleet === 'processes' || !settings.without.has('bridge')) compiled.make(log)
-  const mailbox = openStore(config, createLog('supervisor', 'error'), { blockMs: mailboxBlockMs })
+  const mailboxes = keys.shards.map(() =>
+    openStore(config, createLog('supervisor', 'error'), { blockMs: mailboxBlockMs }),
+  )
   const looking = pods?.run()
   await runSupervisor({
     supervisor,
     life,
-    mailbox,
+    mailboxes,
     keys,
     pulse,
     clock,

@@ -10,6 +10,7 @@ import type { Keys } from '../actors/keys.ts'
 import type { Snapshot } from '../actors/measure.ts'
 import { type Actor, actorSchema, type Message } from '../actors/messages.ts'
 import type { Store } from '../actors/redis.ts'
+import { shardOf } from '../actors/shards.ts'
 import { type Stalls, stallsAfter } from './stalls.ts'
 import { forget } from './tallies.ts'
 
@@ -110,15 +111,28 @@ export class Register {
    * in hand is told where it is known.
    */
   async write(account: Actor, inHand?: InHand | null): Promise<void> {
-    const { id } = account
-    const hand = inHand === undefined ? [] : [handText(inHand)]
-    const args = [id, JSON.stringify(withoutAlive(account)), ...hand]
-    await this.#store.call('bury', this.#keys.base, args)
+    const { id, kind } = account
+    const text = JSON.stringify(withoutAlive(account))
+    const { base, shards } = this.#keys
+    const held = kind === 'executor' ? shards : shards.slice(0, 1)
+    const burials = held.map((shard) => {
+      const said = shard.base === base ? text : ''
+      return this.#store.call('bury', shard.base, [id, said, ...this.#handIn(shard, inHand)])
+    })
+    await Promise.all(burials)
+  }
+
+  /** Of what was in hand that is in this shard; nothing where that is not known. */
+  #handIn(shard: Keys, inHand: InHand | null | undefined): string[] {
+    if (inHand === undefined) return []
+    const isThere = inHand && shardOf(this.#keys, inHand.partition).base === shard.base
+    return [handText(isThere ? inHand : null)]
   }
 
   /** What an actor has in hand that may be about to be taken for dead. */
-  async noteHand(id: string, { entry, offsets }: InHand): Promise<void> {
-    await this.#store.call('mark', this.#keys.base, [id, entry, offsets.join(',')])
+  async noteHand(id: string, { entry, partition, offsets }: InHand): Promise<void> {
+    const { base } = shardOf(this.#keys, partition)
+    await this.#store.call('mark', base, [id, entry, offsets.join(',')])
   }
 
   /** The first account of a child, so that it is seen from its first moment on. */
@@ -131,9 +145,16 @@ export class Register {
     await this.#store.redis.hdel(this.#keys.actors, id)
   }
 
-  async send(id: string, message: Message): Promise<void> {
+  async send(id: string, message: Message, { mailbox }: Keys = this.#keys): Promise<void> {
     const text = JSON.stringify(message)
-    await this.#store.redis.xadd(this.#keys.mailbox(id), 'MAXLEN', mailboxKept, '*', 'm', text)
+    await this.#store.redis.xadd(mailbox(id), 'MAXLEN', mailboxKept, '*', 'm', text)
+  }
+
+  /** Asks executors to take over what nobody holds any more, in whichever shard that is. */
+  async handOn(ids: readonly string[]): Promise<void> {
+    for (const shard of this.#keys.shards) {
+      for (const id of ids) await this.send(id, { kind: 'claim' }, shard)
+    }
   }
 
   /** What an actor last said of itself; null where it never did. */

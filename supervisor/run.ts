@@ -35,8 +35,8 @@ export async function begin({ store, life, clock, check }: BeginParts): Promise<
 export interface SupervisorParts {
   supervisor: Supervisor
   life: Lifecycle
-  /** A connection that serves the mailbox alone. */
-  mailbox: Store
+  /** Connections that serve the mailbox alone, of each shard one. */
+  mailboxes: readonly Store[]
   keys: Keys
   pulse: Pulse
   clock: Clock
@@ -46,11 +46,14 @@ export interface SupervisorParts {
 
 /** Runs until the actor is asked to end, and until its family has ended. */
 export async function runSupervisor(parts: SupervisorParts): Promise<void> {
-  const { supervisor, life, mailbox, keys, pulse, clock, beside } = parts
+  const { supervisor, life, mailboxes, keys, pulse, clock, beside } = parts
   life.to('running')
   const ended = life.draining
-  ended.addEventListener('abort', () => void mailbox.close())
-  const background = [listen(mailbox, keys, pulse, clock, ended)]
+  const background = keys.shards.map((shard, i) => {
+    const mailbox = mailboxes[i]!
+    ended.addEventListener('abort', () => void mailbox.close())
+    return listen(mailbox, shard, pulse, clock, ended)
+  })
   if (beside) background.push(beside(ended))
   await supervisor.run(ended)
   await Promise.all(background)

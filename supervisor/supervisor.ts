@@ -95,7 +95,8 @@ export class Supervisor {
       restarts: bridgeRestarts,
       graceMs,
       // What it read is others' at once: they need not wait for its lease to end.
-      release: (bridge) => store.call('unshare', keys.base, [bridge]),
+      release: (bridge) =>
+        Promise.all(keys.shards.map(({ base }) => store.call('unshare', base, [bridge]))),
     })
     this.#sinks = new Ward({ ...shared, kind: 'sinks', restarts: sinksRestarts, graceMs })
     this.#web = new Ward({ ...shared, kind: 'web', restarts: webRestarts, graceMs })
@@ -130,7 +131,7 @@ export class Supervisor {
     const role = snapshot ? this.#leadership.heed(snapshot.leader) : asked
     this.#register.observe(snapshot)
     if (snapshot) this.#heed(snapshot)
-    this.#ledgerKnown ||= snapshot !== null && snapshot.partitions.length > 0
+    this.#ledgerKnown ||= snapshot?.begun === true
     switch (role) {
       case roles.leading:
         return this.#lead(snapshot)
@@ -307,9 +308,12 @@ export class Supervisor {
       ({ alive, judges }) => alive && judges !== undefined && judges !== code,
     )
     if (others.length > 0) return
-    const reply = await store.call('judged', keys.base, [code])
-    this.#codeTold = reply !== -1
-    if (reply === 1) log.info("the job's code is another one from here on: verify goes by that")
+    const replies = await Promise.all(
+      keys.shards.map(({ base }) => store.call('judged', base, [code])),
+    )
+    this.#codeTold = !replies.includes(-1)
+    if (replies.includes(1))
+      log.info("the job's code is another one from here on: verify goes by that")
   }
 
   #record(snapshot: Snapshot, at: number): Promise<void> {

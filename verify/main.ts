@@ -7,10 +7,10 @@ import { readConfig } from '../actors/config.ts'
 import { RefusalError, runMain, UsageError } from '../actors/errors.ts'
 import { numberFlag, parseFlags } from '../actors/flags.ts'
 import { kafkaClient, kafkaMessage, throughOutages } from '../actors/kafka-client.ts'
-import { keysOf } from '../actors/keys.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { openStore, untilReady } from '../actors/redis.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { Audit } from './audit.ts'
 import { catchUp } from './catch-up.ts'
 import { registerCodecs } from './codecs.ts'
@@ -76,11 +76,11 @@ async function main(): Promise<number> {
   registerCodecs()
   const kafka = kafkaClient(config, 'millrace-verify')
   const store = openStore(config, log)
-  const keys = keysOf(job.name)
   try {
     if (values.live) {
       // Later it is an outage, and said as one.
       await untilReady(store, AbortSignal.timeout(CONNECT_MS))
+      const keys = await heldKeys(store, job.name)
       const audit = new Audit({ job, kafka, store, keys }, { fromNow: values['from-now'] ?? false })
       const ok = await live({
         audit,
@@ -93,6 +93,7 @@ async function main(): Promise<number> {
       return ok ? 0 : 1
     }
     await untilReady(store)
+    const keys = await heldKeys(store, job.name)
     const looked = throughOutages(config, log, () => endsOf(kafka, job, { topics: [] }))
     await looked.catch((error) => {
       throw new RefusalError(

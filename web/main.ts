@@ -12,7 +12,8 @@ import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
-import { openStore, untilReady } from '../actors/redis.ts'
+import { openStore, untilReady, whenReady } from '../actors/redis.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { createStatusReader } from '../supervisor/status.ts'
 import { createApp, type WebApp } from './app.ts'
 import { kafkaProbe } from './health.ts'
@@ -54,9 +55,12 @@ await runMain('web', async () => {
   const port = wholeNumberFlag('port', values.port, { from: 0, to: 65_535 }) ?? config.PORT
   checkBinding(host, config.MILLRACE_TOKEN)
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
-  const keys = keysOf(job.name)
   const log = createLog(values.id ?? 'web', config.LOG_LEVEL)
   const store = openStore(config, log, { commandMs: redisTimeoutMs })
+  const keys =
+    config.REDIS_SHARDS === undefined
+      ? await whenReady(store, () => heldKeys(store, job.name))
+      : keysOf(job.name, config.REDIS_SHARDS)
   const clock = systemClock
   const web = createApp({
     store,

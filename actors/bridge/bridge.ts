@@ -18,7 +18,6 @@ import type { FetchedPartition } from '../fetched.ts'
 import type { TopicReader } from '../kafka.ts'
 import { isKafkaOutage, kafkaMessage } from '../kafka-client.ts'
 import type { Keys } from '../keys.ts'
-import type { Lifecycle } from '../lifecycle.ts'
 import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { agreedShape } from '../agree.ts'
@@ -62,7 +61,15 @@ export interface BridgeOptions {
   trace?: Trace | null
   clock: Clock
   log: Log
-  life: Lifecycle
+  life: Voice
+}
+
+/** What a bridge says of itself. */
+export interface Voice {
+  /** It reads from now on. */
+  begin(): void
+  /** Why it does not get on; null takes it back. */
+  explain(reason: string | null): void
 }
 
 /** The next offsets of our partitions as this session knows them, and their ends in Kafka. */
@@ -137,11 +144,11 @@ export class Bridge {
    */
   async run(share: Share['partitions'], signal: AbortSignal): Promise<void> {
     const { life, clock, log } = this.#options
+    life.begin()
     this.#share = share
     this.#signal = signal
     // What Kafka does not give out is its next reader's to tell.
     this.#troubled.clear()
-    if (life.state === 'starting') life.to('running')
     let told = ''
     for (let failures = 0; !signal.aborted; ) {
       const started = clock.elapsed()

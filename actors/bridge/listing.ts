@@ -11,8 +11,8 @@ import {
   type Declared,
   type KnownTopic,
   type Listing,
-  numberOf,
   placeText,
+  topicIndexOf,
   topicText,
 } from '../topics.ts'
 import { Stale } from './session.ts'
@@ -75,14 +75,16 @@ export async function leaveGone(
 
 /** Up to where Kafka's end was seen last: what came after that nobody knows. */
 function unreadOf(ledger: Readonly<Record<string, string>>, index: number) {
-  const unread: { number: number; from: number; to: number }[] = []
-  for (let partition = 0; ; partition++) {
-    const number = numberOf(index, partition)
-    const next = ledger[`${number}:next`]
-    if (next === undefined) return unread
-    const [from, to] = [Number(next), Number(ledger[`${number}:high`])]
-    if (from < to) unread.push({ number, from, to })
-  }
+  const numbers = Object.keys(ledger).flatMap((field) => {
+    const number = Number(/^(\d+):next$/.exec(field)?.[1] ?? -1)
+    return number >= 0 && topicIndexOf(number) === index ? [number] : []
+  })
+  const ranges = numbers.map((number) => ({
+    number,
+    from: Number(ledger[`${number}:next`]),
+    to: Number(ledger[`${number}:high`]),
+  }))
+  return ranges.filter(({ from, to }) => from < to).sort((a, b) => a.number - b.number)
 }
 
 /** The operator allows it: the ledger goes on behind a range that nobody has read. */

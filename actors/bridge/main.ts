@@ -6,10 +6,10 @@ import { parseFlags } from '../flags.ts'
 import { systemHost } from '../host.ts'
 import { RawKafka } from '../kafka.ts'
 import { kafkaAddress, kafkaClient } from '../kafka-client.ts'
-import { keysOf } from '../keys.ts'
 import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
-import { openStore } from '../redis.ts'
+import { openStore, whenReady } from '../redis.ts'
+import { agreedKeys } from '../shards.ts'
 import { askedOf } from '../topics.ts'
 import { openTrace } from '../trace/trace.ts'
 import { FROM_FORMS, fromFlag } from './from.ts'
@@ -48,16 +48,20 @@ void runMain('bridge', async () => {
   const config = readConfig()
   const from = fromFlag(values.from, config.START_FROM)
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
-  const keys = keysOf(job.name)
   const log = createLog('bridge', config.LOG_LEVEL)
+  const store = openStore(config, log)
+  const keys = await whenReady(store, () => agreedKeys(store, job, config.REDIS_SHARDS))
   const client = () => kafkaClient(config, 'millrace-bridge', { silenceMs: bounds.kafkaSilenceMs })
   const trace = await openTrace({ kind: 'bridge', id: values.id, job, clock: systemClock, log })
   await runBridge({
     job,
     keys,
     id: values.id,
-    store: openStore(config, log),
-    connect: () => new RawKafka(client(), askedOf(job)),
+    store,
+    connect: ({ shard }) => {
+      const wanted = (partition: number) => partition % keys.shards.length === shard
+      return new RawKafka(client(), askedOf(job), wanted)
+    },
     from,
     address: kafkaAddress(config),
     acceptLoss: values['accept-loss'] ?? false,

@@ -17,20 +17,20 @@ local function bridgesOf(base, me, lease)
   return living
 end
 
--- The topics' partitions (each topic's 0, 1, …), as the ledger knows them; where there is none yet only
--- one may begin it, and '*' stands for all that it will find.
-local function partitionsOf(base)
+-- The topics' partitions, as the ledger knows them: of each topic this shard's, which are so many apart;
+-- where there is none yet only one may begin it, and '*' stands for all that it will find.
+local function partitionsOf(base, shard, shards)
   local ledger, partitions = key(base, 'ledger'), {}
-  local number = 0
-  local text = redis.call('HGET', ledger, topicField(number))
-  while number == 0 or text do
-    local first = number
+  local topic = 0
+  local text = redis.call('HGET', ledger, topicField(topic))
+  while topic == 0 or text do
+    local number = topic + shard
     while not isLeft(text) and redis.call('HEXISTS', ledger, int(number) .. ':next') == 1 do
       partitions[#partitions + 1] = int(number)
-      number = number + 1
+      number = number + shards
     end
-    number = first + STRIDE
-    text = redis.call('HGET', ledger, topicField(number))
+    topic = topic + STRIDE
+    text = redis.call('HGET', ledger, topicField(topic))
   end
   return #partitions > 0 and partitions or { '*' }
 end
@@ -69,16 +69,16 @@ end
 
 -- share: says that a bridge lives and which partitions it is to read. A partition has one reader, until that
 -- says that it reads it no more, or until its lease has ended.
--- args: me, lease in ms, then what I read now: partitions, or '*' for all that there are
+-- args: me, lease in ms, which shard this is, of how many, then what I read now: partitions, or '*' for all that there are
 -- reply: what I am to read: partitions, or '*'; what is missing from what I read now is still mine until I
 --        say that I have let go of it
 register('share', function(keys, args)
   local base, me = keys[1], args[1]
   local readers = key(base, 'readers')
   local living = bridgesOf(base, me, tonumber(args[2]))
-  local partitions = partitionsOf(base)
+  local partitions = partitionsOf(base, tonumber(args[3]), tonumber(args[4]))
   local reads = {}
-  for i = 3, #args do reads[args[i]] = true end
+  for i = 5, #args do reads[args[i]] = true end
 
   local reader = readersOf(base, living, partitions)
   local quota, bridges = quotaOf(me, living, #partitions)

@@ -13,7 +13,9 @@ import type { Store } from '../redis.ts'
 
 export interface SharesOptions {
   store: Store
+  /** Of the shard whose partitions are shared, of so many. */
   keys: Keys
+  shards: number
   id: string
   clock: Clock
 }
@@ -81,7 +83,8 @@ export class Shares {
   async #ask(reads: string[]): Promise<string[] | null> {
     const { store, keys, id } = this.#options
     try {
-      return (await store.call('share', keys.base, [id, leaseMs, ...reads])) as string[]
+      const shard = [keys.shard, this.#options.shards]
+      return (await store.call('share', keys.base, [id, leaseMs, ...shard, ...reads])) as string[]
     } catch {
       return null
     }

@@ -24,6 +24,7 @@ import { type LateSessions, moreLate } from './sessions.ts'
 import { RecordCursor } from './records.ts'
 import type { Trace } from '../trace/trace.ts'
 import { boundField } from '../windows/revisions.ts'
+import type { Turns } from './turns.ts'
 import type { Stats } from './stats.ts'
 
 export interface ExecutorOptions {
@@ -39,6 +40,8 @@ export interface ExecutorOptions {
   /** Where a supervisor looks for what was in hand at our death. */
   hand?: Hand | null
   trace?: Trace | null
+  /** Shared by those of one process that work on several shards. */
+  turns?: Turns | null
 }
 
 interface Held {
@@ -215,7 +218,9 @@ export class Executor {
       const held = this.#queue[0]
       if (held && !this.#overdue) {
         const since = trace?.now() ?? 0
-        const slice = await batch.take(held.entry, held.cursor, () => this.#overdue)
+        const slice = await this.#inTurn(() =>
+          batch.take(held.entry, held.cursor, () => this.#overdue),
+        )
         trace?.folded(slice, since)
         this.#options.stats.moved()
         if (slice.done) this.#finish(held)
@@ -247,6 +252,11 @@ export class Executor {
     return this.#options.clock.elapsed() > this.#drainDeadline
   }
 
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const { turns } = this.#options
+    return turns ? turns.take(work) : work()
+  }
+
   #newBatch(): Batch {
     return new Batch(this.#context, { closedTo: this.#closedTo, full: this.#full })
   }
@@ -267,7 +277,9 @@ export class Executor {
     const since = trace?.now() ?? 0
     let late: LateSessions = new Map()
     const again = (batch: Batch) =>
-      batch.again({ closedTo: this.#closedTo, full: this.#full, late }, this.#gone)
+      this.#inTurn(() =>
+        batch.again({ closedTo: this.#closedTo, full: this.#full, late }, this.#gone),
+      )
     const stale = first.slices.some(({ entry }) => this.#gone.has(entry))
     let batch: Batch = stale ? await again(first) : first
     while (batch.slices.length > 0) {

@@ -4,11 +4,11 @@ import { bounds, readConfig } from '../config.ts'
 import { runMain } from '../errors.ts'
 import { parseFlags } from '../flags.ts'
 import { systemHost } from '../host.ts'
-import { keysOf } from '../keys.ts'
 import { newActorId } from '../lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
-import { openStore } from '../redis.ts'
+import { openStore, whenReady } from '../redis.ts'
+import { agreedKeys } from '../shards.ts'
 import { Hand } from './hand.ts'
 import { openTrace } from '../trace/trace.ts'
 import { runExecutor } from './run.ts'
@@ -37,11 +37,14 @@ void runMain('executor', async () => {
   const { values, positionals } = parseFlags({ ...command, positionals: [...command.positionals] })
   const config = readConfig()
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
-  const keys = keysOf(job.name)
   const id = values.id ?? newActorId('executor', systemClock)
   const log = createLog(values.id ?? 'executor', config.LOG_LEVEL)
   const writer = openStore(config, log)
-  const reader = openStore(config, log, { blockMs: bounds.readBlockMs })
+  const openReader = () => openStore(config, log, { blockMs: bounds.readBlockMs })
+  // It connects while the number of shards is asked for: an executor that starts is waited for.
+  const first = openReader()
+  const keys = await whenReady(writer, () => agreedKeys(writer, job, config.REDIS_SHARDS))
+  const others = keys.shards.slice(1).map(openReader)
   const trace = await openTrace({ kind: 'executor', id, job, clock: systemClock, log })
   const asked = new AbortController()
   if (values.warm) {
@@ -56,7 +59,7 @@ void runMain('executor', async () => {
     keys,
     id,
     writer,
-    reader,
+    readers: [first, ...others],
     clock: systemClock,
     host: systemHost,
     log,

@@ -1,6 +1,6 @@
 /**
- * An executor's whole life, from its first heartbeat to its leave; what it needs is passed in, so
- * that a simulation runs the same.
+ * An executor's whole life, from its first heartbeat to its leave, with entries of each shard; what it
+ * needs is passed in, so that a simulation runs the same.
  */
 import { agreedShape } from '../agree.ts'
 import type { Clock } from '../clock.ts'
@@ -14,14 +14,15 @@ import type { Trace } from '../trace/trace.ts'
 import { Executor } from './executor.ts'
 import type { Hand } from './hand.ts'
 import { Stats } from './stats.ts'
+import { Turns } from './turns.ts'
 
 export interface ExecutorParts {
   job: Job
   keys: Keys
   id: string | undefined
   writer: Store
-  /** The connection that blocks on reads. */
-  reader: Store
+  /** Connections that block on reads, one for each shard. */
+  readers: readonly Store[]
   clock: Clock
   host: Host
   log: Log
@@ -40,7 +41,7 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
     keys,
     id,
     writer,
-    reader,
+    readers,
     clock,
     host,
     log,
@@ -63,12 +64,18 @@ export async function runExecutor(parts: ExecutorParts): Promise<void> {
   const drain = () => life.drain(String(asked?.reason))
   if (asked?.aborted) drain()
   asked?.addEventListener('abort', drain)
-  await startWhenReady(life, [writer, reader], clock)
+  await startWhenReady(life, [writer, ...readers], clock)
   // A version of the job with other panes must not even fold. Without an answer, commits find it out.
   await agreedShape(writer, keys, job).catch((error: unknown) => {
     if (!isOutage(error)) throw error
   })
-  await new Executor({ job, keys, reader, writer, clock, log, life, stats, hand, trace }).run()
+  // A record of one shard at a time: as many are in hand as the job allows, and busy means one thing.
+  const turns = keys.shards.length > 1 ? new Turns() : null
+  const shared = { job, writer, clock, log, life, stats, hand, trace, turns }
+  const executors = keys.shards.map(
+    (shard, i) => new Executor({ ...shared, keys: shard, reader: readers[i]! }),
+  )
+  await Promise.all(executors.map((executor) => executor.run()))
   await life.leave()
   log.debug('left', { records: stats.records })
 }

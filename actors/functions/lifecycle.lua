@@ -1,7 +1,12 @@
+-- What an actor says of itself; '' in the shards where it only has a lease.
+local function note(base, id, account)
+  if account ~= '' then redis.call('HSET', key(base, 'actors'), id, account) end
+end
+
 -- beat: an actor lives. args: id, its account of itself, lease in ms   reply: Redis's clock
 register('beat', function(keys, args)
   local base = keys[1]
-  redis.call('HSET', key(base, 'actors'), args[1], args[2])
+  note(base, args[1], args[2])
   local time = now()
   redis.call('ZADD', key(base, 'leases'), int(time + tonumber(args[3])), args[1])
   return int(time)
@@ -37,7 +42,7 @@ end, { 'allow-oom' })
 register('leave', function(keys, args)
   local base, id = keys[1], args[1]
   local entries = key(base, 'entries')
-  redis.call('HSET', key(base, 'actors'), id, args[2])
+  note(base, id, args[2])
   redis.call('ZREM', key(base, 'leases'), id)
   redis.call('DEL', key(base, 'mailbox:' .. id))
   redis.call('HDEL', key(base, 'hand'), id)
@@ -62,7 +67,7 @@ register('bury', function(keys, args)
     local entry, offsets = string.match(args[3], '^([^|]+)|([%d,]+)$')
     hold(base, args[1], entry, offsets)
   end
-  redis.call('HSET', key(base, 'actors'), args[1], args[2])
+  note(base, args[1], args[2])
   redis.call('ZREM', key(base, 'leases'), args[1])
   redis.call('DEL', key(base, 'mailbox:' .. args[1]))
   return 1
@@ -104,7 +109,8 @@ register('measure', function(keys)
   local base = keys[1]
   local entries = key(base, 'entries')
   local result = { at = int(now()), entries = 0, pending = 0, orphaned = 0 }
-  for _, name in ipairs({ 'totals', 'ledger', 'clock', 'control', 'version', 'quota', 'actors' }) do
+  local hashes = { 'totals', 'ledger', 'clock', 'joined', 'control', 'version', 'quota', 'actors' }
+  for _, name in ipairs(hashes) do
     result[name] = map(redis.call('HGETALL', key(base, name)))
     result[name][''] = '' -- cjson writes an empty table as an object only if it has a key
   end

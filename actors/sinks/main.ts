@@ -4,11 +4,11 @@ import { readConfig } from '../config.ts'
 import { RefusalError, runMain, UsageError } from '../errors.ts'
 import { parseFlags } from '../flags.ts'
 import type { Job } from '../job.ts'
-import { keysOf } from '../keys.ts'
 import { type Lineage, readLineage, replacedBy, withSinks } from '../lineage.ts'
 import { declaredSinks, loadJob, SHIPPED_JOB } from '../load.ts'
 import { createLog } from '../log.ts'
-import { openStore, untilReady } from '../redis.ts'
+import { openStore, whenReady } from '../redis.ts'
+import { heldKeys } from '../shards.ts'
 import { runSinks } from './run.ts'
 import { checkSinks } from './sink.ts'
 
@@ -55,8 +55,7 @@ await runMain('sinks', async () => {
   checkSinks(declared, process.env)
   const log = createLog('sinks', config.LOG_LEVEL)
   const store = openStore(config, log)
-  await untilReady(store)
-  const keys = keysOf(declared.name)
+  const keys = await whenReady(store, () => heldKeys(store, declared.name))
   const lineage = await readLineage(store, keys)
   const job = withSinks(declared, await declaredSinks(file), lineage)
   refuse(job, file, lineage)

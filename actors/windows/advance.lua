@@ -1,9 +1,10 @@
--- The watermark that the ledger allows now; nil where a partition holds it.
--- A partition is idle when the bridge has read to Kafka's end, everything is finished, and nothing
+-- How the partitions of a ledger stand: `least`, of those that are read the least of their highest event
+-- times, and its `holder`; `unread` where one has none yet; the `greatest` of all, and how long ago the
+-- last record came. A partition is idle when the bridge has read to Kafka's end, everything is finished, and nothing
 -- has come for idleAfter; or when all that it ever brought was rejected, so that it has no event
 -- time to wait for: one broken producer must not keep everybody's windows open. Is every one idle, event time goes on with the clock from the last record.
 -- A partition of a topic that was left holds it until what was read of it is finished.
-local function watermarkOf(ledger, delay, idleAfter)
+local function standingOf(ledger, idleAfter)
   local time = now()
   local least, greatest, lastData, holder
   local running, unread = false, false
@@ -28,10 +29,15 @@ local function watermarkOf(ledger, delay, idleAfter)
       end
     end
   end
-  if unread then return nil, holder end
-  if running then return least - delay, holder end
-  if greatest then return greatest - delay + time - lastData, '' end
-  return nil, ''
+  return { unread = unread, running = running, least = least, holder = holder or '',
+    greatest = greatest, since = lastData and time - lastData }
+end
+
+-- The watermark that a job's partitions allow; nil where one of them holds it.
+local function watermarkOf(standing, delay)
+  if standing.unread then return nil end
+  if standing.running then return standing.least - delay end
+  return standing.greatest and standing.greatest - delay + standing.since
 end
 
 local function frontiersOf(ledger)
@@ -110,7 +116,7 @@ end
 local function recall(base, shape, budget)
   local clock, emitted = key(base, 'clock'), key(base, 'emitted')
   local held = redis.call('HMGET', clock, 'closingPart', 'closingRecalled', 'closingKind')
-  local stream = held[3] == 'update' and 'updates' or 'closed'
+  local stream = held[3] == 'update' and 'updates' or shape.isShard and 'partial' or 'closed'
   local last, before = not held[1] or held[2] == '', held[2] and '(' .. held[2] or '+'
   while not last and budget > 0 do
     local entry = redis.call('XREVRANGE', key(base, stream), before, '-', 'COUNT', '1')[1]
@@ -319,6 +325,15 @@ local function advanceWindows(base, shape, watermark, closedTo, budget)
     or (limit and (not closedTo or closedTo < limit)) or (shape.revised and budget <= 0)
 end
 
+-- It never goes back. Answers with where it is.
+local function moveWatermark(base, candidate)
+  local clock = key(base, 'clock')
+  local held = tonumber(redis.call('HGET', clock, 'watermark') or '')
+  if not candidate or (held and candidate <= held) then return held end
+  redis.call('HSET', clock, 'watermark', int(math.floor(candidate)))
+  return math.floor(candidate)
+end
+
 -- advance: moves the watermark, then closes what it has passed, a bounded step at a time.
 -- args: ops, window size, slide (of sessions s and the gap; cells.lua), watermark delay, idle after,
 --       groups at the most, closed entries kept, their bytes, closed entries held for sinks that are behind, names of the job's sinks, …
@@ -328,17 +343,11 @@ register('advance', function(keys, args)
   local base = keys[1]
   local clock = key(base, 'clock')
   local shape = readShape(args[1], args[2], args[3])
-  shape.closedKept, shape.closedBytes, shape.sinks = tonumber(args[7]), tonumber(args[8]), {}
-  for i = 10, #args do shape.sinks[#shape.sinks + 1] = args[i] end
-  shape.closedMost = #shape.sinks > 0 and tonumber(args[9]) or shape.closedKept
+  readKept(shape, args[7], args[8], args[9], { unpack(args, 10) })
   local ledger = map(redis.call('HGETALL', key(base, 'ledger')))
-  local candidate, holder = watermarkOf(ledger, tonumber(args[4]), tonumber(args[5]))
-  local held = redis.call('HMGET', clock, 'watermark', 'closedTo')
-  local watermark, closedTo = tonumber(held[1] or ''), tonumber(held[2] or '')
-  if candidate and (not watermark or candidate > watermark) then
-    watermark = math.floor(candidate)
-    redis.call('HSET', clock, 'watermark', int(watermark))
-  end
+  local standing = standingOf(ledger, tonumber(args[5]))
+  local watermark = moveWatermark(base, watermarkOf(standing, tonumber(args[4])))
+  local closedTo = tonumber(redis.call('HGET', clock, 'closedTo') or '')
   local budget = tonumber(args[6])
   local walking, more = follow(base, frontiersOf(ledger)), false
   if shape.gap then
@@ -347,5 +356,5 @@ register('advance', function(keys, args)
     closedTo, more = advanceWindows(base, shape, watermark, closedTo, budget)
   end
   return { watermark and int(watermark) or '', closedTo and int(closedTo) or '',
-    (walking or more) and 1 or 0, holder or '', redis.call('HGET', clock, 'finalTo') or '' }
+    (walking or more) and 1 or 0, standing.holder, redis.call('HGET', clock, 'finalTo') or '' }
 end, { 'allow-oom' })

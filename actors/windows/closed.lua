@@ -35,10 +35,23 @@ local function emitUpdate(base, shape, start, rows, last, number, part, more)
     'part', int(part), unpack(more))
 end
 
+-- How much is kept of the stream of what is closed, and the job's sinks, by which it is trimmed.
+local function readKept(shape, entries, bytes, held, sinks)
+  shape.closedKept, shape.closedBytes, shape.sinks = tonumber(entries), tonumber(bytes), sinks
+  shape.closedMost = #sinks > 0 and tonumber(held) or shape.closedKept
+end
+
+-- The same of a shard's part of a window, which stays until it is joined with the others'.
+local function emitPart(base, shape, start, rows, last, part)
+  redis.call('XADD', key(base, 'partial'), '*', 'start', int(start), 'end', int(shape.closing),
+    'rows', rows, 'last', last and '1' or '0', 'part', int(part))
+end
+
 -- Adds rows of what is closed to `shape.closing` to the closed stream. `start`: of the window; of sessions
 -- to where was closed before. `number`: of the window; `part`: of its entries; `more`: fields of a telling.
 local function emit(base, shape, start, rows, last, number, part, more)
-  local clock = key(base, 'clock')
+  if shape.isShard then return emitPart(base, shape, start, rows, last, part) end
+  local clock = key(base, shape.clock or 'clock')
   local mean = tonumber(redis.call('HGET', clock, 'closedMean') or #rows)
   mean = mean + (#rows - mean) / 32
   local share = shape.closedMost / shape.closedKept

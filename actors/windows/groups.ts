@@ -33,6 +33,14 @@ export function upperBound(query: WindowQuery): number {
   return Math.min(query.to ?? Infinity, cursor)
 }
 
+/** One group's row, as splitRows reads it. */
+export function rowBytes(group: string, state: Buffer): Buffer {
+  const key = Buffer.from(group)
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(key.length)
+  return Buffer.concat([length, key, state])
+}
+
 /** Adds the groups of one entry's rows (u32 key length, key, state, repeated). */
 export function splitRows(job: Job, bytes: Buffer, groups: Groups): void {
   let at = 0

@@ -16,21 +16,31 @@ const SCAN_COUNT = 500
  * read once more.
  */
 export class PaneCache {
-  readonly #held = new Map<number, { version: string; groups: Groups }>()
+  /** By the pane's key. */
+  readonly #held = new Map<string, { version: string; groups: Groups }>()
 
-  get(start: number, version: string): Groups | null {
-    const held = this.#held.get(start)
+  get(key: string, version: string): Groups | null {
+    const held = this.#held.get(key)
     return held?.version === version ? held.groups : null
   }
 
   /** `version` is one from before the pane was read, so that what is held is never older than it. */
-  set(start: number, version: string, groups: Groups): void {
-    this.#held.set(start, { version, groups })
+  set(key: string, version: string, groups: Groups): void {
+    this.#held.set(key, { version, groups })
   }
 
-  keep(panes: ReadonlyMap<number, string>): void {
-    for (const start of this.#held.keys()) if (!panes.has(start)) this.#held.delete(start)
+  keep(shards: readonly Panes[]): void {
+    const open = new Set(
+      shards.flatMap(({ keys, versions }) => [...versions.keys()].map(keys.pane)),
+    )
+    for (const key of this.#held.keys()) if (!open.has(key)) this.#held.delete(key)
   }
+}
+
+/** The open panes of a shard, with their versions. */
+interface Panes {
+  keys: Keys
+  versions: ReadonlyMap<number, string>
 }
 
 /** Open windows that the query asks for, with their groups. */
@@ -42,23 +52,40 @@ export async function* openWindows(
   cache: PaneCache,
 ) {
   const closedTo = await readClosedTo(store, keys)
-  const panes = await paneVersions(store, keys)
-  cache.keep(panes)
-  for (const start of openStarts(job, panes, closedTo, query)) {
-    yield { start, groups: await combinePanes(store, keys, job, start, panes, cache) }
+  const shards = await Promise.all(keys.shards.map((shard) => panesOf(store, shard)))
+  cache.keep(shards)
+  const starts = openStarts(job, new Set(shards.flatMap(startsOf)), closedTo, query)
+  for (const start of starts) {
+    yield { start, groups: await combinePanes(store, job, start, shards, cache) }
   }
+}
+
+const startsOf = ({ versions }: Panes): number[] => [...versions.keys()]
+
+async function panesOf(store: Store, keys: Keys): Promise<Panes> {
+  const panes = await store.redis.hgetall(keys.panes)
+  const versions = Object.entries(panes).map(
+    ([start, version]) => [Number(start), version] as const,
+  )
+  return { keys, versions: new Map(versions) }
 }
 
 /** Open pane's start → a text that changes whenever the pane does; the cheap look before reading. */
 export async function paneVersions(store: Store, keys: Keys): Promise<Map<number, string>> {
-  const panes = await store.redis.hgetall(keys.panes)
-  return new Map(Object.entries(panes).map(([start, version]) => [Number(start), version]))
+  const shards = await Promise.all(keys.shards.map((shard) => panesOf(store, shard)))
+  const starts = [...new Set(shards.flatMap(startsOf))]
+  return new Map(
+    starts.map((start) => [start, shards.map(({ versions }) => versions.get(start) ?? '').join()]),
+  )
 }
 
-/** Every window that ends at or before this is closed or being closed; -Infinity before the first. */
+/**
+ * Every window that ends at or before this is closed or being closed, in one of the shards at least;
+ * -Infinity before the first.
+ */
 export async function readClosedTo(store: Store, keys: Keys): Promise<number> {
-  const closedTo = await store.redis.hget(keys.clock, 'closedTo')
-  return closedTo === null ? -Infinity : Number(closedTo)
+  const clocks = keys.shards.map(({ clock }) => store.redis.hget(clock, 'closedTo'))
+  return Math.max(...(await Promise.all(clocks)).map((text) => Number(text ?? -Infinity)))
 }
 
 /** No closed window that ends at or before this is written again; Infinity where none ever is. */
@@ -73,12 +100,12 @@ export async function readSettledTo(store: Store, keys: Keys, job: Job): Promise
 /** Starts of the windows to read, newest first. */
 function openStarts(
   job: Job,
-  panes: ReadonlyMap<number, string>,
+  panes: ReadonlySet<number>,
   closedTo: number,
   query: WindowQuery,
 ): number[] {
   const starts = new Set<number>()
-  for (const pane of panes.keys()) {
+  for (const pane of panes) {
     for (const start of windowsOfPane(job, pane)) {
       if (start + job.windowSizeMs > closedTo && isWanted(start, query)) starts.add(start)
     }
@@ -86,24 +113,26 @@ function openStarts(
   return Array.from(starts).sort((a, b) => b - a)
 }
 
-/** Puts a window's panes together; the next, older window shares all but one of them. */
+/** Puts a window's panes together, of all shards; the next, older window shares all but one of them. */
 async function combinePanes(
   store: Store,
-  keys: Keys,
   job: Job,
   start: number,
-  panes: ReadonlyMap<number, string>,
+  shards: readonly Panes[],
   cache: PaneCache,
 ): Promise<Groups> {
   const merged: Groups = new Map()
   for (const pane of panesOfWindow(job, start)) {
-    const version = panes.get(pane)
-    if (version === undefined) continue
-    const groups = cache.get(pane, version) ?? (await readPane(store, job, keys.pane(pane)))
-    cache.set(pane, version, groups)
-    for (const [group, parts] of groups) {
-      const before = merged.get(group)
-      merged.set(group, before ? [...before, ...parts] : parts)
+    for (const { keys, versions } of shards) {
+      const version = versions.get(pane)
+      if (version === undefined) continue
+      const key = keys.pane(pane)
+      const groups = cache.get(key, version) ?? (await readPane(store, job, key))
+      cache.set(key, version, groups)
+      for (const [group, parts] of groups) {
+        const before = merged.get(group)
+        merged.set(group, before ? [...before, ...parts] : parts)
+      }
     }
   }
   return merged

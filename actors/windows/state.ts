@@ -5,7 +5,7 @@
 import type { Job } from '../job.ts'
 import { cellOps, emptyCells, mergeCells, readValue } from './aggregates.ts'
 import type { AggregateValue } from './kinds.ts'
-import { decodeState, sketchOf } from './sketches.ts'
+import { decodeState, encodeState, sketchOf } from './sketches.ts'
 
 /** As it was read; sketches are bytes still. */
 export interface Stored {
@@ -19,6 +19,19 @@ export const storedAt = (job: Job, bytes: Buffer, at: number): Stored & { end: n
 
 /** Sketches of a group: letters behind the slots' and a slash. */
 const sketchesOf = ({ ops, slots }: Job): number => Math.max(ops.length - slots.length - 1, 0)
+
+/** Parts of a group merged into one state, in Redis's bytes. */
+export function mergedState(job: Job, parts: readonly Stored[]): Buffer {
+  const cells = emptyCells(job.slots)
+  for (const part of parts) mergeCells(job.slots, cells, part.cells)
+  const kinds = job.aggregates.flatMap(({ aggregate }) => sketchOf(aggregate) ?? [])
+  const sketches = kinds.map((kind, i) => {
+    const sketch = kind.create()
+    for (const part of parts) sketch.absorb(part.sketches[i]!)
+    return sketch
+  })
+  return encodeState(cells, sketches)
+}
 
 /** The values of a row by their aggregates' names. */
 export function valuesOf(job: Job, parts: readonly Stored[]): Record<string, AggregateValue> {

@@ -222,8 +222,10 @@ export class World {
       cores: host.cores,
       web: false,
     })
-    const mailbox = this.#open(process, 'mailbox', mailboxBlockMs)
-    await runSupervisor({ supervisor, life, mailbox, keys, pulse, clock })
+    const mailboxes = keys.shards.map(({ shard }) =>
+      this.#open(process, `mailbox-${shard}`, mailboxBlockMs),
+    )
+    await runSupervisor({ supervisor, life, mailboxes, keys, pulse, clock })
   }
 
   #spawner(parent: Process): Spawn {
@@ -261,7 +263,9 @@ export class World {
       keys: this.keys,
       id: name,
       writer: this.#open(process, 'writer'),
-      reader: this.#open(process, 'reader', bounds.readBlockMs),
+      readers: this.keys.shards.map(({ shard }) =>
+        this.#open(process, `reader-${shard}`, bounds.readBlockMs),
+      ),
       clock,
       host,
       log,

@@ -66,6 +66,7 @@ const snapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   rejects: { late: 3, json: 3 },
   topics: [],
   partitions: [partition()],
+  begun: true,
   entries: 2,
   pending: 1,
   orphaned: 0,

@@ -7,7 +7,6 @@ import { Bridge, type BridgeOptions } from '../../../actors/bridge/bridge.ts'
 import { systemClock } from '../../../actors/clock.ts'
 import type { FetchedPartition } from '../../../actors/fetched.ts'
 import type { TopicReader } from '../../../actors/kafka.ts'
-import type { Lifecycle } from '../../../actors/lifecycle.ts'
 import { createLog } from '../../../actors/log.ts'
 import { measure } from '../../../actors/measure.ts'
 import { until } from '../../../faults/until.ts'
@@ -69,10 +68,7 @@ const nothing = (partition: number, offset: number): FetchedPartition => ({
 })
 
 function start(reader: TopicReader, more: Partial<BridgeOptions> = {}): Promise<void> {
-  const life = {
-    state: 'running',
-    explain: (reason: string | null) => void reasons.push(reason),
-  } as unknown as Lifecycle
+  const life = { begin: () => {}, explain: (reason: string | null) => void reasons.push(reason) }
   const bridge = new Bridge({
     job: { ...students, name: place.name, topic: 'records' },
     keys: place.keys,

@@ -27,7 +27,7 @@ class Sharer {
   }
 
   async ask(reads: readonly string[]): Promise<string[]> {
-    return (await it.call('share', this.id, LEASE_MS, ...reads)) as string[]
+    return (await it.call('share', this.id, LEASE_MS, 0, 1, ...reads)) as string[]
   }
 }
 

@@ -21,7 +21,7 @@ async function open(): Promise<void> {
   await it.call('open', 'id-a', 'shape', ...[0, 1, B0, B1].flatMap((p) => [p, 0, 0]))
 }
 
-const share = (me: string, ...reads: string[]) => it.call('share', me, 60_000, ...reads)
+const share = (me: string, ...reads: string[]) => it.call('share', me, 60_000, 0, 1, ...reads)
 
 describe('list', () => {
   test('writes all that is expected, or nothing', async () => {

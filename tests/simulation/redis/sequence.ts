@@ -132,7 +132,7 @@ export class Sequence {
 
   #share(): Command {
     const reads = this.#one([[], ['*'], [0, 1], [1, 2], [0, 1, 2, 3]])
-    return this.#call('share', this.#one(actors), this.#one([2, 9_999]), ...reads)
+    return this.#call('share', this.#one(actors), this.#one([2, 9_999]), 0, 1, ...reads)
   }
 
   #append(): Command {
