@@ -61,8 +61,7 @@ export function refuseWhole(job: Job): void {
 function wholeOf(job: Job): string | null {
   if (job.gapMs !== null) return 'session windows'
   if (job.allowedLatenessMs > 0) return 'allowedLateness'
-  if (job.updatesMs > 0) return 'updates'
-  return job.topics === null ? null : 'several topics'
+  return job.updatesMs > 0 ? 'updates' : null
 }
 
 function countOf(job: string, text: string): number {

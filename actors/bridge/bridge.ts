@@ -24,7 +24,7 @@ import { agreedShape } from '../agree.ts'
 import { Cost } from './cost.ts'
 import type { From } from './from.ts'
 import { Frontiers, ledgerGone } from './frontiers.ts'
-import { enlist, leaveGone, overtaken } from './listing.ts'
+import { enlist, leaveGone, listTopicsOf, overtaken } from './listing.ts'
 import { passLoss } from './loss.ts'
 import { absentTopics, changeOf, numbersOf, refuseUnopened, startsOf } from './opening.ts'
 import { beginOrRefuse } from './origin.ts'
@@ -34,7 +34,6 @@ import {
   type KnownTopic,
   knownTopics,
   type Listed,
-  listTopics,
   placeText,
   type TopicInfo,
   topicOf,
@@ -45,7 +44,9 @@ import type { Share } from './share.ts'
 
 export interface BridgeOptions {
   job: Job
+  /** Of the shard whose partitions it reads, and of the first one. */
   keys: Keys
+  first: Keys
   store: Store
   /** A client of its own for each session: what is left of a broken connection goes with it. */
   connect: () => TopicReader
@@ -243,7 +244,7 @@ export class Bridge {
     // One bridge begins a job, and that one has all of it.
     if (!isKnown && this.#share) throw new Stale(`job ${job.name} has no ledger; looking again`)
     const before = knownTopics(ledger)
-    const listing = listTopics(job, found, before, ledger.topicId ?? null)
+    const listing = await listTopicsOf(this.#options, found, ledger)
     const { topics, known } = listing
     kafka.assign(topics)
     const numbers = numbersOf(topics)

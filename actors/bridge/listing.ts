@@ -10,9 +10,12 @@ import type { Store } from '../redis.ts'
 import {
   type Declared,
   type KnownTopic,
+  knownTopics,
   type Listing,
+  listTopics,
   placeText,
   topicIndexOf,
+  type TopicInfo,
   topicText,
 } from '../topics.ts'
 import { Stale } from './session.ts'
@@ -23,6 +26,28 @@ export interface ListingOptions {
   store: Store
   acceptLoss: boolean
   log: Log
+}
+
+/**
+ * The topics as a shard has to name them in its ledger: by the numbers that the first shard has. Whether it still reads one, each says for itself.
+ * @throws Stale where the first shard has not named one of them yet
+ */
+export async function listTopicsOf(
+  { job, store, keys, first }: Pick<ListingOptions, 'job' | 'store' | 'keys'> & { first: Keys },
+  found: readonly TopicInfo[],
+  ledger: Readonly<Record<string, string>>,
+): Promise<Listing> {
+  const before = knownTopics(ledger)
+  const id = ledger.topicId ?? null
+  if (keys.base === first.base) return listTopics(job, found, before, id)
+  const theirs = await store.redis.hgetall(first.ledger)
+  const named = knownTopics(theirs).map((topic, i) => ({ ...topic, ...before[i] }))
+  const listing = listTopics(job, found, named, theirs.topicId ?? null)
+  const missing = theirs.topicId === undefined || listing.known.length > Math.max(named.length, 1)
+  if (missing) throw new Stale('the first shard has not begun with all topics yet')
+  const known = Math.max(before.length, id === null ? 0 : 1)
+  const topics = listing.topics.map((topic) => ({ ...topic, isNew: topic.index >= known }))
+  return { ...listing, topics }
 }
 
 /**

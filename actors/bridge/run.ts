@@ -9,7 +9,7 @@ import { Lifecycle, startWhenReady } from '../lifecycle.ts'
 import { Bridge, type BridgeOptions, type Voice } from './bridge.ts'
 import { Shares } from './share.ts'
 
-export interface BridgeParts extends Omit<BridgeOptions, 'life' | 'connect'> {
+export interface BridgeParts extends Omit<BridgeOptions, 'life' | 'connect' | 'first'> {
   id: string | undefined
   host: Host
   /** Clients that see a shard's partitions only. */
@@ -27,7 +27,13 @@ export async function runBridge(parts: BridgeParts): Promise<void> {
   const voices = voicesOf(life, keys.shards.length)
   const bridges = keys.shards.map(
     (shard, i) =>
-      new Bridge({ ...options, keys: shard, connect: () => connect(shard), life: voices[i]! }),
+      new Bridge({
+        ...options,
+        keys: shard,
+        first: keys,
+        connect: () => connect(shard),
+        life: voices[i]!,
+      }),
   )
   await startWhenReady(life, [store], clock)
   // Where one can't go on, the others end as well.

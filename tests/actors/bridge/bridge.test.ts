@@ -72,6 +72,7 @@ function start(reader: TopicReader, more: Partial<BridgeOptions> = {}): Promise<
   const bridge = new Bridge({
     job: { ...students, name: place.name, topic: 'records' },
     keys: place.keys,
+    first: place.keys,
     store: place.store,
     connect: () => reader,
     from: 'earliest',
