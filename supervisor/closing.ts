@@ -46,7 +46,7 @@ const closingArguments = (job: Job) => [
  * of all allow, and closes its part of what all watermarks have passed.
  */
 async function advanceTogether(store: Store, keys: Keys, job: Job): Promise<boolean> {
-  const standings = await Promise.all(keys.shards.map((shard) => readStanding(store, shard)))
+  const standings = await Promise.all(keys.shards.map((shard) => readStanding(store, shard, job)))
   const joining = await Joining.open(store, keys, job)
   const closedTo = leastOf(standings.map((standing) => standing.closedTo))
   if (!(await joining.upTo(closedTo))) return true
@@ -68,8 +68,9 @@ async function advanceTogether(store: Store, keys: Keys, job: Job): Promise<bool
 const slideOf = ({ windowSlideMs }: Job, time: number | null): number =>
   time === null ? -Infinity : Math.floor(time / windowSlideMs)
 
-async function readStanding(store: Store, { base }: Keys): Promise<Standing> {
-  return standingOf((await store.call('standing', base, [bounds.idleAfterMs])) as string[])
+async function readStanding(store: Store, { base }: Keys, job: Job): Promise<Standing> {
+  const args = [bounds.idleAfterMs, job.windowSlideMs]
+  return standingOf((await store.call('standing', base, args)) as string[])
 }
 
 async function raise(

@@ -12,8 +12,6 @@ import { type Groups, rowBytes } from '../actors/windows/groups.ts'
 import { mergedState } from '../actors/windows/state.ts'
 import { gather, type Gathered, nextEnd } from './parts.ts'
 
-/** Of one entry of the closed stream; what it is more than, it is by one group. */
-const ENTRY_BYTES = 128 * 1024
 /** Windows that are joined in one look. */
 const WINDOWS_MAX = 20
 
@@ -128,7 +126,7 @@ function entriesOf(job: Job, groups: Groups): { rows: Buffer; after: string }[] 
     bytes = 0
   }
   for (const group of [...groups.keys()].sort()) {
-    if (bytes >= ENTRY_BYTES) end()
+    if (bytes >= bounds.joinEntryBytes) end()
     const row = rowBytes(group, mergedState(job, groups.get(group)!))
     rows.push(row)
     bytes += row.length

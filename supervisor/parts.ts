@@ -2,6 +2,7 @@
  * Reads the parts of windows that shards have closed (`partial`, windows/shards.lua): entries with a
  * window's end and rows, of which the last says so; windows in order.
  */
+import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
@@ -19,10 +20,6 @@ interface Part {
   rows: Buffer
   last: boolean
 }
-
-const PAGE = 16
-/** Of groups' states that are held at once; a window of more is gathered again from where that ended. */
-const HELD_BYTES = 64 * 1024 * 1024
 
 /** The end of the earliest window behind `doneTo` that one of the shards has a part of; null for none. */
 export async function nextEnd(
@@ -59,7 +56,7 @@ export async function gather(
   const held = new HeldGroups(after)
   const ends = new Map<number, string>()
   for (const place of places) {
-    for await (const part of partsBehind(store, place, PAGE)) {
+    for await (const part of partsBehind(store, place, bounds.joinPageEntries)) {
       if (part.end > ending) break
       if (part.end < ending) continue
       held.add(job, part.rows)
@@ -94,13 +91,13 @@ class HeldGroups {
       this.#sizes.set(group, (this.#sizes.get(group) ?? 0) + size)
       this.#bytes += size
     }
-    if (this.#bytes > HELD_BYTES && this.groups.size > 1) this.#cut()
+    if (this.#bytes > bounds.joinHeldBytes && this.groups.size > 1) this.#cut()
   }
 
   /** Half of the bytes go, the last groups. */
   #cut(): void {
     const names = [...this.groups.keys()].sort()
-    while (this.#bytes > HELD_BYTES / 2 && names.length > 1) {
+    while (this.#bytes > bounds.joinHeldBytes / 2 && names.length > 1) {
       const name = names.pop()!
       this.groups.delete(name)
       this.#bytes -= this.#sizes.get(name)!

@@ -5,19 +5,24 @@
 --   standing of each ──► what all allow ──► `raise` in each: its watermark, as far as its own partitions
 --   allow it ──► the least of them: what each closes to ──► partial ──► join
 
+-- Windows that end by then are closed with all of their rows; closedTo is the one that is being closed.
+local function wholeTo(base, slide)
+  local held = redis.call('HMGET', key(base, 'clock'), 'closedTo', 'closing')
+  return held[2] and tonumber(held[2]) - slide or tonumber(held[1] or '')
+end
+
 -- standing: how a shard's partitions stand; one that has no ledger yet may get some that hold everybody.
--- args: idle after
+-- args: idle after, window slide
 -- reply: none, idle, running or unread; least and greatest event time, ms since the last record, holding
---        partition, its watermark, closedTo; '' for what there is not
+--        partition, its watermark, up to where its windows are closed whole; '' for what there is not
 register('standing', function(keys, args)
   local ledger = map(redis.call('HGETALL', key(keys[1], 'ledger')))
   local standing = standingOf(ledger, tonumber(args[1]))
   local state = (standing.unread or not ledger.shape) and 'unread' or standing.running and 'running'
     or standing.greatest and 'idle' or 'none'
   local function text(value) return value and int(value) or '' end
-  local clock = redis.call('HMGET', key(keys[1], 'clock'), 'watermark', 'closedTo')
   return { state, text(standing.least), text(standing.greatest), text(standing.since), standing.holder,
-    clock[1] or '', clock[2] or '' }
+    redis.call('HGET', key(keys[1], 'clock'), 'watermark') or '', text(wholeTo(keys[1], tonumber(args[2]))) }
 end, { 'no-writes' })
 
 -- Parts stay for a while when they are joined: the first shard may come back older than the others.

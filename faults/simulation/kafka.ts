@@ -194,8 +194,9 @@ export class SimKafka implements TopicReader {
     })
   }
 
-  committedOffsets(): Promise<Map<number, number>> {
-    return this.#ask(() => new Map(this.#topic.committed))
+  committedOffsets(_: string, partitions: readonly number[]): Promise<Map<number, number>> {
+    const of = ([partition]: readonly [number, number]) => partitions.includes(partition)
+    return this.#ask(() => new Map([...this.#topic.committed].filter(of)))
   }
 
   #ask<T>(answer: () => T): Promise<T> {

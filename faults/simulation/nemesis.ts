@@ -14,6 +14,9 @@ const steps =
     ' ',
   )
 
+/** The same where there are several shards. */
+const jointSteps = ['standing', 'raise', 'raise', 'join', 'join', 'XRANGE']
+
 const interferences = ['cut before', 'cut after', 'cut after', 'die before', 'die after'] as const
 
 export interface Trap {
@@ -79,11 +82,15 @@ export class Nemesis {
     this.#traps.push(trap)
   }
 
+  get #steps(): readonly string[] {
+    return this.#world.keys.shards.length > 1 ? [...steps, ...jointSteps] : steps
+  }
+
   #chooseTrap(): Trap {
     const chance = this.#chance
     const interference = chance.is(0.25) ? chance.pick(['stop', 'hole'] as const) : null
     return {
-      step: chance.pick(steps),
+      step: chance.pick(this.#steps),
       left: Math.floor(chance.next() ** 2 * 12),
       interference: interference ?? chance.pick(interferences),
     }

@@ -151,7 +151,7 @@ class Play {
     const { spanMs, closes, shutsDown } = this.#script
     world.start()
     world.nemesis.plan(spanMs + RAGE_MS)
-    for (let i = chance.whole(1, 4); i > 0; i--) {
+    for (let i = chance.whole(1, 4) * world.servers.length; i > 0; i--) {
       const server = chance.pick(world.servers)
       world.time.after(chance.between(200, spanMs), null, () => world.save(server))
     }
