@@ -55,7 +55,7 @@ async function advanceTogether(store: Store, keys: Keys, job: Job): Promise<bool
     closeTo: leastOf(standings.map(({ watermark }) => watermark)),
   }
   const raised = await Promise.all(
-    keys.shards.map((shard) => raise(store, shard, job, limits, joining.at(shard))),
+    keys.shards.map((shard) => raise(store, shard, job, limits, joining.passed)),
   )
   const now = {
     watermark: leastOf(raised.map(({ watermark }) => watermark)),
@@ -78,9 +78,9 @@ async function raise(
   { base }: Keys,
   job: Job,
   { allowed, closeTo }: { allowed: number | null; closeTo: number | null },
-  joined: string,
+  passed: string,
 ): Promise<{ watermark: number | null; closedTo: number | null; more: boolean }> {
-  const args = [...closingArguments(job), allowed ?? '', closeTo ?? '', joined]
+  const args = [...closingArguments(job), allowed ?? '', closeTo ?? '', passed]
   const [watermark, closedTo, more] = (await store.call('raise', base, args)) as [
     string,
     string,
