@@ -63,6 +63,11 @@ export const bounds = {
   sinkLeaseMs: 5_000,
   /** Groups that one call of the close function handles. */
   closeGroupsMax: 250,
+  /** Of one entry of windows that are joined of several shards, and by one group more. */
+  joinEntryBytes: 128 * 1024,
+  /** Of groups' states that are held while they are joined, and entries that are read at once for that. */
+  joinHeldBytes: 64 * 1024 * 1024,
+  joinPageEntries: 16,
   decisionsKept: 1_000,
   /** Measurements for a back-test: one a second for a day; seldom while nothing happens. */
   measurementsKept: 86_400,

@@ -49,6 +49,7 @@ export type FunctionName =
   | 'commit'
   | 'advance'
   | 'standing'
+  | 'parts'
   | 'raise'
   | 'join'
   | 'beat'

@@ -46,7 +46,7 @@ const closingArguments = (job: Job) => [
  * of all allow, and closes its part of what all watermarks have passed.
  */
 async function advanceTogether(store: Store, keys: Keys, job: Job): Promise<boolean> {
-  const standings = await Promise.all(keys.shards.map((shard) => readStanding(store, shard)))
+  const standings = await Promise.all(keys.shards.map((shard) => readStanding(store, shard, job)))
   const joining = await Joining.open(store, keys, job)
   const closedTo = leastOf(standings.map((standing) => standing.closedTo))
   if (!(await joining.upTo(closedTo))) return true
@@ -55,7 +55,7 @@ async function advanceTogether(store: Store, keys: Keys, job: Job): Promise<bool
     closeTo: leastOf(standings.map(({ watermark }) => watermark)),
   }
   const raised = await Promise.all(
-    keys.shards.map((shard) => raise(store, shard, job, limits, joining.at(shard))),
+    keys.shards.map((shard) => raise(store, shard, job, limits, joining.passed)),
   )
   const now = {
     watermark: leastOf(raised.map(({ watermark }) => watermark)),
@@ -68,8 +68,9 @@ async function advanceTogether(store: Store, keys: Keys, job: Job): Promise<bool
 const slideOf = ({ windowSlideMs }: Job, time: number | null): number =>
   time === null ? -Infinity : Math.floor(time / windowSlideMs)
 
-async function readStanding(store: Store, { base }: Keys): Promise<Standing> {
-  return standingOf((await store.call('standing', base, [bounds.idleAfterMs])) as string[])
+async function readStanding(store: Store, { base }: Keys, job: Job): Promise<Standing> {
+  const args = [bounds.idleAfterMs, job.windowSlideMs]
+  return standingOf((await store.call('standing', base, args)) as string[])
 }
 
 async function raise(
@@ -77,9 +78,9 @@ async function raise(
   { base }: Keys,
   job: Job,
   { allowed, closeTo }: { allowed: number | null; closeTo: number | null },
-  joined: string,
+  passed: string,
 ): Promise<{ watermark: number | null; closedTo: number | null; more: boolean }> {
-  const args = [...closingArguments(job), allowed ?? '', closeTo ?? '', joined]
+  const args = [...closingArguments(job), allowed ?? '', closeTo ?? '', passed]
   const [watermark, closedTo, more] = (await store.call('raise', base, args)) as [
     string,
     string,

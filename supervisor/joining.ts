@@ -12,8 +12,6 @@ import { type Groups, rowBytes } from '../actors/windows/groups.ts'
 import { mergedState } from '../actors/windows/state.ts'
 import { gather, type Gathered, nextEnd } from './parts.ts'
 
-/** Of one entry of the closed stream; what it is more than, it is by one group. */
-const ENTRY_BYTES = 128 * 1024
 /** Windows that are joined in one look. */
 const WINDOWS_MAX = 20
 
@@ -30,31 +28,27 @@ export class Joining {
   readonly #keys: Keys
   readonly #job: Job
   #state: State
-  /** Shard → the last entry of its parts that is joined. */
-  readonly #at: Map<number, string>
+  /** Up to there windows are joined for so long that their parts need not be kept; '' for nothing. */
+  readonly passed: string
 
   private constructor(store: Store, keys: Keys, job: Job, held: Record<string, string>) {
     this.#store = store
     this.#keys = keys
     this.#job = job
-    const { closedTo = '', closing = '', closingAfter = '' } = held
+    const { closedTo = '', closing = '', closingAfter = '', passed = '' } = held
+    this.passed = passed
     this.#state = { closedTo, closing, after: closingAfter }
-    this.#at = new Map(keys.shards.map(({ shard }) => [shard, held[`at:${shard}`] ?? '']))
   }
 
   static async open(store: Store, keys: Keys, job: Job): Promise<Joining> {
     return new Joining(store, keys, job, await store.redis.hgetall(keys.clock))
   }
 
-  at({ shard }: Keys): string {
-    return this.#at.get(shard)!
-  }
-
   /** Joins what all shards have closed; says whether that is all of it. */
   async upTo(closedTo: number | null): Promise<boolean> {
-    if (closedTo === null) return true
     for (let windows = 0; windows < WINDOWS_MAX; windows++) {
-      const ending = await nextEnd(this.#store, this.#places(), this.#doneTo)
+      if (closedTo === null || this.#doneTo >= closedTo) return true
+      const ending = await nextEnd(this.#store, this.#job, this.#keys.shards, this.#doneTo)
       if (ending === null || ending > closedTo) return this.#skipTo(closedTo)
       if (!(await this.#window(ending))) return false
     }
@@ -64,31 +58,27 @@ export class Joining {
   /** Windows that end by then are joined. */
   get #doneTo(): number {
     const { closedTo, closing } = this.#state
-    if (closing !== '') return Number(closing) - 1
+    if (closing !== '') return Number(closing) - this.#job.windowSlideMs
     return closedTo === '' ? -Infinity : Number(closedTo)
   }
 
-  #places() {
-    return this.#keys.shards.map((shard) => ({ shard, after: this.at(shard) }))
-  }
-
-  async #skipTo(closedTo: number): Promise<boolean> {
-    if (this.#doneTo >= closedTo) return true
+  #skipTo(closedTo: number): Promise<boolean> {
     return this.#join({ closedTo: String(closedTo), closing: '', after: '' }, [])
   }
 
-  /** False where another has gone on with it. */
+  /** False where another has gone on with it, or a shard has it no more. */
   async #window(ending: number): Promise<boolean> {
     for (;;) {
       const { closing, after } = this.#state
       const range = { ending, after: closing === '' ? null : after }
-      const gathered = await gather(this.#store, this.#job, this.#places(), range)
+      const gathered = await gather(this.#store, this.#job, this.#keys.shards, range)
+      if (!gathered) return false
       if (!(await this.#write(ending, gathered))) return false
       if (!gathered.more) return true
     }
   }
 
-  async #write(ending: number, { groups, more, ends }: Gathered): Promise<boolean> {
+  async #write(ending: number, { groups, more }: Gathered): Promise<boolean> {
     const start = ending - this.#job.windowSizeMs
     const entries = entriesOf(this.#job, groups)
     for (const [i, { rows, after }] of entries.entries()) {
@@ -96,10 +86,7 @@ export class Joining {
       const next = isLast
         ? { closedTo: String(ending), closing: '', after: '' }
         : { closedTo: String(ending), closing: String(ending), after }
-      const joined = isLast ? this.#keys.shards.map(({ shard }) => ends.get(shard) ?? '') : []
-      const written = [start, rows, after, isLast ? 1 : 0, ...joined]
-      if (!(await this.#join(next, written))) return false
-      if (isLast) for (const [shard, id] of ends) this.#at.set(shard, id)
+      if (!(await this.#join(next, [start, rows, after, isLast ? 1 : 0]))) return false
     }
     return true
   }
@@ -128,7 +115,7 @@ function entriesOf(job: Job, groups: Groups): { rows: Buffer; after: string }[] 
     bytes = 0
   }
   for (const group of [...groups.keys()].sort()) {
-    if (bytes >= ENTRY_BYTES) end()
+    if (bytes >= bounds.joinEntryBytes) end()
     const row = rowBytes(group, mergedState(job, groups.get(group)!))
     rows.push(row)
     bytes += row.length

@@ -2,16 +2,11 @@
  * Reads the parts of windows that shards have closed (`partial`, windows/shards.lua): entries with a
  * window's end and rows, of which the last says so; windows in order.
  */
+import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import { type Groups, splitRows } from '../actors/windows/groups.ts'
-
-/** A shard, and the entry behind which its parts are still to be joined; '' for the first. */
-export interface Place {
-  shard: Keys
-  after: string
-}
 
 interface Part {
   id: string
@@ -20,20 +15,24 @@ interface Part {
   last: boolean
 }
 
-const PAGE = 16
-/** Of groups' states that are held at once; a window of more is gathered again from where that ended. */
-const HELD_BYTES = 64 * 1024 * 1024
+/** Windows' ends: behind one of them (-Infinity for the first), up to another (Infinity for all). */
+interface Range {
+  behind: number
+  to: number
+}
 
-/** The end of the earliest window behind `doneTo` that one of the shards has a part of; null for none. */
+/** The end of the earliest window behind one that one of the shards has a part of; null for none. */
 export async function nextEnd(
   store: Store,
-  places: readonly Place[],
-  doneTo: number,
+  job: Job,
+  shards: readonly Keys[],
+  behind: number,
 ): Promise<number | null> {
+  const range = { behind, to: Infinity }
   const ends = await Promise.all(
-    places.map(async (place) => {
-      for await (const { end } of partsBehind(store, place, 1)) if (end > doneTo) return end
-      return Infinity
+    shards.map(async (shard) => {
+      const { parts } = await readParts(store, shard, job, range, { after: '', count: 1 })
+      return parts[0]?.end ?? Infinity
     }),
   )
   const least = Math.min(...ends)
@@ -45,29 +44,32 @@ export interface Gathered {
   groups: Groups
   /** There are more groups, behind those. */
   more: boolean
-  /** Shard → the last entry of its part; those without any are missing. */
-  ends: Map<number, string>
 }
 
-/** Groups of a window over all shards: from `after` on (null for all) as many as may be held at once. */
+/**
+ * Groups of a window over all shards: from `after` on (null for all) as many as may be held at once. Null
+ * where one of the shards has not closed it any more, as it came back older.
+ */
 export async function gather(
   store: Store,
   job: Job,
-  places: readonly Place[],
+  shards: readonly Keys[],
   { ending, after }: { ending: number; after: string | null },
-): Promise<Gathered> {
+): Promise<Gathered | null> {
   const held = new HeldGroups(after)
-  const ends = new Map<number, string>()
-  for (const place of places) {
-    for await (const part of partsBehind(store, place, PAGE)) {
-      if (part.end > ending) break
-      if (part.end < ending) continue
-      held.add(job, part.rows)
-      ends.set(place.shard.shard, part.id)
-      if (part.last) break
+  const range = { behind: ending - job.windowSlideMs, to: ending }
+  for (const shard of shards) {
+    let place = { after: '', count: bounds.joinPageEntries }
+    for (let more = true; more; ) {
+      const { wholeTo, parts } = await readParts(store, shard, job, range, place)
+      if (wholeTo < ending) return null
+      for (const { rows } of parts) held.add(job, rows)
+      const last = parts.at(-1)
+      more = last !== undefined && !last.last
+      if (last) place = { ...place, after: last.id }
     }
   }
-  return { groups: held.groups, more: held.more, ends }
+  return { groups: held.groups, more: held.more }
 }
 
 /** Groups with their states; where these get too many, only those that come first in order. */
@@ -94,13 +96,13 @@ class HeldGroups {
       this.#sizes.set(group, (this.#sizes.get(group) ?? 0) + size)
       this.#bytes += size
     }
-    if (this.#bytes > HELD_BYTES && this.groups.size > 1) this.#cut()
+    if (this.#bytes > bounds.joinHeldBytes && this.groups.size > 1) this.#cut()
   }
 
   /** Half of the bytes go, the last groups. */
   #cut(): void {
     const names = [...this.groups.keys()].sort()
-    while (this.#bytes > HELD_BYTES / 2 && names.length > 1) {
+    while (this.#bytes > bounds.joinHeldBytes / 2 && names.length > 1) {
       const name = names.pop()!
       this.groups.delete(name)
       this.#bytes -= this.#sizes.get(name)!
@@ -114,18 +116,23 @@ class HeldGroups {
 const bytesOf = ({ cells, sketches }: { cells: Float64Array; sketches: Buffer[] }): number =>
   cells.byteLength + sketches.reduce((sum, { length }) => sum + length, 0)
 
-async function* partsBehind(
+/** A page of parts, behind an entry of the range ('' for its first), and up to where all are closed whole. */
+async function readParts(
   store: Store,
-  { shard, after }: Place,
-  count: number,
-): AsyncGenerator<Part, void> {
-  let from = after === '' ? '-' : `(${after}`
-  for (;;) {
-    const page = await store.redis.xrangeBuffer(shard.closed, from, '+', 'COUNT', count)
-    for (const [id, fields] of page) yield partOf(id.toString(), fields)
-    const last = page.at(-1)
-    if (!last || page.length < count) return
-    from = `(${last[0].toString()}`
+  { base }: Keys,
+  job: Job,
+  { behind, to }: Range,
+  { after, count }: { after: string; count: number },
+): Promise<{ wholeTo: number; parts: Part[] }> {
+  const bound = (time: number) => (Number.isFinite(time) ? time : '')
+  const args = [job.windowSlideMs, bound(behind), bound(to), after, count]
+  const [wholeTo, entries] = (await store.callBuffer('parts', base, args)) as [
+    Buffer,
+    [Buffer, Buffer[]][],
+  ]
+  return {
+    wholeTo: wholeTo.length === 0 ? -Infinity : Number(wholeTo),
+    parts: entries.map(([id, fields]) => partOf(id.toString(), fields)),
   }
 }
 

@@ -41,9 +41,17 @@ local function readKept(shape, entries, bytes, held, sinks)
   shape.closedMost = #sinks > 0 and tonumber(held) or shape.closedKept
 end
 
+-- The name of an entry of a window's part is the window's end and the entry's number: it lies in its place
+-- whatever the clock says, and again there where a shard comes back older and closes the window once more. An
+-- event time can be so far before the epoch; one that is as far behind it goes by even numbers.
+local PART_ORIGIN = 8640000000000001
+local function partName(ending)
+  return int(ending + PART_ORIGIN)
+end
+
 -- The same of a shard's part of a window, which stays until it is joined with the others'.
 local function emitPart(base, shape, start, rows, last, part)
-  redis.call('XADD', key(base, 'partial'), '*', 'start', int(start), 'end', int(shape.closing),
+  redis.call('XADD', key(base, 'partial'), partName(shape.closing) .. '-' .. int(part), 'start', int(start), 'end', int(shape.closing),
     'rows', rows, 'last', last and '1' or '0', 'part', int(part))
 end
 

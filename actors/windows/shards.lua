@@ -5,33 +5,57 @@
 --   standing of each ──► what all allow ──► `raise` in each: its watermark, as far as its own partitions
 --   allow it ──► the least of them: what each closes to ──► partial ──► join
 
+-- Windows that end by then are closed with all of their rows; closedTo is the one that is being closed.
+local function wholeTo(base, slide)
+  local held = redis.call('HMGET', key(base, 'clock'), 'closedTo', 'closing')
+  return held[2] and tonumber(held[2]) - slide or tonumber(held[1] or '')
+end
+
 -- standing: how a shard's partitions stand; one that has no ledger yet may get some that hold everybody.
--- args: idle after
+-- args: idle after, window slide
 -- reply: none, idle, running or unread; least and greatest event time, ms since the last record, holding
---        partition, its watermark, closedTo; '' for what there is not
+--        partition, its watermark, up to where its windows are closed whole; '' for what there is not
 register('standing', function(keys, args)
   local ledger = map(redis.call('HGETALL', key(keys[1], 'ledger')))
   local standing = standingOf(ledger, tonumber(args[1]))
   local state = (standing.unread or not ledger.shape) and 'unread' or standing.running and 'running'
     or standing.greatest and 'idle' or 'none'
   local function text(value) return value and int(value) or '' end
-  local clock = redis.call('HMGET', key(keys[1], 'clock'), 'watermark', 'closedTo')
   return { state, text(standing.least), text(standing.greatest), text(standing.since), standing.holder,
-    clock[1] or '', clock[2] or '' }
+    redis.call('HGET', key(keys[1], 'clock'), 'watermark') or '', text(wholeTo(keys[1], tonumber(args[2]))) }
 end, { 'no-writes' })
 
--- Parts stay for a while when they are joined: the first shard may come back older than the others.
+-- parts: a shard's parts of windows, in their order.
+-- args: window slide; the window's end behind which to begin, or '' for the first; the last window's end, or ''
+--       for all; the last entry that was read already, or ''; entries at the most
+-- reply: up to where its windows are closed whole, or ''; entries. Both at one moment: a shard may come back
+--        older between two calls, and what it has not closed any more is not there either.
+register('parts', function(keys, args)
+  local base, slide, behind, to, after = keys[1], tonumber(args[1]), tonumber(args[2]), tonumber(args[3]), args[4]
+  local from = after ~= '' and '(' .. after or behind and partName(behind + slide) or '-'
+  local whole = wholeTo(base, slide)
+  return { whole and int(whole) or '',
+    redis.call('XRANGE', key(base, 'partial'), from, to and partName(to) or '+', 'COUNT', args[5]) }
+end, { 'no-writes' })
+
+-- Parts that are joined stay for a while: the first shard may come back older than the others.
+local function trimParts(base, passed)
+  if not passed then return end
+  redis.call('XTRIM', key(base, 'partial'), 'MINID', '~', partName(passed + 1), 'LIMIT', 500)
+end
+
+-- Notes up to where windows are joined, now and then, so that it is known what has been for long: `passed`.
 local PARTS_KEPT_MS = 60000
-local function trimParts(base, joined)
-  local ms = tonumber(string.match(joined, '^%d+') or '')
-  if not ms then return end
-  redis.call('XTRIM', key(base, 'partial'), 'MINID', '~', int(math.min(ms, now() - PARTS_KEPT_MS)), 'LIMIT', 500)
+local function notePassed(clock, closedTo)
+  local held, time = redis.call('HMGET', clock, 'passing', 'passingAt'), now()
+  if held[2] and math.abs(time - tonumber(held[2])) < PARTS_KEPT_MS then return end
+  redis.call('HSET', clock, 'passed', held[1] or '', 'passing', closedTo, 'passingAt', int(time))
 end
 
 -- raise: moves a shard's watermark to what all shards allow, where its own partitions allow it too, then
 -- closes what all shards are to close, a bounded step at a time.
 -- args: ops, window size, slide, watermark delay, idle after, groups at the most, what all allow, what is
---       to be closed to, up to which entry its parts are joined; '' for nothing
+--       to be closed to, up to where parts need not be kept any more; '' for nothing
 -- reply: its watermark or '', closedTo or '', 1 where there is more to do at once
 register('raise', function(keys, args)
   local base = keys[1]
@@ -43,7 +67,7 @@ register('raise', function(keys, args)
   if allowed and standing.running then allowed = math.min(allowed, standing.least - tonumber(args[4])) end
   local watermark, limit = moveWatermark(base, allowed), tonumber(args[8])
   local closedTo = tonumber(redis.call('HGET', key(base, 'clock'), 'closedTo') or '')
-  trimParts(base, args[9])
+  trimParts(base, tonumber(args[9]))
   local walking = follow(base, frontiersOf(ledger))
   local closing = watermark and limit and math.min(watermark, limit)
   local more
@@ -57,7 +81,7 @@ end, { 'allow-oom' })
 -- args: closedTo, window that is being joined, its last group ('' for none) as they are taken to be;
 --       closed entries kept, their bytes, closed entries held for sinks that are behind, number of sinks,
 --       their names; closedTo from now on; where a window is written its start, its rows, their last group,
---       1 for the last of them, and then for each shard the last entry of its part ('' where it has none)
+--       1 for the last of them
 -- reply: 1, 0 where it stands elsewhere
 register('join', function(keys, args)
   local base, clock = keys[1], key(keys[1], 'joined')
@@ -72,6 +96,7 @@ register('join', function(keys, args)
   readKept(shape, entries, bytes, most, sinks)
   local closedTo, start = take(), take()
   redis.call('HSET', clock, 'closedTo', closedTo)
+  notePassed(clock, held[1] or '')
   if not start then return 1 end
   local rows, after, last = take(), take(), take() == '1'
   shape.closing = tonumber(closedTo)
@@ -84,10 +109,5 @@ register('join', function(keys, args)
     return 1
   end
   redis.call('HDEL', clock, 'closing', 'closingAfter', 'closingPart')
-  for shard = 0, #args do
-    local id = take()
-    if not id then break end
-    if id ~= '' then redis.call('HSET', clock, 'at:' .. shard, id) end
-  end
   return 1
 end, { 'allow-oom' })

@@ -2,9 +2,10 @@
  * What must hold in the end: nothing is left over, the counters add up, and each row of each window,
  * closed or open, is what the records give by other arithmetic (whole numbers of any size).
  */
-import { GROUP } from '../../actors/keys.ts'
+import { GROUP, type Keys } from '../../actors/keys.ts'
 import { isRevised } from '../../actors/windows/revisions.ts'
 import { drained, findingText, tidied } from '../../verify/checks.ts'
+import { joinedFindings } from './parts.ts'
 import type { SimRecord } from './records.ts'
 import { sessionFindings } from './sessions.ts'
 import { toldFindings } from './tellings.ts'
@@ -20,17 +21,27 @@ export interface Row {
 }
 
 export function finalFindings(world: World, closed: boolean): string[] {
-  return [...leftovers(world), ...counters(world), ...rowFindings(world, closed)]
+  const own = world.keys.shards.flatMap((shard) => [
+    ...leftovers(world, shard),
+    ...counters(world, shard),
+  ])
+  return [...own, ...rowFindings(world, closed)]
 }
 
 function rowFindings(world: World, closed: boolean): string[] {
   if (world.job.gapMs !== null) return sessionFindings(world, closed)
-  if (isRevised(world.job)) return [...toldFindings(world), ...openPanes(world, closed)]
-  return [...windows(world), ...openPanes(world, closed)]
+  const told = isRevised(world.job) ? toldFindings(world) : closedFindings(world)
+  const open = world.keys.shards.flatMap((shard) => openPanes(world, shard, closed))
+  return [...told, ...open]
 }
 
+const closedFindings = (world: World): string[] =>
+  world.keys.shards.length > 1 ? joinedFindings(world) : windows(world)
+
 /** C4: drained to the last key. */
-function leftovers({ server, keys, topic }: World): string[] {
+function leftovers(world: World, keys: Keys): string[] {
+  const server = world.serverOf(keys)
+  const partitions = world.topic.partitions.filter((one) => world.isOf(keys, one.partition))
   const ask = (...command: string[]) => server.model.execute(command)
   const fields = (key: string) => ask('HKEYS', key) as string[]
   const ledger = hash(ask('HGETALL', keys.ledger))
@@ -40,13 +51,13 @@ function leftovers({ server, keys, topic }: World): string[] {
     entries: Number(ask('XLEN', keys.entries)),
     pending: (ask('XPENDING', keys.entries, GROUP) as [number])[0],
     waiting: Number(totals.get('waiting') ?? 0),
-    partitions: topic.partitions.map(({ partition }) => ({
+    partitions: partitions.map(({ partition }) => ({
       partition,
       next: place(partition, 'next'),
       frontier: place(partition, 'frontier'),
     })),
   }
-  const ends = topic.partitions.map(({ partition, batches }) => ({
+  const ends = partitions.map(({ partition, batches }) => ({
     partition,
     high: batches.at(-1)?.to ?? 0,
   }))
@@ -68,10 +79,10 @@ function leftovers({ server, keys, topic }: World): string[] {
 }
 
 /** C1. */
-function counters({ server, keys, witness }: World): string[] {
-  const totals = hash(server.model.execute(['HGETALL', keys.totals]))
+function counters(world: World, keys: Keys): string[] {
+  const totals = hash(world.serverOf(keys).model.execute(['HGETALL', keys.totals]))
   const of = (name: string) => Number(totals.get(name) ?? 0)
-  const { counted, filtered, late, rejected } = witness.state.totals
+  const { counted, filtered, late, rejected } = world.witness.of(keys.shard).totals
   const all = counted + filtered + late + rejected
   const expected = {
     counted,
@@ -91,8 +102,8 @@ function counters({ server, keys, witness }: World): string[] {
 
 /** C3 and C5. */
 function windows(world: World): string[] {
-  const { server, keys } = world
-  const { model } = server
+  const { home, keys } = world
+  const { model } = home
   const found: string[] = []
   const closing = model.execute(['HGET', keys.clock, 'closing'])
   const { windows: expected } = expectedRows(world)
@@ -125,14 +136,13 @@ function windows(world: World): string[] {
   return found
 }
 
-function openPanes(world: World, closed: boolean): string[] {
-  const { server, keys, witness } = world
-  const { model } = server
+function openPanes(world: World, keys: Keys, closed: boolean): string[] {
+  const { model } = world.serverOf(keys)
   if (model.execute(['HEXISTS', keys.clock, 'closing']) === 1) return []
   const found: string[] = []
   const open = hash(model.execute(['HGETALL', keys.panes]))
-  for (const [start, groups] of expectedRows(world).panes) {
-    if (start + world.job.windowSizeMs <= witness.state.finalTo) continue
+  for (const [start, groups] of expectedRows(world, keys.shard).panes) {
+    if (start + world.job.windowSizeMs <= world.witness.of(keys.shard).finalTo) continue
     const held = model.executeBuffer(['HGETALL', keys.pane(start)]) as Buffer[]
     const cells = new Map<string, Buffer>()
     for (let i = 0; i < held.length; i += 2) cells.set(held[i]!.toString(), held[i + 1]!)
@@ -143,15 +153,15 @@ function openPanes(world: World, closed: boolean): string[] {
   return found
 }
 
-export function expectedRows({ witness, job }: World) {
+export function expectedRows({ witness, job }: World, shard = 0) {
   const windows = new Map<number, Map<string, Row>>()
   const panes = new Map<number, Map<string, Row>>()
   const { windowSizeMs: size, windowSlideMs: slide } = job
-  for (const { record, closedTo } of witness.state.counted) {
+  for (const { record, closedTo } of witness.of(shard).counted) {
     const pane = Math.floor(record.time! / slide) * slide
     add(panes, pane, record)
     for (let end = pane + slide; end <= pane + size; end += slide) {
-      if (end > closedTo && end <= witness.state.closedTo) add(windows, end, record)
+      if (end > closedTo && end <= witness.of(shard).closedTo) add(windows, end, record)
     }
   }
   return { windows, panes }

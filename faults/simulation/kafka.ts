@@ -92,11 +92,19 @@ export class SimKafka implements TopicReader {
   readonly #topic: Topic
   readonly #time: Time
   readonly #process: Process
+  readonly #isWanted: (partition: number) => boolean
 
-  constructor(topic: Topic, time: Time, process: Process) {
+  /** A client that knows of no other partitions than those that it is to read. */
+  constructor(
+    topic: Topic,
+    time: Time,
+    process: Process,
+    isWanted: (partition: number) => boolean = () => true,
+  ) {
     this.#topic = topic
     this.#time = time
     this.#process = process
+    this.#isWanted = isWanted
   }
 
   connect(): Promise<TopicInfo[]> {
@@ -120,7 +128,9 @@ export class SimKafka implements TopicReader {
       return Array.from(topics, ([index, born]) => ({
         name: this.#topic.nameOf(index),
         id: `id-${index}`,
-        partitions: born.map(({ partition }) => partitionOf(partition)),
+        partitions: born.flatMap(({ partition }) =>
+          this.#isWanted(partition) ? partitionOf(partition) : [],
+        ),
       }))
     })
   }
@@ -184,8 +194,9 @@ export class SimKafka implements TopicReader {
     })
   }
 
-  committedOffsets(): Promise<Map<number, number>> {
-    return this.#ask(() => new Map(this.#topic.committed))
+  committedOffsets(_: string, partitions: readonly number[]): Promise<Map<number, number>> {
+    const of = ([partition]: readonly [number, number]) => partitions.includes(partition)
+    return this.#ask(() => new Map([...this.#topic.committed].filter(of)))
   }
 
   #ask<T>(answer: () => T): Promise<T> {

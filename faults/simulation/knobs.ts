@@ -26,6 +26,9 @@ export function turnKnobs(chance: Chance): void {
   if (chance.is(0.2)) settable.groupsMax = chance.whole(2, 4)
   if (chance.is(0.2)) settable.streamRecordsMax = chance.whole(8, 30)
   if (chance.is(0.1)) settable.payloadExpiryMs = chance.whole(20, 200)
+  if (chance.is(0.4)) settable.joinEntryBytes = chance.whole(1, 400)
+  if (chance.is(0.4)) settable.joinHeldBytes = chance.whole(1, 1_000)
+  if (chance.is(0.4)) settable.joinPageEntries = chance.whole(1, 3)
 }
 
 export function restoreKnobs(): void {

@@ -5,7 +5,7 @@
 import type { Chance } from './chance.ts'
 import type { Interference } from './network.ts'
 import type { Process } from './processes.ts'
-import type { Argument } from './server.ts'
+import type { Argument, Server } from './server.ts'
 import type { World } from './world.ts'
 
 /** Commands at which something can happen; the rest are too many. */
@@ -13,6 +13,9 @@ const steps =
   'commit commit commit append append advance claim open seen beat leave lead mark bury measure XREADGROUP XPENDING XADD HMGET MGET SET'.split(
     ' ',
   )
+
+/** The same where there are several shards. */
+const jointSteps = ['standing', 'raise', 'raise', 'join', 'join', 'XRANGE']
 
 const interferences = ['cut before', 'cut after', 'cut after', 'die before', 'die after'] as const
 
@@ -79,11 +82,15 @@ export class Nemesis {
     this.#traps.push(trap)
   }
 
+  get #steps(): readonly string[] {
+    return this.#world.keys.shards.length > 1 ? [...steps, ...jointSteps] : steps
+  }
+
   #chooseTrap(): Trap {
     const chance = this.#chance
     const interference = chance.is(0.25) ? chance.pick(['stop', 'hole'] as const) : null
     return {
-      step: chance.pick(steps),
+      step: chance.pick(this.#steps),
       left: Math.floor(chance.next() ** 2 * 12),
       interference: interference ?? chance.pick(interferences),
     }
@@ -121,26 +128,28 @@ export class Nemesis {
       case 'terminate one':
         return this.#one(chance.pick(['bridge', 'executor'] as const))?.terminate()
       case 'kill clients':
-        return world.server.killClients()
+        return this.#server().killClients()
       case 'restart redis':
-        return world.restartRedis(chance.between(20, 1_500))
+        return world.restartRedis(this.#server(), chance.between(20, 1_500))
       case 'roll redis back':
-        return world.rollBack(chance.between(20, 800))
+        return world.rollBack(this.#server(), chance.between(20, 800))
       case 'fail over to an older redis':
-        return world.comeBackOlder()
+        return world.comeBackOlder(this.#server())
       case 'flush functions':
-        world.server.model.execute(['FUNCTION', 'FLUSH'])
+        this.#server().model.execute(['FUNCTION', 'FLUSH'])
         return
-      case 'out of memory':
-        world.server.model.outOfMemory = true
+      case 'out of memory': {
+        const { model } = this.#server()
+        model.outOfMemory = true
         world.time.after(chance.between(200, 2_500), null, () => {
-          world.server.model.outOfMemory = false
+          model.outOfMemory = false
         })
         return
+      }
       case 'slow redis':
-        return world.server.pause(chance.between(50, 6_500))
+        return this.#server().pause(chance.between(50, 6_500))
       case 'redis clock':
-        world.server.skewMs += chance.whole(-4_000, 4_000)
+        this.#server().skewMs += chance.whole(-4_000, 4_000)
         return
       case 'clock step': {
         const process = chance.pick(world.living())
@@ -164,6 +173,12 @@ export class Nemesis {
       default:
         name satisfies never
     }
+  }
+
+  /** What happens to one server of a cluster does not happen to the others. */
+  #server(): Server {
+    const { servers } = this.#world
+    return servers.length === 1 ? servers[0]! : this.#chance.pick(servers)
   }
 
   #one(kind: Process['kind']): Process | undefined {

@@ -28,7 +28,6 @@ export interface Wires {
   time: Time
   trace: Trace
   chance: Chance
-  server: Server
   /** One way, in ms. */
   latencyMs: () => number
   /** Asked for each command; faults wait here for their moment. */
@@ -46,6 +45,7 @@ interface Pending {
 export class Connection {
   readonly #wires: Wires
   readonly #process: Process
+  readonly #server: Server
   readonly #name: string
   readonly #timeoutMs: number
   #session: Session | null = null
@@ -59,9 +59,10 @@ export class Connection {
   /** Nothing passes, in either direction, until then. */
   #holeUntilUs = 0
 
-  constructor(wires: Wires, process: Process, name: string, blockMs = 0) {
+  constructor(wires: Wires, process: Process, server: Server, name: string, blockMs = 0) {
     this.#wires = wires
     this.#process = process
+    this.#server = server
     this.#name = name
     this.#timeoutMs = blockMs + bounds.redisCommandTimeoutMs
     process.closers.push(() => this.close())
@@ -98,8 +99,13 @@ export class Connection {
     const session = this.#session
     if (!session) return
     this.#session = null
-    this.#wires.server.disconnect(session)
+    this.#server.disconnect(session)
     this.#lost()
+  }
+
+  /** Null is any server. */
+  leadsTo(server: Server | null): boolean {
+    return server === null || server === this.#server
   }
 
   /** Packets get lost for a while: they come later, or too late. */
@@ -114,10 +120,10 @@ export class Connection {
     const session = this.#session
     this.#session = null
     this.#limit = null
-    const { time, server } = this.#wires
+    const { time } = this.#wires
     if (session) {
       const ms = Math.max(0, this.#lastArrivalUs - time.nowUs) / 1_000 + 0.05
-      time.after(ms, null, () => server.disconnect(session))
+      time.after(ms, null, () => this.#server.disconnect(session))
     }
     const pending = this.#pending.splice(0)
     if (this.#process.alive)
@@ -131,11 +137,11 @@ export class Connection {
     pending: Pending,
     interference: Interference,
   ): void {
-    const { time, server, latencyMs, trace } = this.#wires
+    const { time, latencyMs, trace } = this.#wires
     const arrivalUs = this.#through(latencyMs(), this.#lastArrivalUs)
     this.#lastArrivalUs = arrivalUs
     time.after((arrivalUs - time.nowUs) / 1_000, null, () => {
-      server.receive(session, args, buffers, (reply) => {
+      this.#server.receive(session, args, buffers, (reply) => {
         if (interference === 'cut after') {
           trace.count('reply lost')
           this.cut()
@@ -180,11 +186,11 @@ export class Connection {
   }
 
   #connect(): void {
-    const { server, latencyMs } = this.#wires
+    const { latencyMs } = this.#wires
     const inHole = this.#holeUntilUs - this.#wires.time.nowUs
     this.#process.after(latencyMs() * 2 + Math.max(0, inHole / 1_000), () => {
       if (this.#closed) return
-      this.#session = server.connect(this.#name, () => {
+      this.#session = this.#server.connect(this.#name, () => {
         this.#session = null
         this.#lost()
       })
@@ -218,8 +224,58 @@ export class Connection {
   }
 }
 
+/** What actors ask something of: a connection, or several of which each has some of the keys. */
+export interface Line {
+  send(args: Argument[], buffers: boolean): Promise<unknown>
+  close(): void
+}
+
+/** As a cluster's client: each command to the node of its key, what has none to any, functions to all. */
+export class Lines implements Line {
+  readonly #lines: readonly Connection[]
+  readonly #chance: Chance
+
+  constructor(lines: readonly Connection[], chance: Chance) {
+    this.#lines = lines
+    this.#chance = chance
+  }
+
+  async send(args: Argument[], buffers: boolean): Promise<unknown> {
+    if (args[0] === 'FUNCTION') return this.#sendAll(args, buffers)
+    const shard = shardIn(args[0] === 'FCALL' ? args[3] : args.find(isKey))
+    const line =
+      shard === null
+        ? this.#chance.pick(this.#lines)
+        : this.#lines[nodeOf(shard, this.#lines.length)]!
+    return line.send(args, buffers)
+  }
+
+  close(): void {
+    for (const line of this.#lines) line.close()
+  }
+
+  /** As actors/redis.ts does it: one that takes them is enough. */
+  async #sendAll(args: Argument[], buffers: boolean): Promise<unknown> {
+    const sent = await Promise.allSettled(this.#lines.map((line) => line.send(args, buffers)))
+    const done = sent.find(({ status }) => status === 'fulfilled')
+    if (!done) throw (sent[0] as PromiseRejectedResult).reason
+    return (done as PromiseFulfilledResult<unknown>).value
+  }
+}
+
+/** The shard that a key names; null for none. */
+export function shardIn(key: Argument | undefined): number | null {
+  const found = typeof key === 'string' ? /^millrace:\{[^}]*\/(\d+)\}/.exec(key) : null
+  return found ? Number(found[1]) : null
+}
+
+const isKey = (arg: Argument): boolean => shardIn(arg) !== null
+
+/** Which of so many servers has a shard. */
+export const nodeOf = (shard: number, nodes: number): number => shard % nodes
+
 /** The connection as actors use it. */
-export function storeOn(connection: Connection): Store {
+export function storeOn(connection: Line): Store {
   const plain =
     (name: string) =>
     (...args: unknown[]) =>
@@ -228,6 +284,7 @@ export function storeOn(connection: Connection): Store {
     call: (...command: unknown[]) => connection.send(asArguments(command), false),
     callBuffer: (...command: unknown[]) => connection.send(asArguments(command), true),
     mgetBuffer: (...keys: string[]) => connection.send(['MGET', ...keys], true),
+    xrangeBuffer: (...args: unknown[]) => connection.send(['XRANGE', ...args.map(argument)], true),
     hgetall: async (key: string) => pairs((await plain('HGETALL')(key)) as string[]),
     hset: (key: string, ...fields: unknown[]) =>
       plain('HSET')(

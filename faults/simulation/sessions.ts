@@ -18,9 +18,9 @@ const SPAN = 2
 
 /** C3 and C5. */
 export function sessionFindings(world: World, closed: boolean): string[] {
-  const { server, keys, job, witness } = world
+  const { home, keys, job, witness } = world
   const { closedTo } = witness.state
-  const ask = (...command: string[]) => server.model.executeBuffer(command)
+  const ask = (...command: string[]) => home.model.executeBuffer(command)
   const open = expectedSessions(world)
   const closedRows = new Map<string, string>()
   const found: string[] = []

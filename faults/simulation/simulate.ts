@@ -70,10 +70,11 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const shape = chance.whole(0, shapes.length - 1)
   const plain = jobs[placeOf(seed) ?? shape]!
   const job = seed % TOPICS_EVERY === 1 ? ofSeveralTopics(plain) : plain
+  const { shards, nodes } = shardsOf(seed, job, chance)
   // Most bugs need no more than a moment and a few batches; some need leases to run out.
   const brief = chance.is(0.9)
   const spanMs = brief ? chance.whole(150, 500) : chance.whole(500, 4_500)
-  const partitions = partitionsOf(chance.branch(), job, spanMs, brief)
+  const partitions = partitionsOf(chance.branch(), job, { spanMs, brief, shards })
   const witness = witnessOf(job, trace, partitions)
   const max = chance.whole(1, 4)
   const world = new World({
@@ -86,7 +87,11 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     executors: { min: chance.is(0.2) ? 1 : 0, max },
     supervisors: chance.is(0.2) ? 2 : 1,
     latencyMs: chance.pick([0.1, 0.3, 2]),
+    shards,
+    nodes,
   })
+  trace.count(`world of ${shards} ${shards === 1 ? 'shard' : 'shards'}`)
+  trace.say(`${shards} shards on ${nodes} servers, ${partitions.length} partitions`)
   const idlesSoon = bounds.idleAfterMs < 10_000
   const script = { closes: chance.is(0.2) && idlesSoon, shutsDown: chance.is(0.2), spanMs }
   try {
@@ -106,6 +111,17 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
 const TOPICS_EVERY = 4
 /** One seed in so many plays a job with sessions, and one a job whose windows are told more than once. */
 const OTHERS_EVERY = 5
+
+/**
+ * Jobs that can be divided have several shards in two worlds of three, which are a third of all worlds,
+ * on a server each or some of them together.
+ */
+function shardsOf(seed: number, job: Job, chance: Chance): { shards: number; nodes: number } {
+  const isWhole = job.topics !== null || job.gapMs !== null || isRevised(job)
+  if (isWhole || Math.floor(seed / OTHERS_EVERY) % 3 === 0) return { shards: 1, nodes: 1 }
+  const shards = chance.whole(2, 3)
+  return { shards, nodes: chance.is(0.7) ? shards : chance.whole(1, shards) }
+}
 
 /** Of its job among all; null for one of the usual ones. */
 function placeOf(seed: number): number | null {
@@ -135,8 +151,9 @@ class Play {
     const { spanMs, closes, shutsDown } = this.#script
     world.start()
     world.nemesis.plan(spanMs + RAGE_MS)
-    for (let i = chance.whole(1, 4); i > 0; i--) {
-      world.time.after(chance.between(200, spanMs), null, () => world.save())
+    for (let i = chance.whole(1, 4) * world.servers.length; i > 0; i--) {
+      const server = chance.pick(world.servers)
+      world.time.after(chance.between(200, spanMs), null, () => world.save(server))
     }
     this.#pass(spanMs + RAGE_MS)
     world.calm()
@@ -156,24 +173,34 @@ class Play {
   }
 
   #isDrained(): boolean {
-    const { witness, topic, server, keys } = this.#world
+    const { witness, topic } = this.#world
     const ends = topic.partitions.map(({ partition, batches }) => ({
       partition,
       end: batches.at(-1)?.to ?? 0,
     }))
-    const isDone = witness.hasAll(ends) && server.model.execute(['XLEN', keys.entries]) === 0
-    return isDone && this.#isTold()
+    return witness.hasAll(ends) && this.#eachHas('XLEN', 'entries') && this.#isTold()
   }
 
   /** Nothing has changed that is not told. */
   #isTold(): boolean {
-    const { server, keys } = this.#world
-    return server.model.execute(['EXISTS', keys.changed, keys.revise]) === 0
+    const { home, keys } = this.#world
+    return home.model.execute(['EXISTS', keys.changed, keys.revise]) === 0
   }
 
+  /** In every shard, and joined where there are several. */
   #isClosed(): boolean {
-    const { server, keys } = this.#world
-    return server.model.execute(['HLEN', keys.panes]) === 0
+    const { witness, keys } = this.#world
+    const { joinedTo } = witness.state
+    const ends = keys.shards.length > 1 ? witness.parts.ends() : []
+    return this.#eachHas('HLEN', 'panes') && ends.every((end) => end <= joinedTo)
+  }
+
+  /** Nothing, that is. */
+  #eachHas(length: string, what: 'entries' | 'panes'): boolean {
+    const world = this.#world
+    return world.keys.shards.every(
+      (shard) => world.serverOf(shard).model.execute([length, shard[what]]) === 0,
+    )
   }
 
   /** C6: executors within their limits, one bridge, nobody whose supervisor is gone. */
@@ -211,8 +238,15 @@ class Play {
   }
 }
 
-function partitionsOf(chance: Chance, job: Job, spanMs: number, brief: boolean): SimPartition[] {
-  const count = chance.whole(1, brief ? 3 : 4)
+interface Extent {
+  spanMs: number
+  brief: boolean
+  shards: number
+}
+
+function partitionsOf(chance: Chance, job: Job, { spanMs, brief, shards }: Extent): SimPartition[] {
+  // Of several shards one may be without any.
+  const count = chance.whole(1, (brief ? 3 : 4) + (shards > 1 ? 2 : 0))
   const grown = chance.is(0.1) ? 1 : 0
   const plan = {
     delayMs: job.watermarkDelayMs,

@@ -71,16 +71,16 @@ function rowsOf(end: number, job: Job, counted: Judgement[]): Map<string, Row> {
 
 /** C3 and C5, when nothing is left to be told. */
 export function toldFindings(world: World): string[] {
-  const { server, keys, witness } = world
+  const { home, keys, witness } = world
   const { closedTo, finalTo } = witness.state
-  const ask: Ask = (...command) => server.model.executeBuffer(command)
+  const ask: Ask = (...command) => home.model.executeBuffer(command)
   const told = [keys.closed, keys.updates]
     .flatMap((stream) => tellingsAfter(ask, stream, '0-0').told)
     .sort((a, b) => a.place - b.place)
   const closed = new Map(
     told.flatMap((one) => (one.kind === 'open' ? [] : [[one.end, one] as const])),
   )
-  const clock = hash(server.model.execute(['HGETALL', keys.clock]))
+  const clock = hash(home.model.execute(['HGETALL', keys.clock]))
   const closing = Number(clock.get('closing') ?? Number.NaN)
   const { windows } = expectedRows(world)
   const found = numbering(told)
@@ -121,13 +121,13 @@ function numbering(told: readonly ToldWindow[]): string[] {
 }
 
 /** What is final needs no number any more. */
-function remembered({ server, keys, job }: World, finalTo: number): string[] {
-  const ends = server.model.execute(['HKEYS', keys.revisions]) as string[]
+function remembered({ home, keys, job }: World, finalTo: number): string[] {
+  const ends = home.model.execute(['HKEYS', keys.revisions]) as string[]
   const over = ends.filter((end) => Number(end) <= finalTo)
   const found = over.map((end) => `the number of window to ${end}, which is final, is still kept`)
   if (job.allowedLatenessMs === 0) return found
-  const panes = server.model.execute(['HKEYS', keys.panes]) as string[]
-  const ordered = server.model.execute(['ZRANGE', keys.order, '0', '-1']) as string[]
+  const panes = home.model.execute(['HKEYS', keys.panes]) as string[]
+  const ordered = home.model.execute(['ZRANGE', keys.order, '0', '-1']) as string[]
   if (panes.sort().join() === ordered.sort().join()) return found
   return [...found, `panes are ${panes.join()}, and in order ${ordered.join()}`]
 }

@@ -4,14 +4,19 @@
  *
  *   append → where each partition stands   commit → each record applied once, judged rightly
  *   advance → the watermark never beyond what is finished; nothing goes back
+ *   raise → the same of each shard, and never beyond what its own partitions allow at that moment
  *
- * When Redis comes back older, so does the witness: what was forgotten may happen again.
+ * When a Redis comes back older, so does the witness of its shards: what was forgotten may happen again.
  */
 import type { Job } from '../../actors/job.ts'
 import { topicIndexOf } from '../../actors/topics.ts'
+import { readCommit, type Commit } from './commit.ts'
 import { isRevised } from '../../actors/windows/revisions.ts'
+import { shardIn } from './network.ts'
 import type { SimRecord } from './records.ts'
-import type { Argument, Reply, Server } from './server.ts'
+import { Parts } from './parts.ts'
+import type { Argument, Reply, Server, Session } from './server.ts'
+import { type Standing, Standings } from './standings.ts'
 import { tellingFindings, tellingsAfter } from './tellings.ts'
 import type { Trace } from './trace.ts'
 
@@ -37,7 +42,10 @@ export interface Judgement {
   closedTo: number
 }
 
-export interface WitnessState {
+/** Of a shard. */
+export interface ShardState {
+  /** Its ledger is there. */
+  begun: boolean
   places: Map<number, Place>
   watermark: number
   closedTo: number
@@ -47,9 +55,27 @@ export interface WitnessState {
   toldTo: Record<'closed' | 'updates', string>
   /** Ends of the windows that were told as closed. */
   told: ReadonlySet<number>
+  /** Of the first of several: the end up to which windows are joined. */
+  joinedTo: number
   counted: Judgement[]
   totals: { counted: number; filtered: number; late: number; rejected: number }
 }
+
+/** Shard → its state at a moment. */
+export type WitnessState = ReadonlyMap<number, ShardState>
+
+const unbegun = (): ShardState => ({
+  begun: false,
+  places: new Map(),
+  watermark: -Infinity,
+  closedTo: -Infinity,
+  finalTo: -Infinity,
+  toldTo: { closed: '0-0', updates: '0-0' },
+  told: new Set(),
+  joinedTo: -Infinity,
+  counted: [],
+  totals: { counted: 0, filtered: 0, late: 0, rejected: 0 },
+})
 
 export interface WitnessOptions {
   job: Job
@@ -64,24 +90,48 @@ export interface WitnessOptions {
 export class Witness {
   readonly findings: string[] = []
   readonly #options: WitnessOptions
-  #state: WitnessState = {
-    places: new Map(),
-    watermark: -Infinity,
-    closedTo: -Infinity,
-    finalTo: -Infinity,
-    toldTo: { closed: '0-0', updates: '0-0' },
-    told: new Set(),
-    counted: [],
-    totals: { counted: 0, filtered: 0, late: 0, rejected: 0 },
-  }
-  server: Server | null = null
+  /** What the shards of a job of several closed. */
+  readonly parts: Parts
+  #standings: Standings
+  #shards: ShardState[] = [unbegun()]
+  #servers: readonly Server[] = []
+  /** The shard of the command that is looked at. */
+  #shard = 0
 
   constructor(options: WitnessOptions) {
     this.#options = options
+    this.parts = new Parts(options.job)
+    this.#standings = new Standings(1, options.job.watermarkDelayMs)
   }
 
-  get state(): Readonly<WitnessState> {
-    return this.#state
+  /** @param servers shard → where it is */
+  watch(servers: readonly Server[]): void {
+    this.#servers = servers
+    this.#shards = servers.map(unbegun)
+    this.parts.watch(servers.length)
+    this.#standings = new Standings(servers.length, this.#options.job.watermarkDelayMs)
+  }
+
+  /** Of a job's only shard, or its first. */
+  get state(): Readonly<ShardState> {
+    return this.#shards[0]!
+  }
+
+  of(shard: number): Readonly<ShardState> {
+    return this.#shards[shard]!
+  }
+
+  isBegun(shard: number): boolean {
+    const { begun, places } = this.of(shard)
+    return this.#shards.length > 1 ? begun : places.size > 0
+  }
+
+  get #state(): ShardState {
+    return this.#shards[this.#shard]!
+  }
+
+  get #now(): number {
+    return Math.floor(this.#servers[this.#shard]!.nowMs)
   }
 
   find(text: string): void {
@@ -92,32 +142,32 @@ export class Witness {
   /** Whether every record there is now was applied. */
   hasAll(partitions: readonly { partition: number; end: number }[]): boolean {
     return partitions.every(({ partition, end }) => {
-      const place = this.#state.places.get(partition)
+      const place = this.#shards[this.#shardOf(partition)]!.places.get(partition)
       return place !== undefined && place.prefix >= end && place.next >= end
     })
   }
 
-  /** A copy that later events leave alone. */
-  save(): WitnessState {
-    const { places, counted, totals } = this.#state
-    return {
-      ...this.#state,
-      places: new Map(
-        [...places].map(([p, place]) => [p, { ...place, applied: place.applied.slice() }]),
-      ),
-      counted: [...counted],
-      totals: { ...totals },
+  #shardOf(partition: number): number {
+    return this.#shards.length === 1 ? 0 : partition % this.#shards.length
+  }
+
+  /** A copy of some shards that later events leave alone. */
+  save(shards: readonly number[]): WitnessState {
+    return new Map(shards.map((shard) => [shard, copyOf(this.of(shard))]))
+  }
+
+  restore(states: WitnessState): void {
+    for (const [shard, state] of states) {
+      this.#shards[shard] = state
+      this.parts.fork(shard, state.closedTo)
     }
   }
 
-  restore(state: WitnessState): void {
-    this.#state = state
-  }
-
   /** Sees a command and what was answered. */
-  readonly observe = (_: unknown, args: Argument[], { value, error }: Reply): void => {
+  readonly observe = ({ name: who }: Session, args: Argument[], { value, error }: Reply): void => {
     if (args[0] !== 'FCALL' || error !== null) return
     const name = String(args[1])
+    this.#shard = shardIn(args[3]) ?? 0
     switch (name.slice(name.lastIndexOf('_') + 1)) {
       case 'open':
         return this.#opened(args, value as Argument[])
@@ -129,6 +179,12 @@ export class Witness {
         return this.#committed(args, value as Argument[])
       case 'advance':
         return this.#advanced(String(args[3]), value as Argument[])
+      case 'standing':
+        return this.#standings.note(who, this.#shard, this.#standing())
+      case 'raise':
+        return this.#raised(who, value as Argument[])
+      case 'join':
+        return this.#joined(args, value as number)
       case 'claim':
         if ((value as unknown[]).length > 0) this.#options.trace.count('entries claimed')
         return
@@ -140,7 +196,8 @@ export class Witness {
     // Redis came back older, without the topics that were listed just now.
     if (String(reply[0]) === 'topics') return
     if (String(reply[0]) !== 'ok') return this.find(`open was answered with ${String(reply[0])}`)
-    const now = Math.floor(this.server!.nowMs)
+    const now = this.#now
+    this.#state.begun = true
     for (let i = 1; i < reply.length; i += 2) {
       const p = Number(reply[i])
       const next = Number(reply[i + 1])
@@ -169,7 +226,7 @@ export class Witness {
   #end(p: number, high: number): void {
     const place = this.#state.places.get(p)
     if (!place) return
-    const now = Math.floor(this.server!.nowMs)
+    const now = this.#now
     // While nobody looked, or where the clock was set, nobody can say that it was quiet.
     if (now < place.seenAt || now - place.seenAt > UNSEEN_MS) place.dataAt = now
     place.high = high
@@ -200,7 +257,7 @@ export class Witness {
     if (args.length === 8) this.#apply(p, place, expected, next)
     place.next = next
     this.#end(p, high)
-    if (args.length > 8) place.dataAt = Math.floor(this.server!.nowMs)
+    if (args.length > 8) place.dataAt = this.#now
     trace.count('appended')
   }
 
@@ -310,7 +367,8 @@ export class Witness {
     return end <= this.#state.places.get(partition)!.excusedTo - job.allowedLatenessMs
   }
 
-  #advanced(base: string, reply: Argument[]): void {
+  /** What no clock of event time may do. */
+  #ticked(reply: Argument[]): { watermark: number; closedTo: number } {
     const state = this.#state
     const watermark = String(reply[0]) === '' ? -Infinity : Number(reply[0])
     const closedTo = String(reply[1]) === '' ? -Infinity : Number(reply[1])
@@ -321,6 +379,82 @@ export class Witness {
       this.find(`closedTo went back from ${state.closedTo} to ${closedTo}`)
     }
     if (closedTo > watermark) this.find(`windows closed to ${closedTo}, the watermark ${watermark}`)
+    return { watermark, closedTo }
+  }
+
+  #raised(who: string, reply: Argument[]): void {
+    const state = this.#state
+    const { watermark, closedTo } = this.#ticked(reply)
+    if (watermark > state.watermark) this.#checkRaise(who, watermark)
+    if (closedTo > state.closedTo) {
+      this.#options.trace.count('window ends passed')
+      this.#options.trace.count('window ends passed by a shard')
+      this.parts.closed(this.#shard, state.counted, { from: state.closedTo, to: closedTo })
+    }
+    state.watermark = watermark
+    state.closedTo = state.finalTo = closedTo
+  }
+
+  /** Its own partitions are asked at this very moment, those of others were a moment ago. */
+  #checkRaise(who: string, watermark: number): void {
+    const { watermarkDelayMs } = this.#options.job
+    const own = this.#standing()
+    const others = this.#standings.most(who)
+    const what = `shard ${this.#shard}: the watermark is ${watermark}`
+    if (own.state === 'unread' && own.begun) this.find(`${what}, though a partition is not read`)
+    if (own.state === 'running' && watermark > own.least - watermarkDelayMs) {
+      this.find(`${what}, its own partitions give ${own.least - watermarkDelayMs}`)
+    }
+    if (watermark > others) this.find(`${what}, all shards give ${others}`)
+    this.#excuse(watermark)
+  }
+
+  /** Partitions that have no say as the watermark goes. */
+  #excuse(watermark: number): void {
+    const { places } = this.#state
+    for (const place of places.values()) {
+      if (!this.#isExcused(place, this.#now)) continue
+      place.excusedTo = Math.max(place.excusedTo, watermark)
+      this.#options.trace.count('watermark without an idle partition')
+    }
+    // One that the ledger does not know yet has no say either.
+    for (const p of this.#options.records.keys()) {
+      if (this.#shardOf(p) === this.#shard && !places.has(p)) this.#unborn.set(p, watermark)
+    }
+  }
+
+  #standing(): Standing {
+    const now = this.#now
+    const { begun, places } = this.#state
+    const all = [...places.values()]
+    const read = all.filter((place) => !this.#isExcused(place, now))
+    const newest = all.flatMap((place) => place.newest ?? [])
+    const unread = !begun || read.some((place) => place.newest === null)
+    const idle = newest.length > 0 ? 'idle' : 'none'
+    return {
+      state: unread ? 'unread' : read.length > 0 ? 'running' : idle,
+      begun,
+      least: Math.min(...read.map((place) => place.newest ?? -Infinity)),
+      greatest: Math.max(...newest),
+      sinceMs: now - Math.max(...all.map(({ dataAt }) => dataAt)),
+    }
+  }
+
+  #joined(args: Argument[], outcome: number): void {
+    const { trace } = this.#options
+    trace.count(outcome === 1 ? 'joined' : 'join refused')
+    if (outcome !== 1) return
+    const state = this.#state
+    const closedTo = joinedTo(args)
+    if (closedTo < state.joinedTo) {
+      this.find(`windows were joined to ${state.joinedTo}, and now to ${closedTo}`)
+    }
+    state.joinedTo = closedTo
+  }
+
+  #advanced(base: string, reply: Argument[]): void {
+    const state = this.#state
+    const { watermark, closedTo } = this.#ticked(reply)
     const { job } = this.#options
     const finalTo = job.allowedLatenessMs > 0 ? Number(reply[4] || -Infinity) : closedTo
     if (finalTo < state.finalTo) {
@@ -341,7 +475,7 @@ export class Witness {
   #look(base: string): void {
     const { job, trace } = this.#options
     const state = this.#state
-    const ask = (...command: string[]) => this.server!.model.executeBuffer(command)
+    const ask = (...command: string[]) => this.#servers[this.#shard]!.model.executeBuffer(command)
     const told = (['closed', 'updates'] as const).flatMap((stream) => {
       const found = tellingsAfter(ask, `${base}:${stream}`, state.toldTo[stream])
       state.toldTo = { ...state.toldTo, [stream]: found.newest }
@@ -357,7 +491,7 @@ export class Witness {
 
   #checkWatermark(watermark: number): void {
     const { watermarkDelayMs } = this.#options.job
-    const now = Math.floor(this.server!.nowMs)
+    const now = this.#now
     let bound = Infinity
     let greatest = -Infinity
     let lastData = -Infinity
@@ -393,15 +527,18 @@ export class Witness {
 
 const UNSEEN_MS = 10_000
 
-interface Commit {
-  counted: number
-  filtered: number
-  late: number
-  rejected: number
-  partly: number
-  slices: { partition: number; from: number; to: number; records: number; done: boolean }[]
-  /** `partition|reason|offset` */
-  verdicts: Set<string>
+function copyOf(state: ShardState): ShardState {
+  const places = [...state.places].map(
+    ([p, place]) => [p, { ...place, applied: place.applied.slice() }] as const,
+  )
+  const { counted, totals } = state
+  return { ...state, places: new Map(places), counted: [...counted], totals: { ...totals } }
+}
+
+/** The arguments of a join; their order stands in shards.lua. */
+function joinedTo(args: Argument[]): number {
+  const sinks = Number(args[4 + 6])
+  return Number(args[4 + 7 + sinks])
 }
 
 const paneOf = ({ time }: SimRecord, { windowSlideMs }: Job) =>
@@ -415,40 +552,4 @@ const missesSome = (record: SimRecord, job: Job, closedTo: number) =>
 function lastEnd(record: SimRecord, job: Job): number {
   const end = paneOf(record, job) + job.windowSizeMs
   return job.gapMs === null ? end : Math.min(end, record.time! + job.gapMs)
-}
-
-/** The arguments of a commit; their order stands in commit.lua. */
-function readCommit(args: Argument[]): Commit {
-  let at = 4
-  const take = () => String(args[at++])
-  const number = () => Number(take())
-  at += 9 // me, ops, size, slide, closedTo, groups, rejects and verdicts kept, topic
-  const [counted, filtered, late, rejected, partly] = [1, 2, 3, 4, 5].map(number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
-  at += 2 // busy µs, hash
-  const slices = Array.from({ length: number() }, () => {
-    at++ // entry
-    const partition = number()
-    at += 4 // the entry's offsets, announced, bytes
-    const [from, to] = [number(), number()]
-    at++ // newest event time
-    return { partition, from, to, records: number(), done: take() === '1' }
-  })
-  for (let panes = number(); panes > 0; panes--) {
-    at += 4 // start, groups, keys, states
-  }
-  const rejects = number()
-  at += 5 * rejects
-  const verdicts = new Set<string>()
-  for (let left = number(); left > 0; left--) {
-    const [partition, reason] = [take(), take()]
-    at++
-    for (const offset of take().split(',')) verdicts.add(`${partition}|${reason}|${offset}`)
-  }
-  return { counted, filtered, late, rejected, partly, slices, verdicts }
 }

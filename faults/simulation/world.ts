@@ -9,6 +9,7 @@ import type { Hand } from '../../actors/executor/hand.ts'
 import { runExecutor } from '../../actors/executor/run.ts'
 import type { Job } from '../../actors/job.ts'
 import { type Keys, keysOf } from '../../actors/keys.ts'
+import { partitionOf } from '../../actors/topics.ts'
 import { Lifecycle, newActorId } from '../../actors/lifecycle.ts'
 import type { Actor } from '../../actors/messages.ts'
 import type { Store } from '../../actors/redis.ts'
@@ -19,7 +20,7 @@ import { Supervisor } from '../../supervisor/supervisor.ts'
 import type { Chance } from './chance.ts'
 import { SimKafka, Topic } from './kafka.ts'
 import { Nemesis } from './nemesis.ts'
-import { Connection, storeOn, type Wires } from './network.ts'
+import { Connection, Lines, nodeOf, storeOn, type Wires } from './network.ts'
 import { Process } from './processes.ts'
 import { Server } from './server.ts'
 import { Time } from './time.ts'
@@ -38,6 +39,9 @@ export interface WorldOptions {
   witness: Witness
   executors: { min: number; max: number }
   supervisors: number
+  /** Of the job, and the servers that have them: a cluster's nodes; one of each by default. */
+  shards?: number
+  nodes?: number
   /** The network's speed one way, in ms. */
   latencyMs: number
 }
@@ -45,7 +49,8 @@ export interface WorldOptions {
 export class World {
   readonly time: Time
   readonly trace: Trace
-  readonly server: Server
+  /** Shard k is on the server k modulo their number. */
+  readonly servers: readonly Server[]
   readonly topic: Topic
   readonly nemesis: Nemesis
   readonly keys: Keys
@@ -57,8 +62,8 @@ export class World {
   readonly #wires: Wires
   readonly #processes = new Set<Process>()
   readonly #connections = new Map<Process, Connection[]>()
-  /** A moment that Redis can come back to. */
-  #saved: { snapshot: Snapshot; witness: WitnessState } | null = null
+  /** Server → a moment that it can come back to. */
+  readonly #saved = new Map<Server, { snapshot: Snapshot; witness: WitnessState }>()
   readonly #comingBack: (() => void)[] = []
   #pids = 100
   /** Supervisors are no longer started anew. */
@@ -73,9 +78,10 @@ export class World {
     this.job = job
     this.limits = options.executors
     this.#chance = chance.branch()
-    this.keys = keysOf(job.name)
-    this.server = new Server(time, witness.observe)
-    witness.server = this.server
+    const { shards = 1, nodes = 1 } = options
+    this.keys = keysOf(job.name, shards)
+    this.servers = Array.from({ length: nodes }, () => new Server(time, witness.observe))
+    witness.watch(this.keys.shards.map((shard) => this.serverOf(shard)))
     this.topic = new Topic(time, partitions, chance.branch(), (index) => topicNameOf(job, index))
     this.nemesis = new Nemesis(this, chance.branch())
     const wire = chance.branch()
@@ -83,7 +89,6 @@ export class World {
       time,
       trace,
       chance: wire,
-      server: this.server,
       latencyMs: () => latencyMs * (0.5 + wire.next()),
       interfere: this.nemesis.interfere,
     }
@@ -97,48 +102,79 @@ export class World {
     return [...this.#processes]
   }
 
-  /** Keeps this moment of Redis, to come back to. */
-  save(): void {
-    // Before the ledger is there a job has nothing to lose.
-    if (this.witness.state.places.size === 0) return
-    this.#saved = { snapshot: this.server.model.snapshot(), witness: this.witness.save() }
-    this.trace.say('redis is saved')
+  /** Where the job's actors, limits and closed windows are. */
+  get home(): Server {
+    return this.servers[0]!
   }
 
-  restartRedis(awayMs: number): void {
-    this.#comeBack(awayMs, () => {})
+  serverOf({ shard }: Keys): Server {
+    return this.servers[nodeOf(shard, this.servers.length)]!
+  }
+
+  /** Whether a partition, by its number, is a shard's. */
+  isOf({ shard }: Keys, number: number): boolean {
+    return partitionOf(number) % this.keys.shards.length === shard
+  }
+
+  #shardsOn(server: Server): number[] {
+    const here = this.keys.shards.filter((shard) => this.serverOf(shard) === server)
+    return here.map(({ shard }) => shard)
+  }
+
+  /** Keeps this moment of a Redis, to come back to. */
+  save(server = this.home): void {
+    const shards = this.#shardsOn(server)
+    // Before the ledger is there a job has nothing to lose.
+    if (!shards.every((shard) => this.witness.isBegun(shard))) return
+    const witness = this.witness.save(shards)
+    this.#saved.set(server, { snapshot: server.model.snapshot(), witness })
+    this.trace.say(`redis is saved${this.#nameOf(server)}`)
+  }
+
+  restartRedis(server: Server, awayMs: number): void {
+    this.#comeBack(server, awayMs, () => {})
   }
 
   /** Redis dies and comes back as it was when it was saved last. */
-  rollBack(awayMs: number): void {
-    if (!this.#saved) return
-    this.#comeBack(awayMs, () => this.comeBackOlder())
+  rollBack(server: Server, awayMs: number): void {
+    if (!this.#saved.has(server)) return
+    this.#comeBack(server, awayMs, () => this.comeBackOlder(server))
   }
 
   /** As when a replica that was behind takes over, unseen by who says nothing meanwhile. */
-  comeBackOlder(): void {
-    if (!this.#saved) return
-    const { snapshot, witness } = this.#saved
-    this.#saved = null
+  comeBackOlder(server = this.home): void {
+    const saved = this.#saved.get(server)
+    if (!saved) return
+    this.#saved.delete(server)
     this.trace.count('rolled back')
-    this.server.model.restore(snapshot)
-    this.witness.restore(witness)
+    if (this.servers.length > 1) this.trace.count('one of several rolled back')
+    this.trace.say(`redis comes back older${this.#nameOf(server)}`)
+    server.model.restore(saved.snapshot)
+    this.witness.restore(saved.witness)
+  }
+
+  #nameOf(server: Server): string {
+    return this.servers.length === 1 ? '' : `: server ${this.servers.indexOf(server)}`
   }
 
   /** Redis is away for so long, or until the faults end. */
-  #comeBack(awayMs: number, how: () => void): void {
-    this.server.goDown()
+  #comeBack(server: Server, awayMs: number, how: () => void): void {
+    server.goDown()
     const back = () => {
-      if (this.server.up) return
+      if (server.up) return
       how()
-      this.server.up = true
+      server.up = true
     }
     this.#comingBack.push(back)
     this.time.after(awayMs, null, back)
   }
 
+  /** All that it says and hears for a while, or what it does with one of several servers. */
   swallow(process: Process, ms: number): void {
-    for (const connection of this.#connections.get(process) ?? []) connection.swallow(ms)
+    const connections = this.#connections.get(process) ?? []
+    const several = this.servers.length > 1 && this.#chance.is(0.5)
+    const server = several ? this.#chance.pick(this.servers) : null
+    for (const connection of connections) if (connection.leadsTo(server)) connection.swallow(ms)
   }
 
   /** An operator sets other limits. */
@@ -147,15 +183,15 @@ export class World {
     this.limits.min = this.#chance.whole(0, Math.min(1, this.limits.max))
     const { min, max } = this.limits
     const { control } = this.keys
-    if (this.server.model.outOfMemory) return
-    this.server.model.execute(['HSET', control, 'min', String(min), 'max', String(max)])
+    if (this.home.model.outOfMemory) return
+    this.home.model.execute(['HSET', control, 'min', String(min), 'max', String(max)])
   }
 
   /** Faults end: who is stopped goes on, what is away comes back. */
   calm(): void {
     this.nemesis.end()
     for (const back of this.#comingBack) back()
-    this.server.model.outOfMemory = false
+    for (const { model } of this.servers) model.outOfMemory = false
     for (const process of this.living()) process.resume()
   }
 
@@ -186,11 +222,16 @@ export class World {
     }
   }
 
-  #open(process: Process, name: string, blockMs = 0): Store {
-    const connection = new Connection(this.#wires, process, `${process.name}/${name}`, blockMs)
+  /** To every server, as a cluster's client; or to a shard's alone. */
+  #open(process: Process, name: string, blockMs = 0, shard?: Keys): Store {
+    const servers = shard ? [this.serverOf(shard)] : this.servers
+    const wires = this.#wires
+    const opened = servers.map(
+      (server) => new Connection(wires, process, server, `${process.name}/${name}`, blockMs),
+    )
     const connections = this.#connections.get(process) ?? []
-    this.#connections.set(process, [...connections, connection])
-    return storeOn(connection)
+    this.#connections.set(process, [...connections, ...opened])
+    return storeOn(opened.length === 1 ? opened[0]! : new Lines(opened, process.chance))
   }
 
   #startSupervisor(afterMs: number): void {
@@ -222,8 +263,8 @@ export class World {
       cores: host.cores,
       web: false,
     })
-    const mailboxes = keys.shards.map(({ shard }) =>
-      this.#open(process, `mailbox-${shard}`, mailboxBlockMs),
+    const mailboxes = keys.shards.map((shard) =>
+      this.#open(process, `mailbox-${shard.shard}`, mailboxBlockMs, shard),
     )
     await runSupervisor({ supervisor, life, mailboxes, keys, pulse, clock })
   }
@@ -245,7 +286,10 @@ export class World {
       keys: this.keys,
       id: name,
       store: this.#open(process, 'store'),
-      connect: () => new SimKafka(this.topic, this.time, process),
+      connect: (shard) => {
+        const isItsOwn = (number: number) => this.isOf(shard, number)
+        return new SimKafka(this.topic, this.time, process, isItsOwn)
+      },
       from: 'earliest',
       address: 'simulated',
       acceptLoss: false,
@@ -263,8 +307,8 @@ export class World {
       keys: this.keys,
       id: name,
       writer: this.#open(process, 'writer'),
-      readers: this.keys.shards.map(({ shard }) =>
-        this.#open(process, `reader-${shard}`, bounds.readBlockMs),
+      readers: this.keys.shards.map((shard) =>
+        this.#open(process, `reader-${shard.shard}`, bounds.readBlockMs, shard),
       ),
       clock,
       host,

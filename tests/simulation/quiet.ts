@@ -7,23 +7,29 @@ import { Trace } from '../../faults/simulation/trace.ts'
 import { Witness } from '../../faults/simulation/witness.ts'
 import { World } from '../../faults/simulation/world.ts'
 
-/** One partition, with a batch of three records at each of these times. */
-export function quietWorld(appendedAtMs: number[]) {
+/** A partition for each shard, with a batch of three records at each of these times; a server for each. */
+export function quietWorld(appendedAtMs: number[], shards = 1) {
   const chance = new Chance(1)
   const time = new Time()
   const trace = new Trace(time)
   const job = createJobs({ clock: null })[0]!
   const plan = { delayMs: 0, hasWork: false, odd: 0, disorder: 0, late: 0, groups: 2 }
-  const writer = new Writer(0, plan, chance.branch())
-  for (const ms of appendedAtMs) writer.write(ms * 1_000, 3)
-  const all = writer.batches.flatMap(({ records }) => records)
-  const records = new Map([[0, new Map(all.map((record) => [record.offset, record]))]])
-  const ends = new Map([[0, writer.batches.at(-1)!.to]])
+  const partitions = Array.from({ length: shards }, (_, partition) => {
+    const writer = new Writer(partition, plan, chance.branch())
+    for (const ms of appendedAtMs) writer.write(ms * 1_000, 3)
+    return { partition, batches: writer.batches, bornUs: 0 }
+  })
+  const records = new Map(
+    partitions.map(({ partition, batches }) => {
+      const all = batches.flatMap((batch) => batch.records)
+      return [partition, new Map(all.map((record) => [record.offset, record]))]
+    }),
+  )
+  const ends = new Map(partitions.map(({ partition, batches }) => [partition, batches.at(-1)!.to]))
   const witness = new Witness({ job, trace, records, ends, idleAfterMs: 30_000 })
-  const partitions = [{ partition: 0, batches: writer.batches, bornUs: 0 }]
   const executors = { min: 1, max: 2 }
   const settings = { job, chance, time, trace, witness, partitions, executors }
-  const world = new World({ ...settings, supervisors: 1, latencyMs: 0.3 })
+  const world = new World({ ...settings, supervisors: 1, latencyMs: 0.3, shards, nodes: shards })
   world.start()
   return {
     world,
@@ -36,6 +42,9 @@ export function quietWorld(appendedAtMs: number[]) {
       while (!passed) time.step()
     },
     /** Whether all that is in the topic by now is counted. */
-    isDrained: () => witness.hasAll([{ partition: 0, end: world.topic.high(0) }]),
+    isDrained: () =>
+      witness.hasAll(
+        partitions.map(({ partition }) => ({ partition, end: world.topic.high(partition) })),
+      ),
   }
 }

@@ -1,5 +1,6 @@
 /** What the simulation found in the pipeline, each as a small world of its own. */
 import { expect, test } from 'bun:test'
+import { joinedFindings } from '../../faults/simulation/parts.ts'
 import { quietWorld } from './quiet.ts'
 
 test('what Redis lost while nothing came is read again without waiting for the next record', () => {
@@ -26,3 +27,20 @@ for (const kind of ['bridge', 'executor'] as const) {
     expect(isDrained()).toBe(true)
   })
 }
+
+test('what a shard closes again after it came back older, its clock behind, is joined', () => {
+  const seconds = [500, 1_500, 2_500, 3_500, 4_500, 5_500, 6_500, 7_500]
+  const { world, pass, isDrained } = quietWorld(seconds, 2)
+  const [, other] = world.servers
+  pass(3_000)
+  world.save(other)
+  pass(1_800)
+  const { joinedTo } = world.witness.state
+  // The successor's clock is behind by more than it took to take over.
+  other!.skewMs = -5_000
+  world.comeBackOlder(other)
+  pass(6_000)
+  expect(isDrained()).toBe(true)
+  expect(world.witness.state.joinedTo).toBeGreaterThan(joinedTo)
+  expect([...world.witness.findings, ...joinedFindings(world)]).toEqual([])
+})

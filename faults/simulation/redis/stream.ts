@@ -127,14 +127,22 @@ export class Stream {
     return true
   }
 
-  trim(lengthMax: number, approximate: boolean, limit = approximate ? TRIM_LIMIT : 0): void {
+  trim(lengthMax: number, approximate: boolean, limit?: number): void {
+    this.#dropFirst(this.entries.length - lengthMax, approximate, limit)
+  }
+
+  /** What lies before an id goes. */
+  trimBefore(id: Id, approximate: boolean, limit?: number): void {
+    this.#dropFirst(position(this.entries, id), approximate, limit)
+  }
+
+  #dropFirst(count: number, approximate: boolean, limit = approximate ? TRIM_LIMIT : 0): void {
     let gone = 0
-    while (this.entries.length - gone > lengthMax) {
+    while (gone < count) {
       const { node } = this.entries[gone]!
-      const whole = this.entries.length - gone - node.live >= lengthMax
+      const whole = gone + node.live <= count
       if (approximate && (!whole || (limit > 0 && gone + node.live > limit))) break
-      if (whole) gone += node.live
-      else gone += this.entries.length - gone - lengthMax
+      gone = whole ? gone + node.live : count
     }
     if (gone === 0) return
     for (const entry of this.entries.splice(0, gone)) this.#leave(entry)

@@ -39,24 +39,29 @@ export const streams: Commands = {
 
 export const entryReply = ({ id, fields }: StreamEntry): Reply => [id, [...fields]]
 
-/** MAXLEN at `args[at]`, if it is there. */
+/** MAXLEN or MINID at `args[at]`, if it is there. */
 function trimming(
   args: string[],
   at: number,
 ): { next: number; apply: (stream: Stream) => void } | undefined {
   const option = args[at]!.toUpperCase()
-  if (option === 'MINID' || option === 'NOMKSTREAM') throw new UnsupportedError(`XADD … ${option}`)
-  if (option !== 'MAXLEN') return undefined
+  if (option === 'NOMKSTREAM') throw new UnsupportedError(`XADD … ${option}`)
+  if (option !== 'MAXLEN' && option !== 'MINID') return undefined
   const sign = args[at + 1]
   let next = at + (sign === '~' || sign === '=' ? 2 : 1)
-  const lengthMax = integer(args[next++] ?? '')
+  const bound = args[next++] ?? ''
+  const lengthMax = option === 'MAXLEN' ? integer(bound) : 0
   if (lengthMax < 0) throw new ReplyError('ERR The MAXLEN argument must be >= 0.')
   let limit: number | undefined
   if (args[next]?.toUpperCase() === 'LIMIT') {
     limit = integer(args[next + 1] ?? '')
     next += 2
   }
-  return { next, apply: (stream) => stream.trim(lengthMax, sign === '~', limit) }
+  const apply = (stream: Stream) =>
+    option === 'MAXLEN'
+      ? stream.trim(lengthMax, sign === '~', limit)
+      : stream.trimBefore(parseId(bound), sign === '~', limit)
+  return { next, apply }
 }
 
 function add(space: Keyspace, args: string[]): Reply {
