@@ -36,15 +36,30 @@ const state = (n: number) => {
   return bytes
 }
 
+/** As closed.lua names the entries of a part. */
+const PART_ORIGIN = 8_640_000_000_000_001
 /** One entry of a shard's part of the window that ends then. */
-async function part(shard: number, end: number, groups: Record<string, number>, last = true) {
+async function part(
+  shard: number,
+  end: number,
+  groups: Record<string, number>,
+  { number = 0, last = true } = {},
+) {
   const rows = Object.entries(groups).map(([who, n]) => rowBytes(JSON.stringify([who]), state(n)))
   const fields = ['start', end - 10_000, 'end', end, 'rows', Buffer.concat(rows)]
-  await store.redis.xadd(keys.shards[shard]!.closed, '*', ...fields, 'last', last ? '1' : '0')
+  const id = `${end + PART_ORIGIN}-${number}`
+  await store.redis.xadd(keys.shards[shard]!.closed, id, ...fields, 'last', last ? '1' : '0')
 }
 
-const join = async (closedTo: number | null, by: Store = store) =>
-  (await Joining.open(by, keys, job)).upTo(closedTo)
+/** All shards have closed up to there. */
+async function closeTo(closedTo: number) {
+  for (const { clock } of keys.shards) await store.redis.hset(clock, 'closedTo', closedTo)
+}
+
+async function join(closedTo: number | null, by: Store = store): Promise<boolean> {
+  if (closedTo !== null) await closeTo(closedTo)
+  return (await Joining.open(by, keys, job)).upTo(closedTo)
+}
 
 const joined = async () =>
   (await readClosedWindows(store, keys, job)).map(({ end, key, values }) => [
@@ -101,6 +116,7 @@ describe('joining', () => {
     await part(0, 10_000, { a: 1 })
     await join(10_000)
     // It came back older than what is joined, and closes again.
+    await store.redis.del(keys.shards[0]!.closed)
     await part(0, 10_000, { a: 1 })
     await part(1, 10_000, { a: 9 })
     await part(0, 15_000, { a: 7 })
@@ -111,13 +127,27 @@ describe('joining', () => {
     ])
   })
 
+  test('leaves a window alone that one shard has not closed any more', async () => {
+    await part(0, 10_000, { a: 1 })
+    await part(1, 10_000, { a: 1 })
+    await closeTo(10_000)
+    const joining = await Joining.open(store, keys, job)
+    await store.redis.hset(keys.shards[1]!.clock, 'closedTo', 5_000)
+    expect(await joining.upTo(10_000)).toBe(false)
+    expect(await joined()).toEqual([])
+    // Nor one that it is closing just now.
+    await store.redis.hset(keys.shards[1]!.clock, 'closedTo', 10_000, 'closing', 10_000)
+    expect(await joining.upTo(10_000)).toBe(false)
+    expect(await joined()).toEqual([])
+  })
+
   test('of many groups goes on where it was left, by whoever comes', async () => {
     // A key of 4,096 bytes: some thirty of them are an entry.
     const name = (i: number) => `${String(i).padStart(3, '0')}${'x'.repeat(4_000)}`
     const groups = (from: number, to: number) =>
       Object.fromEntries(Array.from({ length: to - from }, (_, i) => [name(from + i), 1]))
-    await part(0, 10_000, groups(0, 60), false)
-    await part(0, 10_000, groups(60, 100))
+    await part(0, 10_000, groups(0, 60), { last: false })
+    await part(0, 10_000, groups(60, 100), { number: 1 })
     await part(1, 10_000, groups(50, 150))
     for (let calls = 0; ; calls++) {
       const outcomes = [false, true].map(async (after) =>
