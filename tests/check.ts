@@ -1,10 +1,12 @@
 /**
  * `bun run check`: everything that must hold, from a fresh clone. Its own Kafka and Redis come up on
  * free ports while types, lint and format are checked; then the suites run, one process each, so
- * that a crash costs one suite's result. The very last line is `N passed, N failed`.
+ * that a crash costs one suite's result. Most of a suite's time is waiting, so as many run side by side
+ * as there are cores, each in a lane with servers of its own: no suite sees another one's jobs.
+ * The very last line is `N passed, N failed`.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Subprocess } from 'bun'
 import { messageOf, runMain, UsageError } from '../actors/errors.ts'
@@ -14,7 +16,9 @@ import { ensurePostgres } from '../services/postgres.ts'
 import { createProgress, type Progress } from '../cli/progress.ts'
 import { ensurePromtool } from '../services/promtool.ts'
 import { type Services, startServices } from '../services/services.ts'
+import { systemClock } from '../actors/clock.ts'
 import { type Counts, countsOf, failuresOf } from './support/counts.ts'
+import { inLanes, longestFirst } from './support/lanes.ts'
 
 const root = resolve(import.meta.dir, '..')
 
@@ -23,6 +27,10 @@ const TEST_TIMEOUT_MS = 60_000
 const RUN_TIMEOUT_MS = 30 * 60_000
 /** Of one failure that is told again at the end. */
 const FAILURE_CHARACTERS_MAX = 2_000
+/** Each has a Kafka of up to half a GiB, so more cores do not mean more of them without end. */
+const LANES_MAX = 4
+/** Begun first, in this order: the check ends as late as its last suite. */
+const LONGEST = ['faults', 'actors', 'integration', 'supervisor', 'browser', 'verify', 'docs']
 
 /** Packages' programs, run by this very Bun: there may be no other on the PATH, nor Node. */
 const staticChecks = [
@@ -55,14 +63,16 @@ async function main(): Promise<number> {
   }
   const chosen = [...all].filter(([name]) => positionals.length === 0 || positionals.includes(name))
   const log = createProgress()
-  const starting = startServices({ log }).catch(messageOf)
+  const lanes = Math.min(availableParallelism(), LANES_MAX, chosen.length)
+  const preparing = prepare(new Set(chosen.map(([name]) => name)), lanes, log)
   const results = positionals.length === 0 ? await runStaticChecks() : []
-  results.push(...(await runWith(await starting, new Map(chosen), log)))
+  results.push(...(await runWith(await preparing, chosen, log)))
   return summarize(results)
 }
 
 interface Result extends Counts {
   name: string
+  seconds?: number
   /** What failed, in its own words: a long log above the summary may be cut. */
   failures?: string[]
 }
@@ -77,61 +87,109 @@ async function runStaticChecks(): Promise<Result[]> {
   return results
 }
 
-/** Without services the suites would all fail for the one reason, which counts once. */
-async function runWith(
-  services: Services | string,
-  chosen: Map<string, string[]>,
+/** The lanes' servers, and what suites need beside them; or why there are none. */
+async function prepare(
+  chosen: ReadonlySet<string>,
+  lanes: number,
   log: Progress,
-): Promise<Result[]> {
-  if (typeof services === 'string') {
-    log.line(`check: the tests can't run: ${services}`)
-    return [{ name: 'services', passed: 0, failed: 1 }]
-  }
-  log.line(`services: Kafka ${services.kafkaBrokers}, ${services.redisUrl}`)
+): Promise<Services[] | string> {
+  const started: Services[] = []
   try {
+    // The first one fetches what is not there yet; two at once would only wait for each other.
+    started.push(await startServices({ log }))
+    const others = Array.from({ length: lanes - 1 }, () => startServices({ log }))
+    const settled = await Promise.allSettled(others)
+    started.push(...settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])))
+    const failed = settled.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
     if (chosen.has('browser')) await ensureChromium(log)
     if (chosen.has('actors')) await ensurePostgres(log)
     if (chosen.has('deploy') || chosen.has('web')) await ensurePromtool(log)
-    const results: Result[] = []
-    for (const [name, files] of chosen) results.push(await runSuite(name, files, services))
-    return results
-  } finally {
-    await services.stop()
+    return started
+  } catch (error) {
+    await Promise.all(started.map((services) => services.stop()))
+    return messageOf(error)
   }
 }
 
-async function runSuite(name: string, files: string[], services: Services): Promise<Result> {
-  title(name)
-  const reports = mkdtempSync(join(tmpdir(), 'millrace-check-'))
-  const report = join(reports, 'junit.xml')
-  const reporting = ['--reporter=junit', `--reporter-outfile=${report}`]
-  const args = ['test', `--timeout=${TEST_TIMEOUT_MS}`, ...reporting, ...files]
-  const code = await run(args, {
-    MILLRACE_TEST_KAFKA: services.kafkaBrokers,
-    MILLRACE_TEST_REDIS: services.redisUrl,
-  })
-  const text = existsSync(report) ? readFileSync(report, 'utf8') : undefined
-  rmSync(reports, { recursive: true, force: true })
-  return { name, ...countsOf(text, code), failures: failuresOf(text) }
+/** Without services the suites would all fail for the one reason, which counts once. */
+async function runWith(
+  lanes: Services[] | string,
+  chosen: [name: string, files: string[]][],
+  log: Progress,
+): Promise<Result[]> {
+  if (typeof lanes === 'string') {
+    log.line(`check: the tests can't run: ${lanes}`)
+    return [{ name: 'services', passed: 0, failed: 1 }]
+  }
+  for (const { kafkaBrokers, redisUrl } of lanes) {
+    log.line(`services: Kafka ${kafkaBrokers}, ${redisUrl}`)
+  }
+  try {
+    const inOrder = longestFirst(chosen, LONGEST, ([name]) => name)
+    const results = await inLanes(lanes, inOrder, ([name, files], services) =>
+      runSuite(name, files, services, lanes.length > 1),
+    )
+    return results.sort((a, b) => (a.name < b.name ? -1 : 1))
+  } finally {
+    await Promise.all(lanes.map((services) => services.stop()))
+  }
 }
 
-let current: Subprocess | undefined
-process.on('exit', () => current?.kill('SIGKILL'))
+async function runSuite(
+  name: string,
+  files: string[],
+  services: Services,
+  beside: boolean,
+): Promise<Result> {
+  title(beside ? `${name} begins` : name)
+  const reports = mkdtempSync(join(tmpdir(), 'millrace-check-'))
+  const report = join(reports, 'junit.xml')
+  const output = beside ? join(reports, 'output.txt') : undefined
+  const reporting = ['--reporter=junit', `--reporter-outfile=${report}`]
+  const args = ['test', `--timeout=${TEST_TIMEOUT_MS}`, ...reporting, ...files]
+  const beganAt = systemClock.elapsed()
+  const environment = {
+    MILLRACE_TEST_KAFKA: services.kafkaBrokers,
+    MILLRACE_TEST_REDIS: services.redisUrl,
+  }
+  const code = await run(args, environment, output)
+  const seconds = Math.round((systemClock.elapsed() - beganAt) / 1_000)
+  if (output !== undefined) await say(`\n── ${name}\n${readFileSync(output, 'utf8')}`)
+  const text = existsSync(report) ? readFileSync(report, 'utf8') : undefined
+  rmSync(reports, { recursive: true, force: true })
+  return { name, seconds, ...countsOf(text, code), failures: failuresOf(text) }
+}
 
-/** Runs Bun with these arguments in the repository, its output ours; returns its exit code. */
-async function run(args: string[], environment: Record<string, string>): Promise<number> {
+const children = new Set<Subprocess>()
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
+/**
+ * Runs Bun with these arguments in the repository and returns its exit code. What it says goes to a
+ * file where others talk at the same time, otherwise it is ours.
+ */
+async function run(
+  args: string[],
+  environment: Record<string, string>,
+  output?: string,
+): Promise<number> {
   const ours = Object.entries(process.env).filter(([name]) => !SETTINGS.test(name))
-  current = Bun.spawn([process.execPath, ...args], {
+  const out = output === undefined ? 'inherit' : openSync(output, 'a')
+  const child = Bun.spawn([process.execPath, ...args], {
     cwd: root,
     env: { ...Object.fromEntries(ours), ...environment },
     stdin: 'ignore',
-    stdout: 'inherit',
-    stderr: 'inherit',
+    stdout: out,
+    stderr: out,
     timeout: RUN_TIMEOUT_MS,
     killSignal: 'SIGKILL',
   })
-  const code = await current.exited
-  current = undefined
+  if (typeof out === 'number') closeSync(out)
+  children.add(child)
+  const code = await child.exited
+  children.delete(child)
   return code
 }
 
@@ -146,18 +204,24 @@ function title(name: string): void {
   process.stdout.write(`\n── ${name}\n`)
 }
 
-function summarize(results: Result[]): number {
+/** Resolves when it is written: what a pipe has not taken yet is lost when the process exits. */
+function say(text: string): Promise<void> {
+  return new Promise((done) => void process.stdout.write(text, () => done()))
+}
+
+async function summarize(results: Result[]): Promise<number> {
   const passed = results.reduce((sum, result) => sum + result.passed, 0)
   const failed = results.reduce((sum, result) => sum + result.failed, 0)
-  process.stdout.write('\n')
-  for (const failure of results.flatMap(({ failures }) => failures ?? [])) {
-    process.stdout.write(`(fail) ${failure.slice(0, FAILURE_CHARACTERS_MAX)}\n\n`)
-  }
-  for (const result of results) {
-    process.stdout.write(`${result.name}: ${result.passed} passed, ${result.failed} failed\n`)
-  }
-  process.stdout.write(`${passed} passed, ${failed} failed\n`)
+  const failures = results
+    .flatMap((result) => result.failures ?? [])
+    .map((failure) => `(fail) ${failure.slice(0, FAILURE_CHARACTERS_MAX)}\n`)
+  const counts = results.map(
+    (one) => `${one.name}: ${one.passed} passed, ${one.failed} failed${took(one)}`,
+  )
+  await say(['', ...failures, ...counts, `${passed} passed, ${failed} failed`, ''].join('\n'))
   return failed === 0 ? 0 : 1
 }
+
+const took = ({ seconds }: Result): string => (seconds === undefined ? '' : `, ${seconds} s`)
 
 await runMain('check', main)
