@@ -114,6 +114,12 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
  */
 export const wholeKey = (base: string): string => `${base}:whole`
 
+/** Of the functions for one call: they may be flushed again before the call that they were loaded for. */
+const LOADS_MAX = 3
+
+const isNotFound = (error: unknown): error is Error =>
+  error instanceof Error && /Function not found/i.test(error.message)
+
 /** Our functions over a connection. */
 export function functionsOf(redis: Pick<Redis, 'call' | 'callBuffer'>) {
   const keysOf = (base: string) =>
@@ -122,16 +128,17 @@ export function functionsOf(redis: Pick<Redis, 'call' | 'callBuffer'>) {
     const command = [`${library}_${name}`, ...keysOf(base), ...args] as [string, ...Argument[]]
     const send = () =>
       buffers ? redis.callBuffer('FCALL', ...command) : redis.call('FCALL', ...command)
-    try {
-      return await send()
-    } catch (error) {
-      if (!(error instanceof Error) || !/Function not found/i.test(error.message)) throw error
-      // Refused before it ran, so sending it again can't repeat anything.
-      await load(redis).catch((refusal: unknown) => {
-        // A user who may not load functions waits for the supervisor's, who may.
-        throw messageOf(refusal).startsWith('NOPERM') ? error : refusal
-      })
-      return await send()
+    for (let tries = 1; ; tries++) {
+      try {
+        return await send()
+      } catch (error) {
+        if (tries > LOADS_MAX || !isNotFound(error)) throw error
+        // Refused before it ran, so sending it again can't repeat anything.
+        await load(redis).catch((refusal: unknown) => {
+          // A user who may not load functions waits for the supervisor's, who may.
+          throw messageOf(refusal).startsWith('NOPERM') ? error : refusal
+        })
+      }
     }
   }
   return { call: call(false), callBuffer: call(true) }
