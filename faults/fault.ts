@@ -34,6 +34,8 @@ export interface Setting extends Pick<PipelineOptions, 'topic' | 'args' | 'envir
    * `proxied` ones the pipeline alone is led through proxies that disturb its connections.
    */
   servers?: 'shared' | 'own' | 'proxied'
+  /** Of own or proxied servers only Redis is this world's: a Kafka takes seconds of a core to start. */
+  sharesKafka?: boolean
   redisSettings?: Record<string, string>
   kafkaSettings?: Record<string, string>
   /** A job of faults/jobs, by its file's name. Makes the fault one of the shipped job only. */

@@ -4,9 +4,19 @@
  *   pipeline ──► proxies.redis ──► Redis ◄── proxies.aside ◄── we ourselves
  *   pipeline ──► proxies.kafka ──► Kafka ◄─────────────────── we ourselves
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { silent } from '../cli/progress.ts'
 import { freePort } from '../services/ports.ts'
 import type { Server } from '../services/server.ts'
-import { type Services, startServices } from '../services/services.ts'
+import {
+  type Services,
+  type StartOptions,
+  startRedis,
+  startServices,
+} from '../services/services.ts'
+import { stopWithUs } from '../services/together.ts'
 import type { Setting } from './fault.ts'
 import type { Addresses } from './pipeline.ts'
 import { Proxy } from './proxy.ts'
@@ -30,26 +40,61 @@ export interface OwnServers {
   stop(): Promise<void>
 }
 
-export async function startOwn(setting: Setting): Promise<OwnServers> {
-  const { redisSettings = {}, kafkaSettings = {} } = setting
-  const settings = { redisSettings, kafkaSettings }
-  if (setting.servers !== 'proxied') {
-    const services = await startServices(settings)
-    return ended({ services, proxies: null, addresses: services, direct: services, beside: [] })
-  }
+type Shared = () => Promise<Addresses>
+
+export async function startOwn(setting: Setting, shared: Shared): Promise<OwnServers> {
+  if (setting.servers === 'proxied') return startProxied(setting, shared)
+  const services = await start(setting, shared)
+  return ended({ services, proxies: null, addresses: services, direct: services, beside: [] })
+}
+
+async function startProxied(setting: Setting, shared: Shared): Promise<OwnServers> {
   const behind = await freePort()
   const kafka = new Proxy({ target: behind, port: await freePort() })
   const kafkaProxied = { port: behind, proxyPort: kafka.port }
-  const services = await startServices({ ...settings, kafkaProxied })
+  const services = await start({ ...setting, kafkaProxied }, shared)
   const toRedis = async () => new Proxy({ target: services.redis.port, port: await freePort() })
   const proxies = { redis: await toRedis(), kafka, aside: await toRedis() }
+  const direct = services.kafkaBrokers
+  const led = setting.sharesKafka ? direct : `127.0.0.1:${kafka.port}`
   return ended({
     services,
     proxies,
-    addresses: addressesOf(kafka.port, proxies.redis.port),
-    direct: addressesOf(services.kafka.port, proxies.aside.port),
+    addresses: addressesOf(led, proxies.redis.port),
+    direct: addressesOf(direct, proxies.aside.port),
     beside: [],
   })
+}
+
+async function start(
+  setting: Setting & Pick<StartOptions, 'kafkaProxied'>,
+  shared: Shared,
+): Promise<Services> {
+  const { redisSettings = {}, kafkaSettings = {}, kafkaProxied, sharesKafka } = setting
+  if (!sharesKafka) {
+    return startServices({
+      redisSettings,
+      kafkaSettings,
+      ...(kafkaProxied ? { kafkaProxied } : {}),
+    })
+  }
+  const { kafkaBrokers } = await shared()
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-'))
+  const redis = await startRedis({ dir, detached: false, redisSettings }, silent)
+  const stop = stopWithUs([redis], () => rmSync(dir, { recursive: true, force: true }))
+  return { ...addressesOf(kafkaBrokers, redis.port), dir, kafka: othersKafka, redis, stop }
+}
+
+const refuse = () => Promise.reject(new Error('this fault shares its Kafka with others'))
+
+const othersKafka: Server = {
+  name: 'Kafka',
+  port: 0,
+  logFile: '',
+  pid: 0,
+  running: true,
+  start: refuse,
+  stop: refuse,
 }
 
 function ended(servers: Omit<OwnServers, 'stop'>): OwnServers {
@@ -63,8 +108,7 @@ function ended(servers: Omit<OwnServers, 'stop'>): OwnServers {
   }
 }
 
-function addressesOf(kafkaPort: number, redisPort: number): Addresses {
-  const kafkaBrokers = `127.0.0.1:${kafkaPort}`
+function addressesOf(kafkaBrokers: string, redisPort: number): Addresses {
   const redisUrl = `redis://127.0.0.1:${redisPort}`
   return {
     kafkaBrokers,

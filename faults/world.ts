@@ -162,7 +162,7 @@ export async function play(fault: Fault, ground: Ground): Promise<Outcome> {
   }
   let own: OwnServers | null = null
   try {
-    own = (setting.servers ?? 'shared') === 'shared' ? null : await startOwn(setting)
+    own = (setting.servers ?? 'shared') === 'shared' ? null : await startOwn(setting, ground.shared)
     const addresses = own?.addresses ?? (await ground.shared())
     const options = {
       ...pipelineOptions(fault, own, addresses, ground),

@@ -17,7 +17,7 @@ const lostReplies = (id: string, way: Way): Fault => ({
   title: `${name[way]}'s replies are lost, and the connections with them, 30 times`,
   holds: 'what was done is not done again',
   smoke: way === 'redis',
-  setting: { servers: 'proxied' },
+  setting: { servers: 'proxied', sharesKafka: way === 'redis' },
   async happens(world) {
     await untilRepliesLost(world, way, 30)
     await goesOn(world, BACK_WITHIN_MS, 'lost replies')
@@ -29,7 +29,7 @@ const swallowed = (id: string, way: Way): Fault => ({
   id,
   title: `a black hole of ${HOLE_MS / 1_000} s between the pipeline and ${name[way]}`,
   holds: 'connections that are dead for ever are given up; back within 5 s afterwards',
-  setting: { servers: 'proxied' },
+  setting: { servers: 'proxied', sharesKafka: way === 'redis' },
   async happens(world) {
     await during(world, blackHole(way), HOLE_MS)
     await goesOn(world, BACK_WITHIN_MS, 'the black hole')
@@ -45,7 +45,7 @@ const slow = (id: string, way: Way): Fault => ({
   id,
   title: `slow lines to ${name[way]}: latency, slices, 64 KB/s`,
   holds: 'slower, and exact',
-  setting: { servers: 'proxied', rate: 1_000 },
+  setting: { servers: 'proxied', sharesKafka: way === 'redis', rate: 1_000 },
   async happens(world) {
     const lines: [string, Parameters<typeof slowConnections>[2]][] = [
       ['latency of 50 to 150 ms', { latencyMs: 50, jitterMs: 100 }],

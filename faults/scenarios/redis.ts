@@ -26,7 +26,7 @@ const rollBack = (id: string, ms: number, smoke: boolean): Fault => ({
   title: `Redis comes back with what it held ${ms / 1_000} s before`,
   holds: 'the bridge seeks back, and Kafka gives the rest again',
   smoke,
-  setting: { servers: 'own', mayGoBack: true },
+  setting: { servers: 'own', sharesKafka: true, mayGoBack: true },
   async happens(world) {
     redis.keepCopy(world)
     await systemClock.sleep(ms)
@@ -71,7 +71,7 @@ export const redisFaults: Fault[] = [
     title: 'kill -9 of Redis, three times; it restarts with its append-only file',
     holds: 'committing again within 5 s',
     smoke: true,
-    setting: { servers: 'own' },
+    setting: { servers: 'own', sharesKafka: true },
     async happens(world) {
       for (let times = 0; times < 3; times++) {
         await restarted(world, redis.redisKilled, 'kill -9 of Redis')
@@ -84,7 +84,7 @@ export const redisFaults: Fault[] = [
     id: 'F13b',
     title: 'Redis stopped for 6 s',
     holds: 'the page lives and says what is missing; committing again within 5 s',
-    setting: { servers: 'own' },
+    setting: { servers: 'own', sharesKafka: true },
     async happens(world) {
       const { pipeline } = world
       await redis.redisStopped.inject(world)
@@ -108,7 +108,7 @@ export const redisFaults: Fault[] = [
     id: 'F15',
     title: `the append-only file torn at ${TORN_PLACES} places`,
     holds: 'what Redis comes back with is whole: a call of ours counts, or it does not',
-    setting: { servers: 'own', mayGoBack: true },
+    setting: { servers: 'own', sharesKafka: true, mayGoBack: true },
     async happens(world) {
       for (let nth = 0; nth < TORN_PLACES; nth++) {
         const torn = new redis.TornFile((bytes) => tornPlace(nth, bytes))
@@ -127,7 +127,7 @@ export const redisFaults: Fault[] = [
     id: 'F16',
     title: 'FLUSHALL while it runs',
     holds: 'the job stops loudly instead of beginning anew; with --fresh it begins anew, exactly',
-    setting: { servers: 'own', mayGoBack: true },
+    setting: { servers: 'own', sharesKafka: true, mayGoBack: true },
     async happens(world) {
       await redis.flushed.inject(world)
       await degraded(world, /emptied|lost/)
@@ -141,7 +141,7 @@ export const redisFaults: Fault[] = [
     id: 'F16b',
     title: 'the consumer group destroyed, at work and at rest',
     holds: 'the group is made again; entries that were not committed count, once',
-    setting: { servers: 'own', spinUs: 100, backlog: 30_000, rate: 0 },
+    setting: { servers: 'own', sharesKafka: true, spinUs: 100, backlog: 30_000, rate: 0 },
     async happens(world) {
       for (let times = 0; times < 3; times++) {
         await redis.groupDestroyed.inject(world)
@@ -159,7 +159,7 @@ export const redisFaults: Fault[] = [
     id: 'F16c',
     title: 'the stream deleted with entries in it',
     holds: 'the job stops loudly: its records would be missing',
-    setting: { servers: 'own', spinUs: 100, backlog: 50_000, ends: 'by itself' },
+    setting: { servers: 'own', sharesKafka: true, spinUs: 100, backlog: 50_000, ends: 'by itself' },
     async happens(world) {
       await redis.streamDeleted.inject(world)
       await degraded(world, /deleted/)
@@ -169,7 +169,7 @@ export const redisFaults: Fault[] = [
     id: 'F17',
     title: 'failover to a replica that lags behind by 2 s',
     holds: 'the bridge seeks back, and Kafka gives the rest again; committing again within 5 s',
-    setting: { servers: 'proxied', mayGoBack: true },
+    setting: { servers: 'proxied', sharesKafka: true, mayGoBack: true },
     async happens(world) {
       const failover = new redis.Failover()
       await failover.prepare(world)
@@ -184,7 +184,7 @@ export const redisFaults: Fault[] = [
     id: 'F18',
     title: 'maxmemory reached',
     holds: 'nothing is taken in, what is there is committed; with memory again it goes on',
-    setting: { servers: 'own', spinUs: 30, backlog: 10_000, rate: 1_000 },
+    setting: { servers: 'own', sharesKafka: true, spinUs: 30, backlog: 10_000, rate: 1_000 },
     shows: /refuses append.*OOM/,
     async happens(world) {
       await redis.memoryFull.inject(world)
@@ -203,7 +203,7 @@ export const redisFaults: Fault[] = [
     id: 'F20',
     title: 'another client keeps Redis busy for 8 s',
     holds: 'committing again within 5 s of its end',
-    setting: { servers: 'own' },
+    setting: { servers: 'own', sharesKafka: true },
     async happens(world) {
       await redis.busyFor(8_000).inject(world)
       await goesOn(world, RESTARTED_WITHIN_MS, 'the end of a script of 8 s')
@@ -215,7 +215,7 @@ export const redisFaults: Fault[] = [
     title: 'FUNCTION FLUSH, and a storm of CLIENT KILL',
     holds: 'functions are loaded again; committing again within 5 s',
     smoke: true,
-    setting: { servers: 'own' },
+    setting: { servers: 'own', sharesKafka: true },
     async happens(world) {
       for (let times = 0; times < 5; times++) {
         await restarted(world, redis.functionsFlushed, 'FUNCTION FLUSH')
