@@ -77,7 +77,7 @@ export class Audit {
 
   /** Rejects where Redis or Kafka is away, or the topic lacks records. */
   async round(): Promise<Round> {
-    const { store, keys, kafka, job } = this.#verification
+    const { store, keys } = this.#verification
     await this.#taking
     const state = await readState(store, keys)
     this.#refuseOtherCode(state)
@@ -94,7 +94,7 @@ export class Audit {
     this.#settle(state)
     this.#last = state
     if (isTrimmed(state.verdicts) && this.#rulingsTo === undefined) notes.push(VERDICTS_GONE)
-    return this.#roundOf(state, await endsOf(kafka, job, state), notes)
+    return this.#roundOf(state, await this.#ends(state), notes)
   }
 
   async close(): Promise<void> {
@@ -182,6 +182,17 @@ export class Audit {
           return taking
         },
       })
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  /** A reader that was there when Kafka went takes long to come back; a new one reads at once. */
+  async #ends(state: PipelineState): Promise<TopicEnd[]> {
+    const { kafka, job } = this.#verification
+    try {
+      return await endsOf(kafka, job, state)
     } catch (error) {
       await this.close()
       throw error
