@@ -15,7 +15,7 @@ export interface UntilOptions {
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  { timeoutMs = 15_000, everyMs = 20 }: UntilOptions = {},
+  { timeoutMs = 30_000, everyMs = 20 }: UntilOptions = {},
 ): Promise<NonNullable<T>> {
   const start = systemClock.elapsed()
   const over = new AbortController()

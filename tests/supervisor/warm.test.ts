@@ -21,9 +21,12 @@ afterEach(async () => {
   await noLeaks()
 })
 
+/** Longer than a real executor takes to start and to leave on a busy machine, so none is killed for it. */
+const GRACE_MS = 30_000
+
 /** A fleet of real executors at 0, one of which waits at its mailbox. */
 async function startWarm(label: string) {
-  family = await createFamily(label, 'good', executorRestarts, 300, { warm: 1 })
+  family = await createFamily(label, 'good', executorRestarts, GRACE_MS, { warm: 1 })
   const { look, fleet } = family
   const one = await until('one that is warm', async () => {
     await look(0)
