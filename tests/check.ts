@@ -5,11 +5,19 @@
  * as there are cores, each in a lane with servers of its own: no suite sees another one's jobs.
  * The very last line is `N passed, N failed`.
  */
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Subprocess } from 'bun'
-import { messageOf, runMain, UsageError } from '../actors/errors.ts'
+import { exitCodes, messageOf, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags } from '../actors/flags.ts'
 import { ensureChromium } from '../services/chromium.ts'
 import { ensurePostgres } from '../services/postgres.ts'
@@ -27,6 +35,8 @@ const TEST_TIMEOUT_MS = 60_000
 const RUN_TIMEOUT_MS = 30 * 60_000
 /** Of one failure that is told again at the end. */
 const FAILURE_CHARACTERS_MAX = 2_000
+/** Characters of a suite that did not end. */
+const LAST_WORDS = 10_000
 /** Each has a Kafka of up to half a GiB, so more cores do not mean more of them without end. */
 const LANES_MAX = 4
 /** Begun first, in this order: the check ends as late as its last suite. */
@@ -153,7 +163,9 @@ async function runSuite(
     MILLRACE_TEST_KAFKA: services.kafkaBrokers,
     MILLRACE_TEST_REDIS: services.redisUrl,
   }
+  if (output !== undefined) talking.set(name, output)
   const code = await run(args, environment, output)
+  talking.delete(name)
   const seconds = Math.round((systemClock.elapsed() - beganAt) / 1_000)
   if (output !== undefined) await say(`\n── ${name}\n${readFileSync(output, 'utf8')}`)
   const text = existsSync(report) ? readFileSync(report, 'utf8') : undefined
@@ -162,9 +174,17 @@ async function runSuite(
 }
 
 const children = new Set<Subprocess>()
+/** Suites that run, and the files of what they have said so far. */
+const talking = new Map<string, string>()
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
+  for (const [name, output] of talking) {
+    writeSync(1, `\n── ${name}, not finished\n${readFileSync(output, 'utf8').slice(-LAST_WORDS)}`)
+  }
 })
+// Of several servers none ends the process: each takes another's handler for ours.
+process.on('SIGINT', () => process.exit(exitCodes.interrupted.code))
+process.on('SIGTERM', () => process.exit(exitCodes.terminated.code))
 
 /**
  * Runs Bun with these arguments in the repository and returns its exit code. What it says goes to a
