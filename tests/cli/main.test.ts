@@ -1,31 +1,16 @@
 /** `millrace` as a person runs it: dispatch, help, exit codes. */
 import { describe, expect, test } from 'bun:test'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { exitCodes } from '../../actors/errors.ts'
 import { commands } from '../../cli/commands.ts'
 import { version } from '../../package.json'
 import { freePort } from '../../services/ports.ts'
+import { type Environment, runCommand, startCommand } from '../support/command.ts'
 
 const root = resolve(import.meta.dir, '../..')
 
-const start = (args: string[], environment: Record<string, string> = {}) =>
-  Bun.spawn([process.execPath, join(root, 'cli/main.ts'), ...args], {
-    cwd: root,
-    env: { ...process.env, ...environment },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-
-async function millrace(args: string[], environment?: Record<string, string>) {
-  const child = start(args, environment)
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { out, err, code }
-}
+const millrace = (args: string[], environment: Environment = {}) =>
+  runCommand(['cli/main.ts', ...args], { ...process.env, ...environment })
 
 describe('millrace', () => {
   test('--help tells every command and every exit code', async () => {
@@ -101,7 +86,7 @@ describe('exit codes', () => {
     test(`${code} after ${signal}`, async () => {
       // Waits for a Redis that never comes.
       const redis = `redis://127.0.0.1:${await freePort()}`
-      const child = start(['verify'], { REDIS_URL: redis })
+      const child = startCommand(['cli/main.ts', 'verify'], { ...process.env, REDIS_URL: redis })
       const { value } = await child.stderr.getReader().read()
       expect(Buffer.from(value!).toString()).toContain('does not answer')
       child.kill(signal)

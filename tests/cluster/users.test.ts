@@ -19,6 +19,7 @@ import { type Pipeline, withPipeline } from '../integration/pipeline.ts'
 import { silentLog } from '../support/redis.ts'
 import { rejection } from '../support/rejection.ts'
 import { testServices } from '../support/services.ts'
+import { runCommand } from '../support/command.ts'
 
 const T = 1_700_000_000_000
 const root = join(import.meta.dir, '../..')
@@ -81,23 +82,12 @@ async function refused(): Promise<string[]> {
 async function tool(pipeline: Pipeline, ...command: string[]): Promise<string> {
   const environment = environmentOf('millrace-tools', pipeline.topic.kafkaBrokers)
   const names = { MILLRACE_TEST_JOB: pipeline.name, MILLRACE_TEST_TOPIC: pipeline.topic.name }
-  const child = Bun.spawn([process.execPath, ...command], {
-    cwd: root,
-    env: {
-      PATH: process.env.PATH ?? '',
-      TEST_WAREHOUSE: 'postgres://127.0.0.1:1/x',
-      ...names,
-      ...environment,
-    },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
+  const { out, err } = await runCommand(command, {
+    PATH: process.env.PATH ?? '',
+    TEST_WAREHOUSE: 'postgres://127.0.0.1:1/x',
+    ...names,
+    ...environment,
   })
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
   return out + err
 }
 

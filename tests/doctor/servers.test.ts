@@ -15,9 +15,9 @@ import type { Server } from '../../services/server.ts'
 import { startRedis } from '../../services/services.ts'
 import { connect } from '../support/redis.ts'
 import { testServices } from '../support/services.ts'
+import { type Environment, runCommand } from '../support/command.ts'
 
 const shared = await testServices()
-const root = join(import.meta.dir, '..', '..')
 /** It answers within 5 s; the rest is for a busy machine on which processes start slowly. */
 const promptMs = 12_000
 const jobFile = 'faults/jobs/students.ts'
@@ -207,28 +207,14 @@ async function doctor(environment: Record<string, string>, args: string[] = [job
   return { code, findings, ms }
 }
 
-async function run(command: string[], environment: Record<string, string> = {}) {
-  const child = Bun.spawn([process.execPath, ...command], {
-    cwd: root,
-    env: {
-      PATH: process.env.PATH ?? '',
-      MILLRACE_TEST_JOB: topic.name,
-      MILLRACE_TEST_TOPIC: topic.name,
-      ...shared.environment,
-      ...environment,
-    },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    timeout: 20_000,
+const run = (command: string[], environment: Environment = {}) =>
+  runCommand(command, {
+    PATH: process.env.PATH ?? '',
+    MILLRACE_TEST_JOB: topic.name,
+    MILLRACE_TEST_TOPIC: topic.name,
+    ...shared.environment,
+    ...environment,
   })
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { out, err, code }
-}
 
 const fatals = (findings: Finding[]) =>
   findings.filter(({ level }) => level === 'fatal').map(({ what }) => what)

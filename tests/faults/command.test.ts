@@ -9,28 +9,14 @@ import { faults } from '../../faults/list.ts'
 import type { Outcome } from '../../faults/fault.ts'
 import { markdownTable, outcomeText, summaryText } from '../../faults/report.ts'
 import { until } from '../../faults/until.ts'
+import { runCommand, startCommand } from '../support/command.ts'
 import { watchForLeaks } from '../support/leaks.ts'
 
 const root = resolve(import.meta.dir, '..', '..')
 const dir = mkdtempSync(join(tmpdir(), 'millrace-faults-'))
 afterAll(() => rmSync(dir, { recursive: true }))
 
-const spawn = (args: string[]) =>
-  Bun.spawn([process.execPath, join(root, 'faults/main.ts'), ...args], {
-    cwd: root,
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-
-async function run(args: string[]) {
-  const child = spawn(args)
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  return { code: await child.exited, out, err }
-}
+const run = (args: string[]) => runCommand(['faults/main.ts', ...args])
 
 test('--list names every fault with what must hold, and what is not played', async () => {
   const { code, out } = await run(['--list'])
@@ -157,7 +143,7 @@ test('a job of one’s own, with records of one’s own: played, counted, verifi
 
 test('Ctrl-C in the middle ends in order: code 130, and nothing runs on', async () => {
   const noLeaks = await watchForLeaks()
-  const child = spawn(['F46', ...ownJob()])
+  const child = startCommand(['faults/main.ts', 'F46', ...ownJob()])
   const name = `MILLRACE_TEST_JOB=own-sensors`
   await until('the pipeline to run', () => processesWith(name).length >= 4, { timeoutMs: 60_000 })
   child.kill('SIGINT')

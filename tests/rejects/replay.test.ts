@@ -17,7 +17,8 @@ import { forgetOld, readRejects, type Reject } from '../../rejects/rejects.ts'
 import { replay, REPLAY_HEADER, type ReplayOptions } from '../../rejects/replay.ts'
 import { rejection } from '../support/rejection.ts'
 import { testServices } from '../support/services.ts'
-import { committedRecords, replaysIn, runCommand, startCommand } from './setup.ts'
+import { startCommand } from '../support/command.ts'
+import { commandOf, committedRecords, replaysIn, runCommand } from './setup.ts'
 
 let store: Store
 let keys: Keys
@@ -294,12 +295,12 @@ describe('the command', () => {
     const places = await rejected(600)
     let code: number | null = 1
     for (let round = 0; code !== 0 && round < 12; round++) {
-      const both = [0, 1].map(() => startCommand(topic.name, topic.name, ['replay', '--all']))
-      const [first, second] = await Promise.all(both)
+      const replaying = await commandOf(topic.name, topic.name, ['replay', '--all'])
+      const [first, second] = [startCommand(...replaying), startCommand(...replaying)]
       const afterMs = round < 8 ? 350 + round * 60 : 60_000
-      const kill = setTimeout(() => first!.kill('SIGKILL'), afterMs)
-      const killOther = setTimeout(() => second!.kill('SIGKILL'), afterMs + 100)
-      code = Math.min(...(await Promise.all([first!.exited, second!.exited])))
+      const kill = setTimeout(() => first.kill('SIGKILL'), afterMs)
+      const killOther = setTimeout(() => second.kill('SIGKILL'), afterMs + 100)
+      code = Math.min(...(await Promise.all([first.exited, second.exited])))
       clearTimeout(kill)
       clearTimeout(killOther)
     }

@@ -9,36 +9,28 @@ import type { TestTopic } from '../../faults/topic.ts'
 import { readRecord } from '../../rejects/originals.ts'
 import { REPLAY_HEADER } from '../../rejects/replay.ts'
 import { testServices } from '../support/services.ts'
+import { runCommand as run } from '../support/command.ts'
 
 const root = join(import.meta.dir, '..', '..')
 const job = join(root, 'tests/fixtures/jobs/picky.ts')
 
-export async function startCommand(name: string, topic: string, args: string[]) {
+export async function commandOf(name: string, topic: string, args: string[]) {
   const { environment } = await testServices()
   const [action, ...rest] = args
-  return Bun.spawn([process.execPath, 'rejects/main.ts', action!, job, ...rest], {
-    cwd: root,
-    env: {
+  return [
+    ['rejects/main.ts', action!, job, ...rest],
+    {
       PATH: process.env.PATH ?? '',
       ...environment,
       MILLRACE_TEST_JOB: name,
       MILLRACE_TEST_TOPIC: topic,
     },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    timeout: 60_000,
-  })
+  ] as const
 }
 
 /** Runs it to its end; `last` is its last line. */
 export async function runCommand(name: string, topic: string, args: string[]) {
-  const child = await startCommand(name, topic, args)
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  const code = await child.exited
+  const { code, out, err } = await run(...(await commandOf(name, topic, args)))
   return { code, out, err, last: out.trim().split('\n').at(-1) ?? '' }
 }
 

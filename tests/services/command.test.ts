@@ -10,10 +10,10 @@ import { redisAnswers } from '../../services/answers.ts'
 import { canInstall } from '../../services/debian.ts'
 import { freePort, isListening } from '../../services/ports.ts'
 import { testServices } from '../support/services.ts'
+import { runCommand } from '../support/command.ts'
 
 setDefaultTimeout(90_000)
 
-const main = join(import.meta.dir, '..', '..', 'services', 'main.ts')
 const dir = mkdtempSync(join(tmpdir(), 'millrace-command-'))
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
@@ -22,16 +22,9 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }))
 const quiet = { KAFKA_BROKERS: '', REDIS_URL: '' }
 
 async function services(args: string[], environment: Record<string, string> = {}) {
-  const child = Bun.spawn([process.execPath, main, ...args], {
-    stdout: 'pipe',
-    stderr: 'pipe',
-    env: { ...process.env, ...quiet, ...environment },
-  })
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
+  const command = ['services/main.ts', ...args]
+  const ran = await runCommand(command, { ...process.env, ...quiet, ...environment })
+  const { out: stdout, err: stderr, code } = ran
   // Bun tells of a timer that kafkajs sets to less than 0; that is not ours to print.
   const lines = stderr.split('\n').filter((line) => line.startsWith('services: '))
   return { code, stdout, stderr, lines }

@@ -8,6 +8,7 @@ import { recordDecision } from '../../supervisor/decisions.ts'
 import type { Result } from '../../simulate/contest.ts'
 import { scenarios } from '../../simulate/scenarios.ts'
 import { openPlace, testRedisUrl } from '../support/redis.ts'
+import { type Environment, runCommand } from '../support/command.ts'
 
 setDefaultTimeout(30_000)
 
@@ -15,20 +16,8 @@ const root = resolve(import.meta.dir, '..', '..')
 const dir = mkdtempSync(join(tmpdir(), 'millrace-simulate-'))
 afterAll(() => rmSync(dir, { recursive: true }))
 
-async function run(args: string[], environment: Record<string, string> = {}) {
-  const child = Bun.spawn([process.execPath, join(root, 'simulate/main.ts'), ...args], {
-    cwd: root,
-    env: { ...process.env, ...environment },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  return { code: await child.exited, out, err }
-}
+const run = (args: string[], environment: Environment = {}) =>
+  runCommand(['simulate/main.ts', ...args], { ...process.env, ...environment })
 
 test('--list names every scenario with what it is about', async () => {
   const { code, out } = await run(['--list'])

@@ -10,6 +10,7 @@ import { costSchema, executorsSchema, statusSchema } from '../../web/schemas.ts'
 import { testRedisUrl } from '../support/redis.ts'
 import { type Seeded, seed } from '../web/seed.ts'
 import { jobNamed } from '../web/setup.ts'
+import { runCommand, startCommand } from '../support/command.ts'
 
 const root = resolve(import.meta.dir, '../..')
 
@@ -31,24 +32,8 @@ const environment = (redis: string) => ({
   TERM: 'xterm',
 })
 
-const start = (main: string, args: string[], redis = testRedisUrl) =>
-  Bun.spawn([process.execPath, main, ...args], {
-    cwd: root,
-    env: environment(redis),
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-
-async function status(args: string[], redis?: string) {
-  const child = start('status/main.ts', args, redis)
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { out, err, code }
-}
+const status = (args: string[], redis = testRedisUrl) =>
+  runCommand(['status/main.ts', ...args], environment(redis))
 
 /** A leader, and an executor at work. */
 async function lead() {
@@ -102,7 +87,10 @@ describe('bun run status', () => {
 
   test('--watch: a line a look where it is no terminal', async () => {
     await lead()
-    const child = start('status/main.ts', [file, '--watch', '--every', '250ms'])
+    const child = startCommand(
+      ['status/main.ts', file, '--watch', '--every', '250ms'],
+      environment(testRedisUrl),
+    )
     let out = ''
     const reading = (async () => {
       for await (const chunk of child.stdout) out += Buffer.from(chunk).toString()
@@ -184,7 +172,7 @@ describe('bun run top', () => {
 
   test('is a line a look where it is no terminal', async () => {
     await lead()
-    const child = start('status/top.ts', [file])
+    const child = startCommand(['status/top.ts', file], environment(testRedisUrl))
     const { value } = await child.stdout.getReader().read()
     child.kill()
     await child.exited

@@ -1,6 +1,5 @@
 /** `bun run jobs` as a person runs it. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { systemClock } from '../../actors/clock.ts'
 import { uniqueName } from '../../faults/names.ts'
@@ -12,8 +11,8 @@ import { jobsSchema } from '../../web/schemas.ts'
 import { testRedisUrl } from '../support/redis.ts'
 import { type Seeded, seed } from '../web/seed.ts'
 import { jobNamed } from '../web/setup.ts'
+import { runCommand } from '../support/command.ts'
 
-const root = resolve(import.meta.dir, '../..')
 const limits = { min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 }
 
 let seeded: Seeded
@@ -33,20 +32,8 @@ afterAll(async () => {
   await seeded.end()
 })
 
-async function jobs(args: string[], redis = testRedisUrl) {
-  const child = Bun.spawn([process.execPath, 'status/jobs.ts', ...args], {
-    cwd: root,
-    env: { ...process.env, REDIS_URL: redis },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  return { out, err, code: await child.exited }
-}
+const jobs = (args: string[], redis = testRedisUrl) =>
+  runCommand(['status/jobs.ts', ...args], { ...process.env, REDIS_URL: redis })
 
 test('lists them with what they do', async () => {
   const { out, err, code } = await jobs([])

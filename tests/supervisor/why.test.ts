@@ -1,6 +1,5 @@
 /** `bun run why` as a person runs it, on a Redis with decisions in it. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { join, resolve } from 'node:path'
 import { systemClock } from '../../actors/clock.ts'
 import { freePort } from '../../services/ports.ts'
 import { recordDecision, recordEffect } from '../../supervisor/decisions.ts'
@@ -8,8 +7,7 @@ import { Loop } from '../../supervisor/loop.ts'
 import type { Decision } from '../../supervisor/reasons.ts'
 import { until } from '../../faults/until.ts'
 import { openPlace, type Place, testRedisUrl } from '../support/redis.ts'
-
-const root = resolve(import.meta.dir, '../..')
+import { runCommand, startCommand } from '../support/command.ts'
 
 /** A job whose name comes from the environment. */
 const file = 'tests/fixtures/jobs/students.ts'
@@ -20,29 +18,18 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-const start = (args: string[], redis = testRedisUrl) =>
-  Bun.spawn([process.execPath, join(root, 'supervisor/why.ts'), ...args], {
-    cwd: root,
-    env: {
+const commandOf = (args: string[], redis = testRedisUrl) =>
+  [
+    ['supervisor/why.ts', ...args],
+    {
       ...process.env,
       REDIS_URL: redis,
       MILLRACE_TEST_JOB: place.name,
       MILLRACE_TEST_TOPIC: 'records-of-why',
     },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
+  ] as const
 
-async function run(args: string[], redis?: string) {
-  const child = start(args, redis)
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ])
-  return { out, err, code }
-}
+const run = (args: string[], redis?: string) => runCommand(...commandOf(args, redis))
 
 const decision = (from: number, to: number, ago: number): Decision => ({
   at: systemClock.now() - ago,
@@ -109,7 +96,7 @@ describe('bun run why', () => {
 
   test('goes on with what is decided, and with what has taken effect', async () => {
     await keep(decision(0, 1, 1_000), 310)
-    const child = start([file, '--follow', '--json'])
+    const child = startCommand(...commandOf([file, '--follow', '--json']))
     const lines: { to: number; effectMs: number | null }[] = []
     const reading = (async () => {
       let text = ''

@@ -18,26 +18,20 @@ import { systemClock } from '../../actors/clock.ts'
 import { until } from '../../faults/until.ts'
 import { dependencies, devDependencies } from '../../package.json'
 import { silentLog } from './seed.ts'
+import { type Environment, runCommand, startCommand } from '../support/command.ts'
 
-const root = join(import.meta.dir, '../..')
+const commandOf = (args: string[], environment: Environment = {}) =>
+  [
+    ['web/main.ts', ...args],
+    { ...process.env, KAFKA_BROKERS: '127.0.0.1:9', ...environment },
+  ] as const
 
-function start(args: string[], environment: Record<string, string> = {}) {
-  return Bun.spawn([process.execPath, 'web/main.ts', ...args], {
-    cwd: root,
-    env: { ...process.env, KAFKA_BROKERS: '127.0.0.1:9', ...environment },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-}
+const start = (args: string[], environment: Environment = {}) =>
+  startCommand(...commandOf(args, environment))
 
 async function outcome(args: string[], environment: Record<string, string> = {}) {
-  const child = start(args, environment)
-  const [code, stdout, stderr] = await Promise.all([
-    child.exited,
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  return { code, stdout, stderr }
+  const { code, out, err } = await runCommand(...commandOf(args, environment))
+  return { code, stdout: out, stderr: err }
 }
 
 describe('messages', () => {

@@ -1,24 +1,10 @@
 /** `bun run capacity` as a person meets it. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { resolve } from 'node:path'
+import { runCommand } from '../../support/command.ts'
 
 setDefaultTimeout(30_000)
 
-const root = resolve(import.meta.dir, '../../..')
-
-async function run(...args: string[]) {
-  const child = Bun.spawn([process.execPath, 'simulate/capacity/main.ts', ...args], {
-    cwd: root,
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  return { code: await child.exited, out, err }
-}
+const run = (...args: string[]) => runCommand(['simulate/capacity/main.ts', ...args])
 
 test('without a flag: the parts, what is full first, what is needed, and what is assumed', async () => {
   const { code, out, err } = await run()
