@@ -9,7 +9,8 @@ import { Redis } from 'ioredis'
 import { kafkaAnswers, redisAnswers } from '../../services/answers.ts'
 import { identify, isAlive, isStill } from '../../services/identity.ts'
 import { freePort, isListening } from '../../services/ports.ts'
-import { type Services, startServices } from '../../services/services.ts'
+import { type Services, startRedis, startServices } from '../../services/services.ts'
+import { silent } from '../../cli/progress.ts'
 import { createTopic } from '../../faults/topic.ts'
 import { until } from '../../faults/until.ts'
 import { rejection } from '../support/rejection.ts'
@@ -120,7 +121,8 @@ test('a taken port is refused in one line, and what had been started is stopped'
 
 test('a setting that the server refuses is told in its own words', async () => {
   const dir = join(services.dir, 'refused')
-  const third = startServices({ dir, redisSettings: { 'maxmemory-policy': 'sometimes' } })
+  const redisSettings = { 'maxmemory-policy': 'sometimes' }
+  const third = startRedis({ dir, detached: false, redisSettings }, silent)
   expect((await rejection(third)).message).toMatch(/Redis ended at start: .*redis\.log/)
 })
 
