@@ -71,6 +71,9 @@ export async function createTopic(label: string, options: TopicOptions): Promise
     delete: remove,
     async recreate() {
       await remove()
+      // A broker that has not heard of it yet would take records into what is about to go.
+      const gone = async (admin: Admin) => !(await admin.listTopics()).includes(name)
+      await withAdmin(kafka, (admin) => until('the topic to be gone', () => gone(admin)))
       await create()
     },
   }
