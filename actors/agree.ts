@@ -14,11 +14,12 @@ import { anotherShape, differencesOf, shapeText } from './shape.ts'
  * @throws RefusalError that says what differs
  */
 export async function agreedShape(store: Store, keys: Keys, job: Job): Promise<string> {
-  const kept = await store.redis.hget(keys.ledger, 'shape')
-  if (kept === null) return shapeText(job)
-  const differences = differencesOf(kept, job)
-  if (differences.length > 0) throw new RefusalError(anotherShape(job.name, differences))
-  return kept
+  const kept = await keptShapes(store, keys)
+  for (const shape of kept) {
+    const differences = differencesOf(shape, job)
+    if (differences.length > 0) throw new RefusalError(anotherShape(job.name, differences))
+  }
+  return kept[0] ?? shapeText(job)
 }
 
 /**
@@ -28,11 +29,22 @@ export async function agreedShape(store: Store, keys: Keys, job: Job): Promise<s
  */
 export async function acceptChange(store: Store, keys: Keys, job: Job): Promise<void> {
   await leaveTopics(store, keys, job)
-  const kept = await store.redis.hget(keys.ledger, 'shape')
-  if (kept === null) return
-  const rest = differencesOf(kept, job).filter(({ isCode }) => !isCode)
-  if (rest.length > 0) throw new RefusalError(anotherShape(job.name, rest))
-  await store.redis.hset(keys.ledger, 'shape', shapeText(job))
+  for (const shape of await keptShapes(store, keys)) {
+    const rest = differencesOf(shape, job).filter(({ isCode }) => !isCode)
+    if (rest.length > 0) throw new RefusalError(anotherShape(job.name, rest))
+  }
+  for (const { ledger } of keys.shards) {
+    // One that has none gets it as it is opened: what is written before would be a ledger that never began.
+    if (await store.redis.hexists(ledger, 'shape')) {
+      await store.redis.hset(ledger, 'shape', shapeText(job))
+    }
+  }
+}
+
+/** Of all shards that have one; each has its own, written as it is opened. */
+async function keptShapes(store: Store, keys: Keys): Promise<string[]> {
+  const kept = await Promise.all(keys.shards.map(({ ledger }) => store.redis.hget(ledger, 'shape')))
+  return kept.filter((shape) => shape !== null)
 }
 
 /** @throws RefusalError where the job reads a topic no more that it has read */

@@ -42,6 +42,20 @@ export interface Totals {
   busyUs: number
 }
 
+/** One shard's part of a job. */
+export interface ShardState {
+  shard: number
+  partitions: number
+  /** Records and payload bytes that wait in its stream. */
+  waiting: number
+  waitingBytes: number
+  entries: number
+  pending: number
+  closedTo: number | null
+  /** Records a second that it may have of the job's quota; '' for none. */
+  pace: string
+}
+
 export interface Snapshot {
   /** Redis's clock, epoch ms. */
   at: number
@@ -49,6 +63,8 @@ export interface Snapshot {
   /** Records that are late or rejected, by reason, since the job began. */
   rejects: Record<string, number>
   partitions: PartitionState[]
+  /** In their order; one at the least. */
+  shards: readonly ShardState[]
   /** By their indexes; none of a job that has read one topic only. */
   topics: KnownTopic[]
   /** There is a ledger, in each shard. */
@@ -122,6 +138,7 @@ function together(shards: readonly ShardSnapshot[]): Snapshot {
     partitions: shards
       .flatMap(({ partitions }) => partitions)
       .sort((a, b) => a.partition - b.partition),
+    shards: shards.flatMap((each) => each.shards),
     begun: shards.every(({ begun }) => begun),
     entries: sum(({ entries }) => entries),
     pending: sum(({ pending }) => pending),
@@ -129,7 +146,15 @@ function together(shards: readonly ShardSnapshot[]): Snapshot {
     pendingOf: new Map(Object.entries(added(shards.map(({ pendingOf }) => [...pendingOf])))),
     watermark: leastOf(shards.map(({ watermark }) => watermark)),
     closedTo: first.joinedTo,
+    quota: togetherHeld(shards.map(({ quota }) => quota)),
   }
+}
+
+/** Held is who is held in one of them, each by its part of the pace. */
+function togetherHeld(quotas: readonly Record<string, string>[]): Record<string, string> {
+  const [first = {}] = quotas
+  const heldAt = Math.max(0, ...quotas.map((quota) => Number(quota.heldAt ?? 0)))
+  return heldAt === 0 ? first : { ...first, heldAt: String(heldAt) }
 }
 
 function added(lists: readonly [string, number][][]): Record<string, number> {
@@ -146,6 +171,7 @@ async function measureShard(store: Store, keys: Keys): Promise<ShardSnapshot> {
   const reply = v.parse(replyTextSchema, await store.call('measure', keys.base, []))
   const total = (name: string) => Number(reply.totals[name] ?? 0)
   const topics = knownTopics(reply.ledger)
+  const partitions = partitionsOf(reply.ledger, topics)
   return {
     at: reply.at,
     totals: {
@@ -164,8 +190,20 @@ async function measureShard(store: Store, keys: Keys): Promise<ShardSnapshot> {
       busyUs: total('busyUs'),
     },
     rejects: rejectsOf(reply.totals),
-    partitions: partitionsOf(reply.ledger, topics),
+    partitions,
     topics,
+    shards: [
+      {
+        shard: keys.shard,
+        partitions: partitions.length,
+        waiting: total('waiting'),
+        waitingBytes: total('waitingBytes'),
+        entries: reply.entries,
+        pending: reply.pending,
+        closedTo: numberOrNull(reply.clock.closedTo),
+        pace: reply.quota.pace ?? '',
+      },
+    ],
     begun: reply.ledger.shape !== undefined,
     entries: reply.entries,
     pending: reply.pending,

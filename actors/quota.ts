@@ -71,6 +71,20 @@ export function allowed(control: Record<string, string>, name: QuotaName): numbe
   return value > 0 ? value : null
 }
 
+/**
+ * What each shard may have of a job's records a second, as `append` reads it: by its share of the partitions, so
+ * that all together have what the job may. One without partitions reads nothing, and has as much as one of
+ * them, for when one comes.
+ */
+export function pacesOf(recordsPerSecond: number, partitions: readonly number[]): string[] {
+  const all = partitions.reduce((sum, count) => sum + count, 0)
+  const shares = all === 0 ? partitions.map(() => 1 / partitions.length) : null
+  return partitions.map((count, shard) => {
+    const share = shares?.[shard] ?? Math.max(1, count) / all
+    return (recordsPerSecond * share).toFixed(6)
+  })
+}
+
 export const memoryUsed = (parts: MemoryParts): number =>
   parts.entries + parts.panes + parts.closed + parts.rest
 

@@ -23,6 +23,13 @@ export async function heldKeys(store: Store, job: string): Promise<Keys> {
   return keysOf(job, kept === null ? 1 : countOf(job, kept))
 }
 
+/** The same for those who list jobs: of one whose shards are being changed, all that it has and will have. */
+export async function presentKeys(store: Store, job: string): Promise<Keys> {
+  const kept = (await store.redis.get(keysOf(job).count)) ?? ''
+  const counts = kept.split('>').filter((text) => /^\d+$/.test(text))
+  return keysOf(job, Math.max(1, ...counts.map(Number)))
+}
+
 /**
  * The same for those who work on it: a job that begins has `asked` shards from now on. One that was begun
  * before shards were counted has one.
@@ -55,6 +62,17 @@ export function refuseWhole(job: Job): void {
   if (what === null) return
   throw new RefusalError(
     `job ${job.name} has ${what}, which can't be divided over several shards: run it with REDIS_SHARDS=1`,
+  )
+}
+
+/**
+ * What is done with a job of one shard only.
+ * @throws RefusalError where it has several
+ */
+export function refuseDivided({ shards }: Keys, job: string, what: string): void {
+  if (shards.length === 1) return
+  throw new RefusalError(
+    `job ${job} has ${shards.length} shards, and ${what} is for jobs of one shard only: bun run reshard --to 1 makes it one`,
   )
 }
 

@@ -9,6 +9,7 @@
 import { bounds } from '../actors/config.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
+import { shardOf } from '../actors/shards.ts'
 import marksScript from './marks.lua' with { type: 'text' }
 
 export type Mark =
@@ -54,13 +55,23 @@ export interface Change {
   ruled?: boolean
 }
 
-/** Makes the changes; true for each that was made, false where the mark was another one. */
+/** Makes the changes, each in its partition's shard; true for each that was made, false where the mark was another one. */
 export async function change(
   store: Store,
   keys: Keys,
   changes: readonly Change[],
 ): Promise<boolean[]> {
-  if (changes.length === 0) return []
+  const shards = changes.map(({ place }) => shardOf(keys, Number(place.split(':')[0])))
+  const made = new Map<Change, boolean>()
+  for (const shard of new Set(shards)) {
+    const theirs = changes.filter((_, i) => shards[i] === shard)
+    const done = await changeIn(store, shard, theirs)
+    theirs.forEach((one, i) => made.set(one, done[i]!))
+  }
+  return changes.map((one) => made.get(one)!)
+}
+
+async function changeIn(store: Store, keys: Keys, changes: readonly Change[]): Promise<boolean[]> {
   const args = changes.flatMap(({ place, from, to, ruled = false }) => [
     place,
     markText(from),
@@ -83,8 +94,8 @@ export async function begun(
   store: Store,
   keys: Keys,
 ): Promise<{ place: string; mark: Extract<Mark, { state: 'replaying' }> }[]> {
-  const marks = await store.redis.hgetall(keys.handled)
-  return Object.entries(marks).flatMap(([place, text]) => {
+  const marks = await Promise.all(keys.shards.map(({ handled }) => store.redis.hgetall(handled)))
+  return marks.flatMap(Object.entries<string>).flatMap(([place, text]) => {
     const mark = markOf(text)
     return mark?.state === 'replaying' ? [{ place, mark }] : []
   })

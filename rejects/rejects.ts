@@ -2,10 +2,11 @@
  * The rejects as the command sees them: rows of the bounded stream, newest first, with what became
  * of each, and the choice among them.
  *
- *   stream `rejects` + hash `handled` → rows → chosen rows
+ *   stream `rejects` + hash `handled`, of each shard → rows → chosen rows
  */
 import { bounds } from '../actors/config.ts'
 import type { Keys } from '../actors/keys.ts'
+import { byAge, mergedId } from '../actors/newest.ts'
 import type { Store } from '../actors/redis.ts'
 import { type KnownTopic, knownTopics, partitionOf, topicIndexOf } from '../actors/topics.ts'
 import { change, type Mark, markOf } from './marks.ts'
@@ -64,6 +65,28 @@ export async function readRejects(
   choice: Choice,
   limit = Infinity,
 ): Promise<Reject[]> {
+  const { shards } = keys
+  const idOf = (id: string, shard: number) => (shards.length === 1 ? id : mergedId(id, shard))
+  const found: Reject[] = []
+  for (const shard of shards) {
+    const ids = (id: string) => idOf(id, shard.shard)
+    found.push(...(await readShard(store, shard, { choice, limit, idOf: ids })))
+  }
+  return shards.length === 1 ? found : found.sort((a, b) => byAge(a.id, b.id)).slice(0, limit)
+}
+
+interface Wanted {
+  choice: Choice
+  limit: number
+  /** As people see it, of one in the shard's stream. */
+  idOf: (id: string) => string
+}
+
+async function readShard(
+  store: Store,
+  keys: Keys,
+  { choice, limit, idOf }: Wanted,
+): Promise<Reject[]> {
   const marks = await store.redis.hgetall(keys.handled)
   const topics = knownTopics(await store.redis.hgetall(keys.ledger))
   const replays = replaysOf(marks)
@@ -71,7 +94,7 @@ export async function readRejects(
   for (let top = '+'; ; ) {
     const page = await store.redis.xrevrangeBuffer(keys.rejects, top, '-', 'COUNT', PAGE)
     for (const [id, fields] of page) {
-      const reject = rejectOf(id.toString(), fields, { marks, replays, topics })
+      const reject = rejectOf(idOf(id.toString()), fields, { marks, replays, topics })
       if (isChosen(reject, choice)) found.push(reject)
       if (found.length >= limit) return found
     }
@@ -82,7 +105,11 @@ export async function readRejects(
 }
 
 /** Marks outlive their rejects, of which the stream keeps a bounded number; now and then they go. */
-export async function forgetOld(store: Store, keys: Keys): Promise<void> {
+export async function forgetOld(store: Store, { shards }: Keys): Promise<void> {
+  for (const shard of shards) await forgetOldOf(store, shard)
+}
+
+async function forgetOldOf(store: Store, keys: Keys): Promise<void> {
   if ((await store.redis.hlen(keys.handled)) <= 2 * bounds.rejectsKept) return
   const marks = await store.redis.hgetall(keys.handled)
   const kept = new Set((await readRejects(store, keys, {})).map(placeOf))

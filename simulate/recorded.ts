@@ -6,10 +6,10 @@ import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { redisAddress, readConfig } from '../actors/config.ts'
 import { messageOf, RefusalError, UsageError } from '../actors/errors.ts'
-import { keysOf } from '../actors/keys.ts'
 import { loadJob } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, untilReady } from '../actors/redis.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { readDecisions } from '../supervisor/decisions.ts'
 import { readSamples, sampleSchema } from '../supervisor/measurements.ts'
 import type { Decision } from '../supervisor/reasons.ts'
@@ -36,11 +36,11 @@ const lineSchema = v.union([
 export async function traceOfJob(file: string): Promise<{ name: string; trace: Trace }> {
   const config = readConfig()
   const job = await loadJob(file)
-  const keys = keysOf(job.name)
   const log = createLog('simulate', 'error', () => undefined)
   const store = openStore(config, log)
   try {
     await untilReady(store, AbortSignal.timeout(ANSWER_MS))
+    const keys = await heldKeys(store, job.name)
     const samples = await readSamples(store, keys)
     const first = samples[0]?.at ?? Infinity
     const decisions = await readDecisions(store, keys, DECISIONS_MAX)

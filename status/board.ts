@@ -1,5 +1,6 @@
 /** What `top` shows: stages, lines over time, executors, decisions, as high as the terminal is. Pure. */
 import { bounds } from '../actors/config.ts'
+import { shardLines } from '../supervisor/divided.ts'
 import { clockTime, number, plural, span } from '../supervisor/figures.ts'
 import type { Sample } from '../supervisor/measurements.ts'
 import type { ActorReport, DecisionReport } from '../supervisor/status.ts'
@@ -90,6 +91,7 @@ function stageLines({ status, actors, cost }: Board): Line[] {
       'stream',
       `${number(backlog.records)} waiting, ${number(backlog.pending)} entries in hand`,
     ),
+    ...shardLines(status.shards).map((text) => stage('', text)),
     stage('executors', `${executors.count}${limits === '' ? '' : ` (${limits})`}${saved}`),
     [
       ...stage('windows', `${perSecond(rates.outPerSecond)}, p50 ${known(latencyMs.p50, span)}, `),

@@ -1,4 +1,5 @@
 /** A look at a job as a person reads it: a block of lines, or one line of a log. Pure. */
+import { shardLines } from '../supervisor/divided.ts'
 import { clockTime, number, plural, span } from '../supervisor/figures.ts'
 import type { ActorReport, JobState, StatusReport } from '../supervisor/status.ts'
 import { type Colour, columnsOf, type Line, type Piece } from './lines.ts'
@@ -29,6 +30,7 @@ export function statusLines(look: Look): Line[] {
       reason === null ? '' : `, ${reason}`,
     ],
     row('backlog', backlogText(status)),
+    ...shardLines(status.shards).map((text) => row('', text)),
     row(
       'rates',
       `${perSecond(status.rates.inPerSecond)} in, ${perSecond(status.rates.outPerSecond)} out`,

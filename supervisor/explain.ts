@@ -2,6 +2,7 @@
  * What `bun run why` prints: what is true now, why that holds, and the decisions that led there. Pure.
  */
 import type { KeptDecision } from './decisions.ts'
+import { shardLines } from './divided.ts'
 import { clockTime, number, plural, span } from './figures.ts'
 import type { LoopAccount } from './loop.ts'
 import type { DecisionInputs } from './reasons.ts'
@@ -33,6 +34,7 @@ export function nowText(job: string, now: Now): string {
   return [
     `${job} from ${topic}: ${state}${reason === null ? '' : `, ${reason}`}`,
     `  ${plural(executors.count, 'executor')}${limits}, backlog ${number(backlog.records)} in the stream and ${lag} in Kafka`,
+    ...shardLines(status.shards).map((text) => `  ${text}`),
     ...holdLines(now),
   ].join('\n')
 }

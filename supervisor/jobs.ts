@@ -8,9 +8,9 @@
  */
 import type { Clock } from '../actors/clock.ts'
 import { messageOf } from '../actors/errors.ts'
-import { keysOf } from '../actors/keys.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { type NamedEntry, readEntries } from './entries.ts'
 import { cached, type JobState, remember, type StatusReport, statusOf } from './status.ts'
 
@@ -86,7 +86,8 @@ interface LookAt {
 /** All are sent at once, and Redis answers them one by one: none holds it for long. */
 async function lookAt(store: Store, entry: NamedEntry): Promise<LookAt> {
   try {
-    return { entry, snapshot: await measure(store, keysOf(entry.job)), problem: '' }
+    const keys = await heldKeys(store, entry.job)
+    return { entry, snapshot: await measure(store, keys), problem: '' }
   } catch (error) {
     if (isOutage(error)) throw error
     return { entry, snapshot: null, problem: messageOf(error) }

@@ -19,13 +19,14 @@ import {
   parseFlags,
   wholeNumberFlag,
 } from '../actors/flags.ts'
+import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { type Lineage, readLineage, replacedBy, withSinks } from '../actors/lineage.ts'
 import { declaredSinks, loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog, type Log, logFormat } from '../actors/log.ts'
 import type { Actor } from '../actors/messages.ts'
 import { isOutage, openStore, untilReady, whenReady } from '../actors/redis.ts'
-import { agreedKeys } from '../actors/shards.ts'
+import { agreedKeys, refuseDivided } from '../actors/shards.ts'
 import { checkSinks } from '../actors/sinks/sink.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { acceptChange, agreedShape, agreedTopics } from '../actors/agree.ts'
@@ -98,7 +99,8 @@ Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXEC
 EXECUTORS_MAX, EXECUTORS_WARM, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, QUOTA_RECORDS_PER_SECOND,
 QUOTA_MEMORY_MIB, START_FROM, MILLRACE_TOKEN, MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PAGE_URL,
 MILLRACE_PRICE_PER_EXECUTOR_HOUR, MILLRACE_EXECUTORS_TOTAL (executors of all jobs on this Redis together),
-MILLRACE_EXECUTORS_WEIGHT, LOG_LEVEL, LOG_FORMAT`,
+MILLRACE_EXECUTORS_WEIGHT, REDIS_SHARDS (of a job that begins: how many slots of Redis it is divided over, 1),
+LOG_LEVEL, LOG_FORMAT`,
   options: {
     min: { type: 'string' },
     max: { type: 'string' },
@@ -278,6 +280,7 @@ async function beginShadow(
   settings: Settings,
 ): Promise<void> {
   const job = await loadJob(file)
+  refuseDivided(keysOf(job.name, config.REDIS_SHARDS), job.name, '--shadow')
   const log = createLog('supervisor', 'error')
   const store = openStore(config, log)
   try {

@@ -3,6 +3,8 @@
  *
  *   `weigh` every few seconds, where memory has a quota → `quota`: bytes, held or not → append.lua, pace.ts
  *
+ * Each shard is read by a bridge of its own, which goes by what stands there: its part of the pace, and held.
+ *
  * Held begins above the quota and ends at nine tenths of it, so that the bridge does not go on and off.
  */
 import type { Clock } from '../actors/clock.ts'
@@ -12,6 +14,7 @@ import {
   allowed,
   type MemoryParts,
   memoryUsed,
+  pacesOf,
   quotaFields,
   type QuotaName,
 } from '../actors/quota.ts'
@@ -54,8 +57,36 @@ export class Quotas {
     }
   }
 
-  /** Weighs the job where that is due; rejects on an outage. */
-  async look({ control, quota }: Snapshot): Promise<void> {
+  /** Divides the pace, and weighs the job where that is due; rejects on an outage. */
+  async look(snapshot: Snapshot): Promise<void> {
+    await this.#divide(snapshot)
+    await this.#weigh(snapshot)
+  }
+
+  /** One shard goes by the quota itself, and so do all where there is none. */
+  async #divide({ control, shards }: Snapshot): Promise<void> {
+    const rate = shards.length > 1 ? allowed(control, 'recordsPerSecond') : null
+    const paces =
+      rate === null
+        ? []
+        : pacesOf(
+            rate,
+            shards.map(({ partitions }) => partitions),
+          )
+    for (const [i, { pace }] of shards.entries()) {
+      const wanted = paces[i] ?? ''
+      if (pace === wanted) continue
+      const { quota } = this.#keys.shards[i]!
+      // What is waited for by the pace before is forgotten with it.
+      const change = this.#store.redis.multi().hdel(quota, 'due')
+      await (wanted === ''
+        ? change.hdel(quota, 'pace')
+        : change.hset(quota, { pace: wanted })
+      ).exec()
+    }
+  }
+
+  async #weigh({ control, quota }: Snapshot): Promise<void> {
     const mib = allowed(control, 'memoryMib')
     if (mib === null) return this.#clear(quota)
     const now = this.#clock.elapsed()
@@ -64,7 +95,12 @@ export class Quotas {
     const parts = await weigh(this.#store, this.#keys)
     const held = isHeld(memoryUsed(parts), mib * 2 ** 20, quota.memoryHeld === '1')
     const memory = [parts.entries, parts.panes, parts.closed, parts.rest].join(' ')
-    await this.#store.redis.hset(this.#keys.quota, { memory, memoryHeld: held ? '1' : '0' })
+    const memoryHeld = held ? '1' : '0'
+    // The first one's first, as the others are cleared by it.
+    await this.#store.redis.hset(this.#keys.quota, { memory, memoryHeld })
+    for (const { quota: other } of this.#keys.shards.slice(1)) {
+      await this.#store.redis.hset(other, { memoryHeld })
+    }
     this.#weighedAt = now
     this.#weighedFor = mib
   }
@@ -72,7 +108,9 @@ export class Quotas {
   async #clear(quota: Record<string, string>): Promise<void> {
     this.#weighedFor = null
     if (quota.memory === undefined && quota.memoryHeld === undefined) return
-    await this.#store.redis.hdel(this.#keys.quota, 'memory', 'memoryHeld')
+    for (const { quota: each } of this.#keys.shards.toReversed()) {
+      await this.#store.redis.hdel(each, 'memory', 'memoryHeld')
+    }
   }
 }
 
@@ -80,9 +118,18 @@ export class Quotas {
 export const isHeld = (used: number, quota: number, held: boolean): boolean =>
   used > (held ? quota * GO_ON : quota)
 
-/** What a job's keys hold of Redis's memory. */
-export async function weigh(store: Store, keys: Keys): Promise<MemoryParts> {
-  const reply = (await store.call('weigh', keys.base, [panesWeighed])) as string[]
-  const [entries, panes, closed, rest] = reply.map(Number)
-  return { entries: entries!, panes: panes!, closed: closed!, rest: rest! }
+/** What a job's keys hold of Redis's memory, in all shards. */
+export async function weigh(store: Store, { shards }: Keys): Promise<MemoryParts> {
+  const replies = await Promise.all(
+    shards.map(({ base }) => store.call('weigh', base, [panesWeighed])),
+  )
+  const sum = { entries: 0, panes: 0, closed: 0, rest: 0 }
+  for (const reply of replies as string[][]) {
+    const [entries, panes, closed, rest] = reply.map(Number)
+    sum.entries += entries!
+    sum.panes += panes!
+    sum.closed += closed!
+    sum.rest += rest!
+  }
+  return sum
 }

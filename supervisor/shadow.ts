@@ -13,6 +13,7 @@ import { isJobName, type Job } from '../actors/job.ts'
 import { type Keys, keysOf } from '../actors/keys.ts'
 import { type Lineage, readLineage } from '../actors/lineage.ts'
 import type { Store } from '../actors/redis.ts'
+import { heldKeys, refuseDivided } from '../actors/shards.ts'
 import { differencesOf } from '../actors/shape.ts'
 import { openSessions } from '../actors/windows/sessions.ts'
 import { isSession, type SessionShape } from '../actors/windows/span.ts'
@@ -35,7 +36,8 @@ export async function castShadow(
   asked: { from: From | null },
 ): Promise<Shadow> {
   const of = await theOne(store, job.name)
-  const theirs = keysOf(of)
+  const theirs = await heldKeys(store, of)
+  refuseDivided(theirs, of, 'a shadow')
   if (!(await store.redis.exists(theirs.ledger))) {
     throw new RefusalError(
       `Redis holds no job ${of}, so there is nothing to be a shadow of: start it without --shadow`,

@@ -21,6 +21,7 @@ import { readSinks, type SinkReport } from '../actors/sinks/accounts.ts'
 import { kafkaLagOf, lagOf } from './backlog.ts'
 import { type CostReport, readCost } from './cost.ts'
 import { type KeptDecision, readDecisions } from './decisions.ts'
+import { type ShardReport, shardReports } from './divided.ts'
 import { type DelayQuantiles, delayQuantiles } from './latency.ts'
 import { type LoopAccount, readLoop } from './loop.ts'
 import type { DecisionInputs, Reason } from './reasons.ts'
@@ -66,6 +67,8 @@ export interface StatusReport {
     /** How old a result may be, which the fleet is scaled for. */
     maxResultDelayMs: number | null
   }
+  /** What each shard has in Redis; one where the job is not divided. */
+  shards: ShardReport[]
   /** What the job may have, null for no quota; what it has of Redis's memory; by what it is held. */
   quota: {
     recordsPerSecond: number | null
@@ -252,6 +255,7 @@ export function statusOf(
       policy: control.policy || null,
       maxResultDelayMs: wholeOrNull(control.maxResultDelayMs),
     },
+    shards: shardReports(snapshot.shards, holder),
     quota: quotaReport(snapshot),
     rates: ratesOf(snapshot, before),
     latencyMs: delayQuantiles(before?.actors ?? null, snapshot.actors, 'delays'),

@@ -5,10 +5,11 @@ import { parseDuration } from '../actors/duration.ts'
 import { RefusalError, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import type { Job } from '../actors/job.ts'
-import { type Keys, keysOf } from '../actors/keys.ts'
+import type { Keys } from '../actors/keys.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { type KeptDecision, readDecisions } from './decisions.ts'
 import { decisionText, effectLine, emptyText, type Now, nowText } from './explain.ts'
 import { createStatusReader, decisionReport } from './status.ts'
@@ -66,9 +67,9 @@ async function main(): Promise<number> {
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
   const log = createLog('why', 'error', () => {})
   const store = openStore(config, log)
-  const place = { job, keys: keysOf(job.name), store }
   try {
     await untilReady(store, AbortSignal.timeout(ANSWER_MS))
+    const place = { job, keys: await heldKeys(store, job.name), store }
     const decisions = await explain(asked, place)
     if (asked.follow) await follow(asked, place, decisions)
     return 0

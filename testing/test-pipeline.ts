@@ -112,7 +112,8 @@ export class TestPipeline extends FedJob {
     const count = String(executors)
     const flags = ['--from', 'earliest', '--min', count, '--max', count, '--no-web', '--quiet']
     this.#supervisor = Bun.spawn([process.execPath, supervisorFile, this.#file, ...flags], {
-      env: environment ?? {},
+      // A tested job has one shard, whatever other jobs of the environment have.
+      env: { ...environment, REDIS_SHARDS: '1' },
       stdin: 'ignore',
       stdout: 'ignore',
       stderr: 'pipe',

@@ -9,7 +9,7 @@ import { loadJob } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { differencesOf } from '../actors/shape.ts'
-import { heldKeys } from '../actors/shards.ts'
+import { heldKeys, refuseDivided } from '../actors/shards.ts'
 import { createProgress } from '../cli/progress.ts'
 import { removeEntry } from '../supervisor/entries.ts'
 import { plural } from '../supervisor/figures.ts'
@@ -228,6 +228,8 @@ async function makeTheOne(
   { withoutSinks, withinMs, json }: Cutover,
 ): Promise<number> {
   const pair = pairOf(await heldJobs(store), named)
+  for (const name of [pair.old, pair.next])
+    refuseDivided(await heldKeys(store, name), name, 'cutover')
   const end = endOf(withinMs)
   const progress = createProgress()
   const tell = (told: Told) => {

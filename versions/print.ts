@@ -8,13 +8,14 @@ import type { Held } from './list.ts'
 
 export function heldText(jobs: readonly Held[]): string {
   if (jobs.length === 0) return 'Redis holds no job'
-  const rows = jobs.map(({ name, snapshot }) => {
+  const rows = jobs.map(({ name, shards, snapshot }) => {
     const { leader, watermark, totals, actors } = snapshot
     const executors = actors.filter(({ kind, alive }) => kind === 'executor' && alive).length
     const state = leader === '' ? 'no supervisor' : `at work, ${plural(executors, 'executor')}`
     const until =
       watermark === null ? 'no watermark' : `watermark ${new Date(watermark).toISOString()}`
-    const records = `${totals.committed.toLocaleString('en')} records`
+    const divided = shards > 1 ? ` in ${shards} shards` : ''
+    const records = `${totals.committed.toLocaleString('en')} records${divided}`
     return [name, state, until, records, versionText(snapshot.version)]
   })
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
@@ -46,13 +47,14 @@ export function versionText(version: Lineage | null): string {
   }
 }
 
-export function heldReport({ name, snapshot }: Held) {
+export function heldReport({ name, shards, snapshot }: Held) {
   const { leader, watermark, totals, actors } = snapshot
   const executors = actors.filter(({ kind, alive }) => kind === 'executor' && alive).length
   return {
     name,
     atWork: leader !== '',
     executors,
+    shards,
     watermark: watermark === null ? null : new Date(watermark).toISOString(),
     records: totals.committed,
     version: versionReport(snapshot.version),

@@ -53,7 +53,9 @@ export async function setQuotas(
       given.map(([name, value]) => [quotaFields[name as QuotaName], String(value)]),
     ),
   )
-  if (quotas.recordsPerSecond !== undefined) await parts.store.redis.hdel(parts.keys.quota, 'due')
+  if (quotas.recordsPerSecond !== undefined) {
+    for (const { quota } of parts.keys.shards) await parts.store.redis.hdel(quota, 'due')
+  }
   parts.log.info('control: quotas', { ...quotas, caller })
   return quotas
 }

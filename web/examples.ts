@@ -36,6 +36,18 @@ const status: Answer<'statusSchema'> = {
   watermarkHeldByTopic: null,
   backlog: { records: 96, entries: 12, pending: 4, undelivered: 8, kafkaLag: 0 },
   executors: { count: 2, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
+  shards: [
+    {
+      shard: 0,
+      partitions: 4,
+      records: 96,
+      bytes: 20_480,
+      entries: 12,
+      pending: 4,
+      holdsWatermark: true,
+      closedTo: '2026-01-31T11:58:55.000Z',
+    },
+  ],
   quota: { recordsPerSecond: null, memoryBytes: 268_435_456, usedBytes: 12_042_881, heldBy: null },
   rates: { inPerSecond: 40.1, outPerSecond: 27.9 },
   latencyMs: { p50: 181, p99: 1_722 },

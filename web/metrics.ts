@@ -42,6 +42,7 @@ export async function metricsText(source: MetricsSource): Promise<string> {
     add.gauge('leader_up', 'Whether a supervisor leads.', source.leader ? 1 : 0)
     addJob(add, status)
     addBacklog(add, status)
+    addShards(add, status)
     addPartitions(add, partitions)
     addTotals(add, status)
     addFleet(add, status)
@@ -82,6 +83,31 @@ function addBacklog(add: Series, { backlog }: StatusReport): void {
   add.gauge('backlog_entries', 'Entries in the stream.', backlog.entries)
   add.gauge('pending_entries', 'Entries that an executor holds.', backlog.pending)
   add.gauge('kafka_lag_records', 'Records in Kafka that are not fetched.', backlog.kafkaLag)
+}
+
+/** Absent where the job is not divided: there the backlog is the same. */
+function addShards(add: Series, { shards }: StatusReport): void {
+  if (shards.length === 1) return
+  const rows = (value: (one: StatusReport['shards'][number]) => number | null) =>
+    shards.map((one): [Labels, number | null] => [{ shard: one.shard }, value(one)])
+  const records = 'Records in the stream of a shard, not committed.'
+  add.gauges(
+    'shard_backlog_records',
+    records,
+    rows((one) => one.records),
+  )
+  const bytes = 'Payload bytes in the stream of a shard, which is bounded in them.'
+  add.gauges(
+    'shard_backlog_bytes',
+    bytes,
+    rows((one) => one.bytes),
+  )
+  const closed = 'Up to where a shard has closed its part of the windows, in event time.'
+  add.gauges(
+    'shard_closed_timestamp_seconds',
+    closed,
+    rows((one) => (one.closedTo === null ? null : Date.parse(one.closedTo) / 1_000)),
+  )
 }
 
 /** A topic of several is named. */

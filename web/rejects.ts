@@ -2,7 +2,7 @@
  * GET /api/rejects: records that were not counted, and why, newest first.
  */
 import type { Keys } from '../actors/keys.ts'
-import { newestEntries, type Span } from '../actors/newest.ts'
+import { newestOfShards, type Span } from '../actors/newest.ts'
 import type { Store } from '../actors/redis.ts'
 import { partitionOf } from '../actors/topics.ts'
 import type { RejectReport } from './schemas.ts'
@@ -19,7 +19,7 @@ export async function newestRejects(
   { limit, reason, ...span }: RejectsQuery,
 ): Promise<RejectReport[]> {
   const rejects: RejectReport[] = []
-  for await (const [id, fields] of newestEntries(store, keys.rejects, span)) {
+  for await (const [id, fields] of newestOfShards(store, keys, (shard) => shard.rejects, span)) {
     const reject = rejectReport(id, fields)
     if (reason !== undefined && reject.reason !== reason) continue
     rejects.push(reject)

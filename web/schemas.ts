@@ -70,6 +70,27 @@ export const statusSchema = v.object({
     policy: unknownOr(v.string()),
     maxResultDelayMs: unknownOr(count),
   }),
+  shards: v.pipe(
+    v.array(
+      v.object({
+        shard: count,
+        partitions: count,
+        records: v.pipe(count, v.description('In its stream, not committed')),
+        bytes: v.pipe(count, v.description('Payload bytes in its stream')),
+        entries: count,
+        pending: v.pipe(count, v.description('Entries that an executor holds')),
+        holdsWatermark: v.pipe(
+          v.boolean(),
+          v.description('The partition that the watermark waits for is one of its'),
+        ),
+        closedTo: v.pipe(
+          unknownOr(time),
+          v.description('Up to where it has closed its part of the windows'),
+        ),
+      }),
+    ),
+    v.description('What each shard has in Redis; one where the job is not divided'),
+  ),
   quota: v.pipe(
     v.object({
       recordsPerSecond: unknownOr(count),

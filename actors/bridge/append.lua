@@ -69,12 +69,13 @@ end, { 'allow-oom' })
 -- How long whoever appended must wait before it appends again, by the job's quotas: by its pace, of which
 -- a second may be used ahead, and by its memory, of which the leader says whether it is over
 -- (supervisor/quotas.ts). The pace is by Redis's clock and shared by all bridges. A clock that was set back
--- makes nobody wait for longer than a minute.
+-- makes nobody wait for longer than a minute. Of several shards each has its part of the job's pace (`pace`).
 -- reply: ms, records a second; 0 for none
 local BURST_US, WAIT_MAX_US = 1000000, 60000000
 local function paced(base, records)
-  local rate = tonumber(redis.call('HGET', key(base, 'control'), 'quotaRecordsPerSecond') or '') or 0
   local quota = key(base, 'quota')
+  local part = redis.call('HGET', quota, 'pace')
+  local rate = tonumber(part or redis.call('HGET', key(base, 'control'), 'quotaRecordsPerSecond') or '') or 0
   local held = redis.call('HGET', quota, 'memoryHeld') == '1'
   if rate <= 0 then return held and 1000 or 0, 0 end
   local time = now() * 1000
@@ -83,7 +84,8 @@ local function paced(base, records)
   redis.call('HSET', quota, 'due', int(due))
   local wait = math.ceil(math.max(0, due - time - BURST_US) / 1000)
   if wait > 0 then redis.call('HSET', quota, 'heldAt', int(time / 1000)) end
-  return held and math.max(wait, 1000) or wait, rate
+  -- A part may be less than one.
+  return held and math.max(wait, 1000) or wait, math.ceil(rate)
 end
 
 -- append: entries of one partition in and its ledger forward, if the ledger still says `expected`.

@@ -44,11 +44,12 @@ export class Pace {
   async look(): Promise<void> {
     const { recordsPerSecond } = quotaFields
     const { control, quota } = this.#keys
-    const [rate, held] = await Promise.all([
+    const [rate, [held, part]] = await Promise.all([
       this.#store.redis.hget(control, recordsPerSecond),
-      this.#store.redis.hget(quota, 'memoryHeld'),
+      this.#store.redis.hmget(quota, 'memoryHeld', 'pace'),
     ])
-    const most = allowed({ [recordsPerSecond]: rate ?? '' }, 'recordsPerSecond')
+    const own = part ? String(Math.ceil(Number(part))) : rate
+    const most = allowed({ [recordsPerSecond]: own ?? '' }, 'recordsPerSecond')
     this.#recordsMax = most ?? Number.POSITIVE_INFINITY
     this.#freeAt = held === '1' ? this.#clock.elapsed() + pollMs : 0
   }

@@ -27,7 +27,7 @@ register('weigh', function(keys, args)
   return {
     int(stream + weight({ 'finished', 'progress', 'crashes', 'suspects' })),
     int(panes + weight({ 'panes', 'order', 'changed', 'revise', 'revisions', 'emitted', 'sessions', 'ends' })),
-    int(weight({ 'closed' })),
+    int(weight({ 'closed', 'partial' })),
     int(weight({ 'rejects', 'verdicts', 'handled', 'losses', 'decisions', 'measurements', 'effects',
       'actors', 'totals', 'ledger' })),
   }

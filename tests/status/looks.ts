@@ -17,6 +17,18 @@ export const statusReport = (given: Partial<StatusReport> = {}): StatusReport =>
   watermarkHeldByTopic: null,
   backlog: { records: 1_234, entries: 12, pending: 3, undelivered: 9, kafkaLag: null },
   executors: { count: 2, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
+  shards: [
+    {
+      shard: 0,
+      partitions: 3,
+      records: 1_234,
+      bytes: 50_000,
+      entries: 12,
+      pending: 3,
+      holdsWatermark: true,
+      closedTo: null,
+    },
+  ],
   quota: { recordsPerSecond: null, memoryBytes: null, usedBytes: null, heldBy: null },
   rates: { inPerSecond: 38.2, outPerSecond: null },
   latencyMs: { p50: 4, p99: 17 },

@@ -37,6 +37,18 @@ const status: StatusReport = {
   watermarkHeldByTopic: null,
   backlog: { records: 10, entries: 2, pending: 1, undelivered: 1, kafkaLag: 3 },
   executors: { count: 1, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
+  shards: [
+    {
+      shard: 0,
+      partitions: 1,
+      records: 10,
+      bytes: 900,
+      entries: 2,
+      pending: 1,
+      holdsWatermark: true,
+      closedTo: at,
+    },
+  ],
   quota: { recordsPerSecond: 500, memoryBytes: 2 ** 28, usedBytes: 2 ** 20, heldBy: 'rate' },
   rates: { inPerSecond: 1, outPerSecond: 1 },
   latencyMs: { p50: 12, p99: 40 },

@@ -17,6 +17,7 @@ export function showWay(status, executors) {
   put(byId('bridgeDetail'), `${format.compact(totals.appended)} so far`)
   put(byId('backlog'), format.compact(backlog.records))
   put(byId('entries'), entriesText(backlog))
+  byId('entries').title = shardsText(status.shards)
   showFleet(status, executors)
   put(byId('outPerSecond'), format.rate(rates.outPerSecond))
   put(byId('latency'), latencyText(latencyMs))
@@ -31,6 +32,17 @@ export function showWay(status, executors) {
 function entriesText({ entries, pending }) {
   if (entries === 0) return 'empty'
   return `${format.number(entries)} entries, ${format.number(pending)} held`
+}
+
+/** Of a job that is divided. */
+function shardsText(shards) {
+  if (shards.length < 2) return ''
+  return shards
+    .map(({ shard, records, entries }) => {
+      const many = `${format.number(records)} records in ${format.number(entries)} entries`
+      return `shard ${shard}: ${many}`
+    })
+    .join('\n')
 }
 
 function latencyText({ p50, p99 }) {
