@@ -43,7 +43,7 @@ export class Nemesis {
   plan(spanMs: number): void {
     const chance = this.#chance
     const faults = chance.is(0.04) ? 0 : chance.whole(1, 7)
-    if (this.#world.keys.shards.length > 1 && chance.is(0.15)) this.setTrap(this.#slowLeader())
+    if (this.#world.keys.shards.length > 1 && chance.is(0.3)) this.setTrap(this.#slowLeader())
     for (let i = 0; i < faults; i++) {
       if (chance.is(0.55)) this.setTrap(this.#chooseTrap())
       else this.#schedule(chance.between(100, spanMs))

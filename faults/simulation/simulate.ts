@@ -72,7 +72,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const job = seed % TOPICS_EVERY === 1 ? ofSeveralTopics(plain) : plain
   const { shards, nodes } = shardsOf(seed, job, chance)
   // Most bugs need no more than a moment and a few batches; some need leases to run out.
-  const brief = chance.is(0.9)
+  const brief = chance.is(shards > 1 ? 0.7 : 0.9)
   const spanMs = brief ? chance.whole(150, 500) : chance.whole(500, 4_500)
   const partitions = partitionsOf(chance.branch(), job, { spanMs, brief, shards })
   const witness = witnessOf(job, trace, partitions)
