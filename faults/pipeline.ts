@@ -378,7 +378,9 @@ export class Pipeline {
     await this.store.redis.hdel(shared.register, this.name)
     await this.topic.delete().catch(() => undefined)
     const { redis } = this.store
-    for await (const keys of keysLike(redis, `${this.keys.base}:*`)) await redis.unlink(...keys)
+    for (const { base } of this.keys.shards) {
+      for await (const keys of keysLike(redis, `${base}:*`)) await redis.unlink(...keys)
+    }
   }
 
   async lastWords(): Promise<string> {

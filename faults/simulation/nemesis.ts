@@ -15,7 +15,7 @@ const steps =
   )
 
 /** The same where there are several shards. */
-const jointSteps = ['standing', 'raise', 'raise', 'join', 'join', 'XRANGE']
+const jointSteps = ['standing', 'parts', 'parts', 'raise', 'raise', 'join', 'join']
 
 const interferences = ['cut before', 'cut after', 'cut after', 'die before', 'die after'] as const
 
@@ -43,6 +43,7 @@ export class Nemesis {
   plan(spanMs: number): void {
     const chance = this.#chance
     const faults = chance.is(0.04) ? 0 : chance.whole(1, 7)
+    if (this.#world.keys.shards.length > 1 && chance.is(0.3)) this.setTrap(this.#slowLeader())
     for (let i = 0; i < faults; i++) {
       if (chance.is(0.55)) this.setTrap(this.#chooseTrap())
       else this.#schedule(chance.between(100, spanMs))
@@ -80,6 +81,12 @@ export class Nemesis {
 
   setTrap(trap: Trap): void {
     this.#traps.push(trap)
+  }
+
+  /** It has read what it is to join, and another may join it before it goes on. */
+  #slowLeader(): Trap {
+    const left = this.#chance.whole(0, 30)
+    return { step: 'parts', kind: 'supervisor', left, interference: 'stop' }
   }
 
   get #steps(): readonly string[] {

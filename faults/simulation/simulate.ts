@@ -72,7 +72,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
   const job = seed % TOPICS_EVERY === 1 ? ofSeveralTopics(plain) : plain
   const { shards, nodes } = shardsOf(seed, job, chance)
   // Most bugs need no more than a moment and a few batches; some need leases to run out.
-  const brief = chance.is(0.9)
+  const brief = chance.is(shards > 1 ? 0.7 : 0.9)
   const spanMs = brief ? chance.whole(150, 500) : chance.whole(500, 4_500)
   const partitions = partitionsOf(chance.branch(), job, { spanMs, brief, shards })
   const witness = witnessOf(job, trace, partitions)
@@ -85,7 +85,7 @@ export function simulate(seed: number, options: SimulateOptions = {}): Outcome {
     partitions,
     witness,
     executors: { min: chance.is(0.2) ? 1 : 0, max },
-    supervisors: chance.is(0.2) ? 2 : 1,
+    supervisors: chance.is(shards > 1 ? 0.4 : 0.2) ? 2 : 1,
     latencyMs: chance.pick([0.1, 0.3, 2]),
     shards,
     nodes,
@@ -173,7 +173,9 @@ class Play {
   }
 
   #isDrained(): boolean {
-    const { witness, topic } = this.#world
+    const { witness, topic, keys } = this.#world
+    // Also one without partitions, which would hold the watermark.
+    if (!keys.shards.every(({ shard }) => witness.of(shard).begun)) return false
     const ends = topic.partitions.map(({ partition, batches }) => ({
       partition,
       end: batches.at(-1)?.to ?? 0,

@@ -5,6 +5,7 @@ import { bounds } from '../../actors/config.ts'
 import { choiceFlag, numberFlag, parseFlags, wholeNumberFlag } from '../../actors/flags.ts'
 import { type AssumptionName, type Assumptions, assumed, assumptionNames, costs } from './costs.ts'
 import { compressions, type Load } from './demand.ts'
+import { shardsRange } from '../../actors/shards.ts'
 import type { Plant } from './parts.ts'
 
 /** What the program is asked when nothing is said: a million records of the shipped job a second. */
@@ -18,7 +19,7 @@ export const usualLoad: Load = {
   compression: 'none',
 }
 
-/** What runs today: one Redis, one bridge, and the most executors that a supervisor takes. */
+/** What runs where nothing is said: one Redis, one bridge, and the most executors that a supervisor takes. */
 export const today: Plant = {
   brokers: 3,
   bridges: 1,
@@ -45,7 +46,7 @@ The load:
   --compression NAME   ${compressions.join(', ')} (none)
 
 What it runs on:
-  --shards N           Redis servers that share the partitions (1, the most that there is today)
+  --shards N           masters that share the partitions, a shard on each (1; REDIS_SHARDS is at most ${shardsRange.to})
   --bridges N          (1)
   --brokers N          of Kafka (3)
   --max N              executors at the most (64)

@@ -8,7 +8,7 @@ import { Witness } from '../../faults/simulation/witness.ts'
 import { World } from '../../faults/simulation/world.ts'
 
 /** A partition for each shard, with a batch of three records at each of these times; a server for each. */
-export function quietWorld(appendedAtMs: number[], shards = 1) {
+export function quietWorld(appendedAtMs: number[], shards = 1, supervisors = 1) {
   const chance = new Chance(1)
   const time = new Time()
   const trace = new Trace(time)
@@ -29,7 +29,7 @@ export function quietWorld(appendedAtMs: number[], shards = 1) {
   const witness = new Witness({ job, trace, records, ends, idleAfterMs: 30_000 })
   const executors = { min: 1, max: 2 }
   const settings = { job, chance, time, trace, witness, partitions, executors }
-  const world = new World({ ...settings, supervisors: 1, latencyMs: 0.3, shards, nodes: shards })
+  const world = new World({ ...settings, supervisors, latencyMs: 0.3, shards, nodes: shards })
   world.start()
   return {
     world,

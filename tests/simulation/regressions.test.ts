@@ -44,3 +44,17 @@ test('what a shard closes again after it came back older, its clock behind, is j
   expect(world.witness.state.joinedTo).toBeGreaterThan(joinedTo)
   expect([...world.witness.findings, ...joinedFindings(world)]).toEqual([])
 })
+
+test('a leader that is stopped before it joins a window writes nothing that its successor has written', () => {
+  let refused = 0
+  for (let left = 0; left < 12; left += 3) {
+    const seconds = [500, 1_500, 2_500, 3_500, 4_500, 5_500, 6_500, 7_500]
+    const { world, pass } = quietWorld(seconds, 2, 2)
+    pass(2_000)
+    world.nemesis.setTrap({ step: 'parts', kind: 'supervisor', left, interference: 'stop' })
+    pass(14_000)
+    expect([...world.witness.findings, ...joinedFindings(world)]).toEqual([])
+    refused += world.trace.counts.get('join refused') ?? 0
+  }
+  expect(refused).toBeGreaterThan(0)
+})
