@@ -9,7 +9,13 @@ import { type Baseline, readChange, since, skips } from './baseline.ts'
 import * as checks from './checks.ts'
 import { ClosedAudit } from './closed-audit.ts'
 import { compareCounts, Differences } from './compare.ts'
-import { isTrimmed, type PipelineState, readRulings, readState, type Rulings } from './pipeline.ts'
+import {
+  lacksVerdicts,
+  type PipelineState,
+  readRulings,
+  readState,
+  type Rulings,
+} from './pipeline.ts'
 import { include, type Ranges, subtract } from './ranges.ts'
 import { Recount } from './recount.ts'
 import { openRows } from './rows.ts'
@@ -56,11 +62,12 @@ export class Audit {
   #began = false
   /** From where on the audit counts. */
   #baseline: Baseline | null = null
-  /** The code that judged records when it began. */
+  /** The code that judges records; null where no supervisor has told. */
   #code: string | null = null
   #audited: Ranges = new Map()
   #rulings: Rulings = new Map()
-  #rulingsTo: string | undefined
+  /** For each shard the last verdict that was read. */
+  #rulingsTo: readonly string[] = []
   #recount: Recount
   #closed: ClosedAudit
   #last: PipelineState | null = null
@@ -82,7 +89,10 @@ export class Audit {
     const state = await readState(store, keys)
     this.#refuseOtherCode(state)
     const notes: string[] = []
-    if (!this.#began) await this.#begin(state)
+    if (!this.#began) {
+      await this.#begin(state)
+      if (lacksVerdicts(state) && !this.#options.fromNow) notes.push(VERDICTS_GONE)
+    }
     if (this.#wentBack(state)) {
       notes.push('Redis was taken back to an earlier state: the audit begins again')
       await this.#begin(state)
@@ -93,7 +103,6 @@ export class Audit {
     this.#kept.add(this.#newContradictions())
     this.#settle(state)
     this.#last = state
-    if (isTrimmed(state.verdicts) && this.#rulingsTo === undefined) notes.push(VERDICTS_GONE)
     return this.#roundOf(state, await this.#ends(state), notes)
   }
 
@@ -109,11 +118,15 @@ export class Audit {
   }
 
   /** The code that we recompute by was loaded when we were started. */
-  #refuseOtherCode({ code }: PipelineState): void {
-    if (!this.#began || code === this.#code) return
-    throw new RefusalError(
-      "the job's code was changed meanwhile: start verify again, with the file that runs now",
-    )
+  #refuseOtherCode({ codes }: PipelineState): void {
+    for (const code of codes) {
+      // The first that is told was no other before.
+      this.#code ??= code
+      if (code === this.#code) continue
+      throw new RefusalError(
+        "the job's code was changed meanwhile: start verify again, with the file that runs now",
+      )
+    }
   }
 
   async #begin(state: PipelineState): Promise<void> {
@@ -124,15 +137,15 @@ export class Audit {
           at: state.at,
           totals: state.totals,
           applied: state.applied,
-          panes: new Set((await store.redis.hkeys(keys.panes)).map(Number)),
+          panes: state.panes,
           sessionsTo: job.gapMs === null ? -Infinity : await this.#lastEnd(),
-          closedTo: state.closedTo ?? -Infinity,
+          // Of a window that one of them has closed the panes are not all there any more.
+          closedTo: Math.max(...state.shards.map((shard) => shard.closedTo ?? -Infinity)),
         }
       : await readChange(store, keys, job)
     this.#audited = new Map(this.#baseline?.applied)
-    this.#code = state.code
     this.#rulings = new Map()
-    this.#rulingsTo = late ? state.verdicts.last : undefined
+    this.#rulingsTo = late ? lastVerdicts(state) : []
     this.#recount = new Recount(job, this.#rulings, state.at)
     this.#contradictions = 0
     this.#closed = new ClosedAudit({
@@ -153,16 +166,15 @@ export class Audit {
   #wentBack(state: PipelineState): boolean {
     if (subtract(this.#audited, state.applied).size > 0) return true
     if (idBefore(state.closed.last, this.#closed.newest)) return true
-    return this.#last !== null && state.totals.committed < this.#last.totals.committed
+    const before = this.#last?.shards
+    return state.shards.some(({ committed }, i) => committed < (before?.[i]?.committed ?? 0))
   }
 
   async #read(state: PipelineState): Promise<void> {
     const { store, keys, kafka, job, onProgress } = this.#verification
-    const { last } = state.verdicts
-    const after = this.#rulingsTo
-    const rulings = this.#rulings
-    await readRulings(store, keys, state, after === undefined ? { rulings } : { rulings, after })
-    if (last !== '0-0') this.#rulingsTo = last
+    const [rulings, after] = [this.#rulings, this.#rulingsTo]
+    await readRulings(store, keys, state, { rulings, after })
+    this.#rulingsTo = lastVerdicts(state)
     const recount = this.#recount
     recount.at = state.at
     const ranges = subtract(state.applied, this.#audited)
@@ -246,6 +258,9 @@ export class Audit {
 const VERDICTS_GONE =
   'the oldest verdicts are not kept any more, so that records that they were about may differ: ' +
   '--from-now leaves them out'
+
+const lastVerdicts = ({ shards }: PipelineState): string[] =>
+  shards.map(({ verdicts }) => verdicts.last)
 
 const progress = ({ closedTo, totals, partitions }: PipelineState): checks.Progress => ({
   watermark: null,

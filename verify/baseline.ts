@@ -8,9 +8,10 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 import {
+  allPartitions,
   appliedRanges,
-  partitionsOf,
   type PipelineState,
+  sumOf,
   type Totals,
   totalsOf,
 } from './pipeline.ts'
@@ -47,22 +48,34 @@ const changeSchema = v.object({
   panes: list(v.string()),
   ahead: list(v.tuple([v.string(), v.string(), v.string()])),
 })
+const changeTextSchema = v.pipe(v.string(), v.parseJson(), changeSchema)
 
-/** The last instant at which the job's code was changed; null where it never was. */
+/**
+ * The last instant at which the job's code was changed; null where it never was. Each shard has noted its
+ * own; one that has not has no records from before.
+ */
 export async function readChange(store: Store, keys: Keys, job: Job): Promise<Baseline | null> {
-  const text = await store.redis.get(keys.judged)
-  if (text === null) return null
-  const change = v.parse(v.pipe(v.string(), v.parseJson(), changeSchema), text)
-  const newest = Object.entries(change.ledger).flatMap(([field, value]) =>
-    field.endsWith(':max') ? [Number(value)] : [],
+  const texts = await Promise.all(keys.shards.map(({ judged }) => store.redis.get(judged)))
+  const held = texts.map((text) => (text === null ? null : v.parse(changeTextSchema, text)))
+  const changes = held.filter((change) => change !== null)
+  if (changes.length === 0) return null
+  const ledgers = held.map((change) => change?.ledger ?? {})
+  const newest = ledgers.flatMap((ledger) =>
+    Object.entries(ledger).flatMap(([field, value]) =>
+      field.endsWith(':max') ? [Number(value)] : [],
+    ),
   )
   return {
-    at: change.at,
-    totals: totalsOf(change.totals),
-    applied: appliedRanges(partitionsOf(change.ledger), change.ahead),
-    panes: new Set(change.panes.map(Number)),
+    at: Math.max(...changes.map(({ at }) => at)),
+    totals: sumOf(changes.map(({ totals }) => totalsOf(totals))),
+    applied: appliedRanges(
+      allPartitions(ledgers),
+      changes.flatMap(({ ahead }) => ahead),
+    ),
+    panes: new Set(changes.flatMap(({ panes }) => panes.map(Number))),
     sessionsTo: Math.max(-Infinity, ...newest) + (job.gapMs ?? 0),
-    closedTo: Number(change.clock.closedTo || -Infinity),
+    // What one of them had closed may hold records of before.
+    closedTo: Math.max(...changes.map(({ clock }) => Number(clock.closedTo || -Infinity))),
   }
 }
 
@@ -98,7 +111,9 @@ export async function codeNotes(
   const notes: string[] = []
   if (baseline) notes.push(changeText(baseline))
   const code = file === undefined ? null : await codeOf(file)
-  if (code !== null && state.code !== null && code !== state.code) {
+  if (state.codes.size > 1) {
+    notes.push("the job's code is being changed just now: what differs may be by that")
+  } else if (code !== null && state.codes.size > 0 && !state.codes.has(code)) {
     notes.push(
       'the job file is not the code that runs: what differs may be by that (a supervisor that is started with the file runs it)',
     )

@@ -11,9 +11,9 @@ import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { openStore, untilReady } from '../actors/redis.ts'
 import { heldKeys } from '../actors/shards.ts'
-import { Audit } from './audit.ts'
 import { catchUp } from './catch-up.ts'
 import { registerCodecs } from './codecs.ts'
+import { HeldAudit } from './held-audit.ts'
 import { live } from './live.ts'
 import { reportText, showProgress, showWaiting } from './print.ts'
 import { endsOf } from './topics.ts'
@@ -80,8 +80,7 @@ async function main(): Promise<number> {
     if (values.live) {
       // Later it is an outage, and said as one.
       await untilReady(store, AbortSignal.timeout(CONNECT_MS))
-      const keys = await heldKeys(store, job.name)
-      const audit = new Audit({ job, kafka, store, keys }, { fromNow: values['from-now'] ?? false })
+      const audit = new HeldAudit({ job, kafka, store }, { fromNow: values['from-now'] ?? false })
       const ok = await live({
         audit,
         clock: systemClock,

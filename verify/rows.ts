@@ -143,8 +143,8 @@ export async function openRows(
   /** Window's start → group → its states in the panes. */
   const windows = new Map<number, Map<string, Part[]>>()
   const layout = layoutOf(job)
-  for (const pane of (await store.redis.hkeys(keys.panes)).map(Number)) {
-    const groups = await readPane(store, keys.pane(pane), layout)
+  for (const { pane, key } of await openPanes(store, keys)) {
+    const groups = await readPane(store, key, layout)
     for (let end = pane + windowSlideMs; end <= pane + windowSizeMs; end += windowSlideMs) {
       if (closedTo !== null && end <= closedTo) continue
       const window = windows.get(end - windowSizeMs) ?? new Map<string, Part[]>()
@@ -161,6 +161,17 @@ export async function openRows(
       ...rowOf(job, group, parts),
     })),
   )
+}
+
+/** Of all shards: a pane is in each that has records for it. */
+async function openPanes(store: Store, keys: Keys): Promise<{ pane: number; key: string }[]> {
+  const shards = await Promise.all(
+    keys.shards.map(async (shard) => {
+      const starts = (await store.redis.hkeys(shard.panes)).map(Number)
+      return starts.map((pane) => ({ pane, key: shard.pane(pane) }))
+    }),
+  )
+  return shards.flat()
 }
 
 /** `sessions`: group → u32 length, state, repeated. */

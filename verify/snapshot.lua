@@ -1,8 +1,9 @@
--- What the pipeline has done, at one instant. Reads only.
--- KEYS[1]: base of the job's keys; KEYS[2]: of the same slot, see wholeKey
--- reply: JSON of the ledger, the totals, the clock; ranges that are committed beyond the frontiers
---        (partition, from, to); ranges that were given up unread; and for the streams of closed windows and of verdicts: number of
---        entries, last id, entries ever added; panes and ends of windows that are to be told once more
+-- What a shard of the pipeline has done, at one instant. Reads only.
+-- KEYS[1]: base of the shard's keys; KEYS[2]: of the same slot, see wholeKey
+-- reply: JSON of the ledger, the totals, the clock, and of the first of several shards that of the joined windows; ranges
+--        that are committed beyond the frontiers (partition, from, to); ranges that were given up unread; and for the
+--        streams of closed windows (in the first shard) and of verdicts: number of entries, last id, entries ever added; open
+--        panes; panes and ends of windows that are to be told once more
 local base = KEYS[1]
 
 local function map(name)
@@ -70,10 +71,12 @@ return cjson.encode({
   ledger = map('ledger'),
   totals = map('totals'),
   clock = map('clock'),
+  joined = map('joined'),
   ahead = #ranges > 0 and ranges or nil,
   losses = losses(),
   closed = stream('closed'),
   verdicts = stream('verdicts'),
+  panes = listed(redis.call('HKEYS', base .. ':panes')),
   changed = listed(redis.call('SMEMBERS', base .. ':changed')),
   revise = listed(redis.call('ZRANGE', base .. ':revise', 0, -1)),
 })

@@ -6,6 +6,7 @@
  * compared when nothing was committed during the reading.
  */
 import type { Kafka } from 'kafkajs'
+import { type Clock, systemClock } from '../actors/clock.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
@@ -14,7 +15,8 @@ import { applied, unaccountedOf, wrong } from './checks.ts'
 import { ClosedAudit } from './closed-audit.ts'
 import { compareCounts, compareSessions, compareWindow, Differences } from './compare.ts'
 import {
-  isTrimmed,
+  isJoined,
+  lacksVerdicts,
   type PipelineState,
   readRulings,
   readState,
@@ -35,6 +37,7 @@ export interface Verification {
   keys: Keys
   /** The job's, so that it is told where it is not the one that runs. */
   file?: string
+  clock?: Clock
   /** Called with the number of records read so far. */
   onProgress?: (records: number) => void
 }
@@ -68,6 +71,8 @@ export interface Report {
 const TOGETHER = 256
 /** How often reading the open windows is tried while windows are being closed. */
 const STEADY_TRIES = 50
+/** Between two tries where the shards have not closed the same windows yet. */
+const JOINED_EVERY_MS = 100
 
 const COMPACTED =
   'a topic is compacted: records that Kafka removed since they were processed can not be ' +
@@ -139,7 +144,7 @@ async function readRecords(
 }
 
 function noteVerdicts(state: PipelineState, recount: Recount, notes: string[]): void {
-  if (isTrimmed(state.verdicts)) {
+  if (lacksVerdicts(state)) {
     notes.push(
       'the oldest verdicts (late, partly, future, groups, poison, hung) are not kept any more: records ' +
         'that they were about are taken for counted, and differ',
@@ -157,10 +162,9 @@ type Compared = Report['windows'] & { untold: number }
 
 async function compareWindows(parts: Parts, state: PipelineState): Promise<Compared> {
   const { verification, notes } = parts
-  const steady = await readSteadily(verification, state)
-  if (!steady) {
-    notes.push('open windows were not compared: records were committed while the topic was read')
-  }
+  const read = await readSteadily(verification, state)
+  const steady = typeof read === 'string' ? null : read
+  if (typeof read === 'string') notes.push(read)
   const now = steady?.state ?? state
   const compared = { closed: 0, open: 0, rows: 0, trimmed: 0, untold: 0 }
   await compareClosed(parts, now, compared)
@@ -181,21 +185,35 @@ interface Steady {
   open: FoundRow[]
 }
 
-/** The open windows and the state that they belong to; null where the pipeline was at work. */
+const AT_WORK = 'open windows were not compared: records were committed while the topic was read'
+const APART =
+  'open windows were not compared, nor those that are not closed in every shard: the shards have not ' +
+  'closed the same windows (the leading supervisor makes them; does none run?)'
+
+/** The open windows and the state that they belong to; why not where the pipeline was at work. */
 async function readSteadily(
-  { job, store, keys }: Verification,
+  { job, store, keys, clock = systemClock }: Verification,
   first: PipelineState,
-): Promise<Steady | null> {
+): Promise<Steady | string> {
+  let why = AT_WORK
   for (let attempt = 1; attempt <= STEADY_TRIES; attempt++) {
     const before = await readState(store, keys)
-    if (!stoodStill(first, before)) return null
+    if (!stoodStill(first, before)) return AT_WORK
+    if (!isJoined(before)) {
+      why = APART
+      await clock.sleep(JOINED_EVERY_MS)
+      continue
+    }
+    why = AT_WORK
     const open = await openRows(store, keys, job, before.closedTo)
     const after = await readState(store, keys)
-    if (stoodStill(first, after) && closingOf(before) === closingOf(after)) {
+    const isSame = stoodStill(first, after) && closingOf(before) === closingOf(after)
+    // A shard that closes a window takes it out of its panes before it is joined.
+    if (isSame && isJoined(after)) {
       return { state: after, open }
     }
   }
-  return null
+  return why
 }
 
 const closingOf = (state: PipelineState) => `${state.closedTo} ${state.closing}`

@@ -9,6 +9,7 @@ import { loadJob } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { differencesOf } from '../actors/shape.ts'
+import { heldKeys } from '../actors/shards.ts'
 import { createProgress } from '../cli/progress.ts'
 import { removeEntry } from '../supervisor/entries.ts'
 import { plural } from '../supervisor/figures.ts'
@@ -154,8 +155,8 @@ async function compare(store: Store, asked: Asked): Promise<number> {
   const pair = await comparedPair(store, job.name, asked.name)
   const names = [pair.old, pair.next] as const
   const versions: [Version, Version] = [
-    { job: { ...job, name: pair.old }, keys: keysOf(pair.old) },
-    { job: { ...(await loadJob(other)), name: pair.next }, keys: keysOf(pair.next) },
+    { job: { ...job, name: pair.old }, keys: await heldKeys(store, pair.old) },
+    { job: { ...(await loadJob(other)), name: pair.next }, keys: await heldKeys(store, pair.next) },
   ]
   for (const version of versions) await readable(store, version)
   const look = () => compareVersions(store, versions, windows)

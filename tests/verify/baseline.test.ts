@@ -41,7 +41,7 @@ test('what stood at a change of the code is noted, and windows with records of b
   const left = [0, 10, 20, 30, 40].map((at) => skips(it.job, baseline, T + at * 1_000))
   expect(left).toEqual([true, true, true, false, false])
   const state = await readState(it.store, it.keys)
-  expect(state.code).toBe('two')
+  expect([...state.codes]).toEqual(['two'])
   expect(since(state.totals, baseline.totals)).toMatchObject({ committed: 2, counted: 2 })
 })
 

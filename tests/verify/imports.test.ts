@@ -12,6 +12,8 @@ const allowed = new Set([
   'code.ts',
   'load.ts',
   'keys.ts',
+  // How many shards a job has.
+  'shards.ts',
   'config.ts',
   'redis.ts',
   'kafka-client.ts',
