@@ -17,6 +17,8 @@ export interface MadeRow {
 export interface MadeState {
   /** By partition: [first offset, end of the finished prefix]. */
   partitions: [number, number][]
+  /** Number of the first of them; 0 by default. */
+  first?: number
   /** Committed beyond the prefixes: [partition, from, to]. */
   finished?: [number, number, number][]
   counted: number
@@ -47,7 +49,8 @@ export async function writeState(
   const { redis } = store
   const { counted, rejected = 0, late = 0 } = state
   const all = counted + rejected + late
-  for (const [p, [start, end]] of state.partitions.entries()) {
+  for (const [i, [start, end]] of state.partitions.entries()) {
+    const p = (state.first ?? 0) + i
     const ledger = { start, next: end, frontier: end, high: end }
     for (const [name, value] of Object.entries(ledger)) {
       await redis.hset(keys.ledger, `${p}:${name}`, value)
@@ -83,9 +86,13 @@ export async function closeWindow(
   await store.redis.xadd(keys.closed, '*', ...fields)
 }
 
-function hashOf({ partitions, finished = [] }: MadeState): number {
+function hashOf({ partitions, first = 0, finished = [] }: MadeState): number {
   const places = new Places()
-  const ranges = partitions.map(([start, end], p): [number, number, number] => [p, start, end])
+  const ranges = partitions.map(([start, end], i): [number, number, number] => [
+    first + i,
+    start,
+    end,
+  ])
   for (const [p, from, to] of [...ranges, ...finished]) {
     for (let offset = from; offset < to; offset++) places.add(p, offset)
   }
