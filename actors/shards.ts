@@ -2,7 +2,7 @@
  * How many shards a job has: what it was begun with, which Redis holds. The environment says it once, for a
  * job that begins; from then on it may agree, or say nothing. `bun run reshard` changes it.
  */
-import { RefusalError } from './errors.ts'
+import { messageOf, RefusalError } from './errors.ts'
 import { type Keys, keysOf } from './keys.ts'
 import type { Job } from './job.ts'
 import type { Store } from './redis.ts'
@@ -41,6 +41,25 @@ export async function agreedKeys(store: Store, job: Job, asked: number | undefin
   if (asked !== undefined && asked !== held) throw new RefusalError(anotherCount(job, held, asked))
   if (held > 1) refuseWhole(job)
   return keysOf(job.name, held)
+}
+
+/** Why a start with `asked` shards would be refused, for people; null where it would not. Changes nothing. */
+export async function shardsProblem(
+  store: Store,
+  job: Job,
+  asked: number | undefined,
+): Promise<string | null> {
+  const { count, ledger } = keysOf(job.name)
+  const kept = await store.redis.get(count)
+  const begun = kept !== null || (await store.redis.exists(ledger)) === 1
+  try {
+    const held = kept === null ? 1 : countOf(job.name, kept)
+    if (begun && asked !== undefined && asked !== held) return anotherCount(job, held, asked)
+    if ((begun ? held : (asked ?? 1)) > 1) refuseWhole(job)
+    return null
+  } catch (error) {
+    return messageOf(error)
+  }
 }
 
 /** Writes the number down where there is none; answers with what stands there then. */

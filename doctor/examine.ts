@@ -13,12 +13,13 @@ import type { Keys } from '../actors/keys.ts'
 import { loadJob } from '../actors/load.ts'
 import { knownTopics } from '../actors/topics.ts'
 import type { Store } from '../actors/redis.ts'
-import { heldKeys } from '../actors/shards.ts'
+import { presentKeys, shardsProblem } from '../actors/shards.ts'
 import { away, fatal, type Finding, ok } from './finding.ts'
 import { judgeKafka, type LedgerFacts } from './kafka.ts'
 import { readKafka } from './kafka-facts.ts'
 import { judgeMachine, readMachine } from './machine.ts'
 import { judgeRedis } from './redis.ts'
+import { judgeSpread } from './spread.ts'
 import { reachRedis, readRedis } from './redis-facts.ts'
 
 export interface ExamineOptions {
@@ -72,6 +73,15 @@ async function readJob(file: string): Promise<{ job: Job | null; finding: Findin
   }
 }
 
+/** The keys that the job has; of one whose shards are being changed those of all. */
+async function examineShards(store: Store, job: Job | null, config: Config) {
+  if (job === null) return { keys: null, findings: [] }
+  const keys = await presentKeys(store, job.name)
+  const problem = await shardsProblem(store, job, config.REDIS_SHARDS)
+  const todo = 'leave REDIS_SHARDS out, or change the job with bun run reshard'
+  return { keys, findings: problem === null ? [] : [fatal('shards', problem, todo)] }
+}
+
 interface RedisVerdict {
   findings: Finding[]
   ledger: LedgerFacts | null
@@ -91,10 +101,10 @@ function examineRedis(
     const store = await reachRedis(config)
     if (!('redis' in store)) return { findings: [store], ledger: null }
     try {
-      const keys = job && (await heldKeys(store, job.name))
+      const { keys, findings: divided } = await examineShards(store, job, config)
       const facts = await readRedis(store, keys, config, executorsMax)
       const leader = keys && (await store.redis.get(keys.leader).catch(() => null))
-      const findings = judgeRedis(facts)
+      const findings = [...judgeRedis(facts), ...divided, ...judgeSpread(facts.shards)]
       if (leader) findings.push(ok('supervisor', `${leader} leads; another one would stand by`))
       return { findings, ledger: keys && (await readLedger(store, keys)) }
     } catch (error) {
@@ -127,12 +137,18 @@ async function examineKafka(
 /** Null where it can't be read. */
 async function readLedger(store: Store, keys: Keys): Promise<LedgerFacts | null> {
   try {
-    const fields = await store.redis.hgetall(keys.ledger)
-    const left = await store.redis.exists(keys.totals, keys.panes, keys.closed)
-    const next = Object.entries(fields).flatMap(([name, value]): [number, number][] => {
-      const partition = /^(\d+):next$/.exec(name)?.[1]
-      return partition === undefined ? [] : [[Number(partition), Number(value)]]
-    })
+    const ledgers = await Promise.all(keys.shards.map(({ ledger }) => store.redis.hgetall(ledger)))
+    const fields = ledgers[0]!
+    const rests = keys.shards.map(({ totals, panes, closed }) =>
+      store.redis.exists(totals, panes, closed),
+    )
+    const left = (await Promise.all(rests)).reduce((sum, count) => sum + count, 0)
+    const next = ledgers
+      .flatMap(Object.entries<string>)
+      .flatMap(([name, value]): [number, number][] => {
+        const partition = /^(\d+):next$/.exec(name)?.[1]
+        return partition === undefined ? [] : [[Number(partition), Number(value)]]
+      })
     const topics = knownTopics(fields)
     return { topicId: fields.topicId ?? null, next: new Map(next), left: left > 0, topics }
   } catch {

@@ -123,7 +123,15 @@ export async function readRedis(
   const reading = await failure(store.call('measure', base, []))
   // Gives back a lease that nobody has: changes nothing, and is refused where writing is.
   const writing = await failure(store.call('resign', base, ['doctor', 'doctor']))
-  const waiting = keys ? await store.redis.hget(keys.totals, 'waitingBytes').catch(() => '0') : '0'
+  const shards = told.map(({ address }) => ({ address, shards: [] as number[] }))
+  let waitingBytes = 0
+  for (const shard of keys?.shards ?? []) {
+    const serving = await masterOf(store.redis, shard.base)
+    shards[told.findIndex((one) => one.server === serving)]?.shards.push(shard.shard)
+    if (serving !== ours.server) continue
+    const waiting = await store.redis.hget(shard.totals, 'waitingBytes').catch(() => '0')
+    waitingBytes += Number(waiting ?? 0)
+  }
   return {
     kind: parseRedisUrl(config.REDIS_URL)?.kind ?? 'server',
     address: ours.address,
@@ -134,7 +142,8 @@ export async function readRedis(
     skewMs,
     reading,
     writing,
-    waitingBytes: Number(waiting ?? 0),
+    waitingBytes,
+    shards,
     executorsMax,
   }
 }

@@ -33,6 +33,8 @@ export interface RedisFacts {
   writing: string | null
   /** Payload bytes that wait in the job's stream already. */
   waitingBytes: number
+  /** Which of the job's shards each master serves; those that serve none are among them. */
+  shards: { address: string; shards: number[] }[]
   executorsMax: number
 }
 
@@ -201,22 +203,25 @@ export function judgeCall(address: string, error: string, info: Info = {}): Find
 }
 
 /** What may still come in against what there is room for. */
-function judgeHeadroom({ info, address, waitingBytes }: RedisFacts): Finding {
+function judgeHeadroom({ info, address, waitingBytes, shards }: RedisFacts): Finding {
   const what = 'Redis memory'
   const used = Number(info.used_memory ?? 0)
   const limit = Number(info.maxmemory ?? 0)
   const room = limit > 0 ? limit : Number(info.total_system_memory ?? 0)
   if (!(room > 0)) return ok(what, `${mib(used)} used, no limit`)
   const left = room - used + waitingBytes
+  // The stream and the rejects of each shard are bounded by themselves.
+  const served = shards.find((one) => one.address === address)?.shards.length ?? 0
+  const needed = neededBytes * Math.max(1, served)
   const of = limit > 0 ? `maxmemory ${mib(limit)}` : `its machine's ${mib(room)}`
   const found = `${mib(used)} used of ${of}`
-  if (left >= neededBytes) {
+  if (left >= needed) {
     if (limit > 0 || used < 0.8 * room) return ok(what, found)
     return hint(what, `${found}, no maxmemory`, 'set maxmemory below what the machine has')
   }
   return warning(
     what,
-    `Redis at ${address} has ${found}; a full stream and its rejects need ${mib(neededBytes)}, and windows come on top`,
+    `Redis at ${address} has ${found}; a full stream and its rejects need ${mib(needed)}, and windows come on top`,
     limit > 0 ? 'raise maxmemory' : 'give Redis more memory',
   )
 }

@@ -12,11 +12,11 @@ import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
-import { openStore, untilReady, whenReady } from '../actors/redis.ts'
-import { heldKeys } from '../actors/shards.ts'
+import { openStore, untilReady } from '../actors/redis.ts'
 import { createStatusReader } from '../supervisor/status.ts'
-import { createApp, type WebApp } from './app.ts'
+import { createApp } from './app.ts'
 import { kafkaProbe } from './health.ts'
+import { Served } from './served.ts'
 
 const command = {
   help: `
@@ -57,27 +57,32 @@ await runMain('web', async () => {
   const job = await loadJob(positionals[0] ?? SHIPPED_JOB)
   const log = createLog(values.id ?? 'web', config.LOG_LEVEL)
   const store = openStore(config, log, { commandMs: redisTimeoutMs })
-  const keys =
-    config.REDIS_SHARDS === undefined
-      ? await whenReady(store, () => heldKeys(store, job.name))
-      : keysOf(job.name, config.REDIS_SHARDS)
   const clock = systemClock
-  const web = createApp({
-    store,
-    keys,
+  const shared = {
     job,
     clock,
     log,
-    reader: createStatusReader(store, keys, job, clock),
     kafkaAnswers: kafkaProbe(config, clock),
     token: config.MILLRACE_TOKEN ?? null,
     hosts: [host, ...(values['allow-host'] ?? [])],
+  }
+  const served = new Served({
+    store,
+    job: job.name,
+    clock,
+    log,
+    appOf: (store, keys) =>
+      createApp({ ...shared, store, keys, reader: createStatusReader(store, keys, job, clock) }),
   })
-  const server = serve(web, host, port)
+  const server = serve(served, host, port)
+  // What it says of itself stands with the job's first shard, however many there are.
+  const keys = keysOf(job.name)
   const life = new Lifecycle({ kind: 'web', id: values.id, store, keys, clock, log })
   log.info('serving', { url: server.url.href, job: job.name, control: controlSentence(config) })
+  const following = served.follow(life.draining)
   await untilAsked(life, () => untilReady(store, life.draining))
-  await web.feed.close()
+  await following
+  await served.web.feed.close()
   await server.stop(true)
   await life.leave()
   await store.close()
@@ -101,7 +106,7 @@ async function untilAsked(life: Lifecycle, redisReady: () => Promise<void>): Pro
 }
 
 /** @throws UsageError or RefusalError in one line where the address can't be had */
-function serve({ app }: WebApp, hostname: string, port: number) {
+function serve(served: Served, hostname: string, port: number) {
   try {
     return Bun.serve({
       hostname,
@@ -110,7 +115,7 @@ function serve({ app }: WebApp, hostname: string, port: number) {
       // Ours is far less (guard.ts), and is told in the form of all errors. What nobody reads waits at
       // its sender.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      fetch: app.fetch,
+      fetch: (request, server) => served.web.app.fetch(request, server),
     })
   } catch (error) {
     const code = (error as { code?: string }).code

@@ -33,7 +33,7 @@ also on other machines, share the topic's partitions.
 Exit code: 0 when it was asked to end and has, 1 when it could not go on, 2 for a mistake in the command,
 the environment or the job file.
 
-Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, START_FROM, LOG_LEVEL, LOG_FORMAT`,
+Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, REDIS_SHARDS, START_FROM, LOG_LEVEL, LOG_FORMAT`,
   options: {
     from: { type: 'string', choices: ['earliest', 'latest'] },
     'accept-loss': { type: 'boolean' },

@@ -28,7 +28,7 @@ A supervisor starts executors by itself; this adds one by hand, also from anothe
 Exit code: 0 when it was asked to end and has, 1 when it could not go on, 2 for a mistake in the command,
 the environment or the job file.
 
-Environment: REDIS_URL, LOG_LEVEL, LOG_FORMAT`,
+Environment: REDIS_URL, REDIS_SHARDS, LOG_LEVEL, LOG_FORMAT`,
   options: { id: { type: 'string' }, warm: { type: 'boolean' } },
   positionals: ['jobs/file.ts'],
 } as const

@@ -35,6 +35,7 @@ const facts: RedisFacts = {
   reading: null,
   writing: null,
   waitingBytes: 0,
+  shards: [],
   executorsMax: 4,
 }
 
