@@ -68,7 +68,8 @@ const partitionsOf = (shards: readonly { ledger: Fields }[], shard: number, coun
     .filter(([field]) => isOf(field, shard, count))
 
 /** The least watermark: where one shard is ahead of the others, the job is not. */
-function clockOf({ shards }: Held, count: number): Fields {
+function clockOf(held: Held, count: number): Fields {
+  const { shards } = held
   const [first] = shards as [HeldShard]
   if (shards.length === 1 && count === 1) return first.clock
   const watermarks = shards.map(({ clock }) => clock.watermark)
@@ -78,6 +79,8 @@ function clockOf({ shards }: Held, count: number): Fields {
   return {
     ...(watermark !== null && { watermark: String(watermark) }),
     ...(closedTo !== undefined && { closedTo }),
+    // The clock of one shard is that of what is joined as well.
+    ...(count === 1 && joinedOf(held)),
   }
 }
 
