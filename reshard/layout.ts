@@ -93,6 +93,8 @@ function joinedOf({ joined }: Held): Fields {
 function sumOf(all: readonly Fields[]): Fields {
   const sums = new Map<string, bigint>()
   for (const [name, text] of all.flatMap(Object.entries) as [string, string][]) {
+    // Redis's JSON of a hash has a field without a name (functions/judged.lua).
+    if (name === '') continue
     sums.set(name, (sums.get(name) ?? 0n) + BigInt(text))
   }
   const hash = sums.get('hash')
@@ -138,7 +140,7 @@ function judgedOf({ shards }: Held, own: readonly HeldShard[], shard: number, co
   const panes = [...new Set(kept.flatMap((one) => one.panes))]
   return JSON.stringify({
     at: String(Math.max(...all.map(({ at }) => Number(at)))),
-    totals: { '': '', ...sumOf(kept.map(({ totals: { '': _, ...totals } }) => totals)) },
+    totals: { '': '', ...sumOf(kept.map(({ totals }) => totals)) },
     ledger: Object.fromEntries([...shared, ...partitionsOf(all, shard, count)]),
     clock: closedTo === -Infinity ? { '': '' } : { '': '', closedTo: String(closedTo) },
     panes,
