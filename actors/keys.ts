@@ -15,6 +15,9 @@ export interface Keys {
   shard: number
   /** String: the number of shards that the job was begun with, or `from>to` while that is changed. */
   count: string
+  /** Hash: a shard's place in such a change; a key that it is to hold then (functions/reshard.lua). */
+  change: string
+  next(id: string, name: string): string
   /** Stream of entries between bridge and executors, read by the group `executors`. */
   entries: string
   /** String: the payload of a large entry, beside the stream. */
@@ -131,6 +134,8 @@ function namesOf(
     shards,
     shard,
     count: `${base}:shards`,
+    change: `${base}:change`,
+    next: (id, name) => `${base}:next:${id}:${name}`,
     entries: `${base}:entries`,
     payload: (partition, from, to) => `${base}:payload:${partition}:${from}:${to}`,
     ledger: `${base}:ledger`,

@@ -16,6 +16,7 @@ import commit from './executor/commit.lua' with { type: 'text' }
 import shared from './functions/keys.lua' with { type: 'text' }
 import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import pool from './functions/pool.lua' with { type: 'text' }
+import reshard from './functions/reshard.lua' with { type: 'text' }
 import weigh from './functions/weigh.lua' with { type: 'text' }
 import type { Log } from './log.ts'
 import { causeOf, connectRedis, masters, type RedisCommands } from './redis-connection.ts'
@@ -30,7 +31,7 @@ import sessions from './windows/sessions.lua' with { type: 'text' }
 import shards from './windows/shards.lua' with { type: 'text' }
 
 const windows = [cells, closed, revisions, sessions].join('\n')
-const rest = [lifecycle, weigh, pool, judged, took].join('\n')
+const rest = [lifecycle, weigh, pool, judged, took, reshard].join('\n')
 export const code = [shared, topics, append, share, windows, commit, advance, shards, rest].join(
   '\n',
 )
@@ -66,6 +67,12 @@ export type FunctionName =
   | 'release'
   | 'took'
   | 'judged'
+  | 'renumber'
+  | 'decide'
+  | 'stage'
+  | 'take'
+  | 'absorb'
+  | 'clear'
 
 type Argument = string | number | Buffer
 

@@ -34,6 +34,7 @@ export const commands: readonly Listed[] = [
   { name: 'verify', about: 'recomputes every window and compares', main: 'verify/main.ts' },
   { name: 'rejects', about: 'records not counted: list, replay, drop', main: 'rejects/main.ts' },
   { name: 'versions', about: 'versions of a job: compare, cut over', main: 'versions/main.ts' },
+  { name: 'reshard', about: "how many parts a job's state has", main: 'reshard/main.ts' },
   { name: 'simulate', about: 'loads in virtual time, every policy', main: 'simulate/main.ts' },
   {
     name: 'capacity',

@@ -1,0 +1,29 @@
+/** What the command says, for people. Pure. */
+import { plural } from '../supervisor/figures.ts'
+import type { ShardNumber, ShardReport } from './number.ts'
+import type { Outcome } from './reshard.ts'
+
+export function outcomeText(job: string, outcome: Outcome): string {
+  const { from, to, partitions, moved, records, panes, seconds } = outcome
+  const has = `job ${job} has ${plural(to, 'shard')}`
+  if (outcome.outcome === 'same') return `${has} already`
+  if (outcome.outcome === 'given up') return `${has}, as before: the change was given up`
+  const what = [
+    `${moved} of ${plural(partitions, 'partition')} moved`,
+    `${plural(records, 'record')} processed before`,
+    `${plural(panes, 'pane')} merged`,
+  ]
+  return `${has} now, and had ${from}: ${what.join(', ')}, in ${seconds.toFixed(1)} s`
+}
+
+export function shardsText(job: string, { from, to }: ShardNumber, shards: ShardReport[]): string {
+  const state =
+    to === null
+      ? `job ${job} has ${plural(from, 'shard')}`
+      : `job ${job} has ${plural(from, 'shard')}, and is being changed to ${to}: run reshard --to ${to} to end that, or --to ${from} to give it up`
+  const rows = shards.map(
+    ({ shard, partitions, waiting, master }) =>
+      `  shard ${shard}   partitions ${partitions.join(', ') || 'none'}   ${plural(waiting, 'record')} waiting   ${master}`,
+  )
+  return [state, ...rows].join('\n')
+}
