@@ -14,6 +14,7 @@ import { bounds, type Config, redisAddress } from './config.ts'
 import { messageOf } from './errors.ts'
 import commit from './executor/commit.lua' with { type: 'text' }
 import shared from './functions/keys.lua' with { type: 'text' }
+import hosts from './functions/hosts.lua' with { type: 'text' }
 import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import pool from './functions/pool.lua' with { type: 'text' }
 import weigh from './functions/weigh.lua' with { type: 'text' }
@@ -30,7 +31,7 @@ import sessions from './windows/sessions.lua' with { type: 'text' }
 import shards from './windows/shards.lua' with { type: 'text' }
 
 const windows = [cells, closed, revisions, sessions].join('\n')
-const rest = [lifecycle, weigh, pool, judged, took].join('\n')
+const rest = [lifecycle, hosts, weigh, pool, judged, took].join('\n')
 export const code = [shared, topics, append, share, windows, commit, advance, shards, rest].join(
   '\n',
 )
@@ -65,6 +66,8 @@ export type FunctionName =
   | 'reserve'
   | 'release'
   | 'took'
+  | 'place'
+  | 'occupy'
   | 'judged'
 
 type Argument = string | number | Buffer
