@@ -24,7 +24,6 @@ import { Console } from './console.ts'
 import { openCluster, readAccount } from './kubernetes/api.ts'
 import { labels } from './kubernetes/pod.ts'
 import { Pods } from './kubernetes/pods.ts'
-import type { FleetKind } from './options.ts'
 import { childOutput } from './output.ts'
 import { Processor } from './processor.ts'
 import { mailboxBlockMs, Pulse } from './pulse.ts'
@@ -82,7 +81,7 @@ await runMain('supervisor', async () => {
   })
   // Children need not ask, and all of them go by the same.
   process.env.REDIS_SHARDS = String(keys.shards.length)
-  let begun: Supervisor | null = null
+  let leading: Supervisor | null = null
   const life = new Lifecycle({
     kind: 'supervisor',
     store,
@@ -90,7 +89,7 @@ await runMain('supervisor', async () => {
     clock,
     log,
     // Undefined before there is one to ask.
-    account: () => ({ offer: begun?.offer }),
+    account: () => ({ offer: leading?.offer }),
   })
   let lineage: Lineage | null = null
   const check = async () => {
@@ -155,7 +154,7 @@ await runMain('supervisor', async () => {
       if (!settings.quiet && !process.stderr.isTTY) terminal.decision(decision)
     },
   })
-  begun = supervisor
+  leading = supervisor
   onSecondSignal(() => supervisor.kill())
   // Where they are somebody else's there is nobody here to start the sooner.
   if (settings.fleet === 'processes' || !settings.without.has('bridge')) compiled.make(log)
