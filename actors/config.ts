@@ -214,6 +214,8 @@ const environmentSchema = v.object({
     wholeNumber('EXECUTORS_MAX', executorsRange.from, executorsRange.to),
     '4',
   ),
+  /** Executors on this machine, of a job that runs on several; as many as the job may have by default. */
+  EXECUTORS_HERE: v.optional(wholeNumber('EXECUTORS_HERE', executorsRange.from, executorsRange.to)),
   /** Executors of all jobs on this Redis together; without it each job has its own. */
   MILLRACE_EXECUTORS_TOTAL: v.optional(wholeNumber('MILLRACE_EXECUTORS_TOTAL', 1, 4_096)),
   /** A job's part of them beside the others'. */
@@ -264,6 +266,18 @@ const environmentSchema = v.object({
   MILLRACE_HAND: v.optional(v.string()),
   /** The same of the job's code, by its hash. */
   MILLRACE_CODE: v.optional(v.string()),
+  /** The same to all of its children: whose they are. */
+  MILLRACE_SUPERVISOR: v.optional(v.string()),
+  /** What this machine is called among the hosts of a job; its own name by default. */
+  MILLRACE_HOST: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^[\w.-]{1,253}$/,
+        'MILLRACE_HOST must be a name of letters, digits, dots and hyphens',
+      ),
+    ),
+  ),
   /** By which address people reach the page, where that is not HOST and PORT: a proxy's, say. */
   MILLRACE_PAGE_URL: v.optional(
     v.pipe(

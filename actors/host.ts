@@ -7,7 +7,10 @@ import { availableParallelism, hostname } from 'node:os'
 
 export interface Host {
   pid: number
+  /** By which the machine is known to the others. */
   name: string
+  /** The supervisor whose child the process is. */
+  supervisor?: string | undefined
   cores: number
   rssBytes(): number
   /** Processor time that the process has used, in ms. */
@@ -20,7 +23,8 @@ export interface Host {
 
 export const systemHost: Host = {
   pid: process.pid,
-  name: hostname(),
+  name: process.env.MILLRACE_HOST || hostname(),
+  supervisor: process.env.MILLRACE_SUPERVISOR || undefined,
   cores: availableParallelism(),
   rssBytes: () => process.memoryUsage.rss(),
   cpuMs() {

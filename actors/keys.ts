@@ -78,6 +78,8 @@ export interface Keys {
   decisions: string
   /** Hash: when the next record is due by the job's pace, and what it has of Redis's memory (quota.ts). */
   quota: string
+  /** Hash: how many executors each host is to have, and has (supervisor/places.ts). */
+  hosts: string
   /** Stream: what the leader measured, once a second. */
   measurements: string
   /** Stream: how long decisions took to take effect. String: the supervisor's loop, in JSON. */
@@ -171,6 +173,7 @@ function namesOf(
     control: `${base}:control`,
     decisions: `${base}:decisions`,
     quota: `${base}:quota`,
+    hosts: `${base}:hosts`,
     measurements: `${base}:measurements`,
     effects: `${base}:effects`,
     loop: `${base}:loop`,

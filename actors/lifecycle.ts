@@ -133,6 +133,7 @@ export class Lifecycle {
       reason: this.#reason,
       ...(this.#asked && { asked: true }),
       rssBytes: this.#host.rssBytes(),
+      ...(this.#host.supervisor && { of: this.#host.supervisor }),
       ...noWork,
       ...account?.(),
     }

@@ -82,6 +82,8 @@ export interface Snapshot {
   version: Lineage | null
   /** What the job has used of its quotas (quota.ts). */
   quota: Record<string, string>
+  /** What each host is to have of the executors (supervisor/places.ts). */
+  hosts: Record<string, string>
   /** Every actor that is known, with whether its lease runs. */
   actors: (Actor & { alive: boolean })[]
   /** Id of the leading supervisor, '' for none. */
@@ -104,6 +106,7 @@ const replySchema = v.object({
   control: hashSchema,
   version: hashSchema,
   quota: hashSchema,
+  hosts: hashSchema,
   actors: hashSchema,
   leases: hashSchema,
   leader: v.string(),
@@ -215,6 +218,7 @@ async function measureShard(store: Store, keys: Keys): Promise<ShardSnapshot> {
     control: reply.control,
     version: lineageOf(reply.version),
     quota: reply.quota,
+    hosts: reply.hosts,
     actors: actorsOf(reply.actors, reply.leases, reply.at),
     leader: reply.leader,
   }

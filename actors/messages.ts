@@ -22,6 +22,21 @@ export type ActorState = (typeof actorStates)[number]
 
 const time = v.pipe(v.number(), v.integer())
 
+/** What the machine of a supervisor has for executors. */
+export const offerSchema = v.object({
+  cores: v.number(),
+  /** Cores that idle now; null where that is not known. */
+  idle: v.nullable(v.number()),
+  memoryFreeBytes: v.number(),
+  /** Executors that it takes at the most. */
+  limit: v.number(),
+  /** Executors that it has: those that are about to end do not count. */
+  executors: v.number(),
+  /** The code that they judge records by (code.ts); null where unknown. */
+  code: v.nullable(v.string()),
+})
+export type Offer = v.InferOutput<typeof offerSchema>
+
 /** One actor's account of itself; times in epoch ms. */
 export const actorSchema = v.object({
   id: v.string(),
@@ -37,6 +52,10 @@ export const actorSchema = v.object({
   /** A message asked it to end: a supervisor, or somebody through the API; no signal, no failure. */
   asked: v.optional(v.boolean()),
   rssBytes: v.number(),
+  /** The supervisor whose child it is; absent where it was started by hand, or as a pod. */
+  of: v.optional(v.string()),
+  /** Supervisors: absent of one that runs no executors while another leads. */
+  offer: v.optional(offerSchema),
   /** Executors: the code that they judge records by (code.ts), where a supervisor told them. */
   judges: v.optional(v.string()),
   /** Executors: totals since start. `busyMs` is the time in which records were in hand. */

@@ -14,6 +14,7 @@ import { bounds, type Config, redisAddress } from './config.ts'
 import { messageOf } from './errors.ts'
 import commit from './executor/commit.lua' with { type: 'text' }
 import shared from './functions/keys.lua' with { type: 'text' }
+import hosts from './functions/hosts.lua' with { type: 'text' }
 import lifecycle from './functions/lifecycle.lua' with { type: 'text' }
 import pool from './functions/pool.lua' with { type: 'text' }
 import reshard from './functions/reshard.lua' with { type: 'text' }
@@ -31,7 +32,8 @@ import sessions from './windows/sessions.lua' with { type: 'text' }
 import shards from './windows/shards.lua' with { type: 'text' }
 
 const windows = [cells, closed, revisions, sessions].join('\n')
-const rest = [lifecycle, weigh, pool, judged, took, reshard].join('\n')
+const rest = [lifecycle, hosts, weigh, pool, judged, took, reshard].join('
+')
 export const code = [shared, topics, append, share, windows, commit, advance, shards, rest].join(
   '\n',
 )
@@ -66,6 +68,8 @@ export type FunctionName =
   | 'reserve'
   | 'release'
   | 'took'
+  | 'place'
+  | 'occupy'
   | 'judged'
   | 'renumber'
   | 'decide'

@@ -3,10 +3,11 @@
  * passed on, its end told with a reason. The one file that starts processes and sends signals.
  */
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../actors/clock.ts'
 import { createHandFile, type InHand, readHand } from '../actors/executor/hand.ts'
+import { systemHost } from '../actors/host.ts'
 import { newActorId } from '../actors/lifecycle.ts'
 import { type Actor, noWork } from '../actors/messages.ts'
 import { environmentOf } from './logins.ts'
@@ -17,6 +18,8 @@ export interface Child {
   pid: number
   /** Epoch ms. */
   startedAt: number
+  /** The supervisor whose child it says that it is; pods say of none. */
+  of?: string | undefined
   /** Resolves when the process has ended. */
   exited: Promise<Exit>
   signal(name: 'SIGTERM' | 'SIGKILL'): void
@@ -69,6 +72,8 @@ export interface SpawnOptions {
   /** Takes a child's line of stderr. */
   output: (line: string) => void
   clock: Clock
+  /** Whose children they are. */
+  supervisor?: string
   /** Ours by default. */
   environment?: Record<string, string | undefined>
 }
@@ -105,7 +110,7 @@ export const bunCommand = (script: string, args: string[]): string[] => [
 
 /** The environment goes to the child; secrets are in it and never among the arguments. */
 export function spawner(options: SpawnOptions): Spawn {
-  const { command, output, clock, environment = process.env } = options
+  const { command, output, clock, supervisor, environment = process.env } = options
   sweepHands()
   return (kind, warm = false) => {
     const id = newActorId(kind, clock)
@@ -116,6 +121,7 @@ export function spawner(options: SpawnOptions): Spawn {
         ...(kind === 'bridge' && withoutFtl),
         ...environmentOf(kind, environment),
         ...(hand && { MILLRACE_HAND: hand.path }),
+        MILLRACE_SUPERVISOR: supervisor,
         // Says that we live (actors/host.ts), not that they do.
         MILLRACE_ALIVE_FILE: undefined,
       },
@@ -141,6 +147,7 @@ export function spawner(options: SpawnOptions): Spawn {
       kind,
       pid,
       startedAt: clock.now(),
+      of: supervisor,
       exited,
       signal: (name) => child.kill(name),
       inHand: () => hand?.read(),
@@ -216,13 +223,14 @@ export function accountOf(
     id: child.id,
     kind: child.kind,
     pid: child.pid,
-    host: child.elsewhere?.host ?? hostname(),
+    host: child.elsewhere?.host ?? systemHost.name,
     state: end?.state ?? 'starting',
     startedAt: child.startedAt,
     at: end?.at ?? child.startedAt,
     stoppedAt: end?.at ?? null,
     reason: end?.reason ?? null,
     rssBytes: 0,
+    ...(child.of !== undefined && { of: child.of }),
     ...noWork,
   }
 }

@@ -25,6 +25,15 @@ interface Living {
   startedAt: number
 }
 
+/** What a fleet is to come to. */
+export interface Goal {
+  target: number
+  /** Executors that there may be, those that are about to end included. */
+  max: number
+  /** Whether an executor that is no child of ours is another host's to see to; none is by default. */
+  isTheirs?: (actor: Known) => boolean
+}
+
 export interface FleetOptions extends Omit<WardOptions, 'kind'> {
   /**
    * Processes kept beside the executors that are loaded and connected, and wait: one that is needed
@@ -69,27 +78,19 @@ export class ExecutorFleet {
    * Does what is missing for `target`, and never has more than `max`; with a snapshot that failed only
    * what time does.
    */
-  async reconcile(
-    snapshot: Snapshot | null,
-    { target, max }: { target: number; max: number },
-    reason: string,
-  ): Promise<void> {
+  async reconcile(snapshot: Snapshot | null, goal: Goal, reason: string): Promise<void> {
     await this.ward.tend()
     if (!snapshot) return
-    if (this.#scales) await this.#scale(snapshot, { target, max }, reason)
-    if (snapshot.orphaned > 0) await this.#handOn(snapshot)
+    if (this.#scales) await this.#scale(snapshot, goal, reason)
+    if (snapshot.orphaned > 0) await this.#handOn(snapshot, goal)
   }
 
-  async #scale(
-    snapshot: Snapshot,
-    { target, max }: { target: number; max: number },
-    reason: string,
-  ): Promise<void> {
+  async #scale(snapshot: Snapshot, { target, max, isTheirs }: Goal, reason: string): Promise<void> {
     this.#forgetAsked(snapshot)
     this.#adopt()
-    const living = this.living(snapshot)
+    const living = this.living(snapshot, isTheirs)
     // Who drains is at work until it is gone: with it there must not be more than may be.
-    const room = max - this.present(snapshot)
+    const room = max - this.present(snapshot, isTheirs)
     for (let missing = Math.min(target - living.length, room); missing > 0; missing--) {
       if (!this.ward.mayStart) break
       if (!this.ward.activate()) this.ward.start()
@@ -126,7 +127,7 @@ export class ExecutorFleet {
    * Those that count for the target: starting or running, and not asked to go. Of ours also one that
    * is silent: until it is killed for that it may speak again, and then there would be too many.
    */
-  living(snapshot: Snapshot): Living[] {
+  living(snapshot: Snapshot, isTheirs: Goal['isTheirs'] = nobody): Living[] {
     const known = new Map(snapshot.actors.map((actor) => [actor.id, actor]))
     const ours = this.ward.live().map((member) => ({
       id: member.child.id,
@@ -137,17 +138,17 @@ export class ExecutorFleet {
     const strangers = snapshot.actors
       .filter((actor) => actor.kind === 'executor' && actor.alive && isAtWork(actor))
       .filter(({ id, state }) => state !== 'draining' && !this.#asked.has(id))
-      .filter(({ id }) => !this.ward.members.has(id))
+      .filter((actor) => !this.ward.members.has(actor.id) && !isTheirs(actor))
       .map((actor) => ({ id: actor.id, member: null, actor, startedAt: actor.startedAt }))
     return [...ours, ...strangers]
   }
 
   /** Executors that are there, those that were asked to go included. */
-  present({ actors }: Snapshot): number {
+  present({ actors }: Snapshot, isTheirs: Goal['isTheirs'] = nobody): number {
     const strangers = actors.filter(
       (actor) => actor.kind === 'executor' && actor.alive && isAtWork(actor),
     )
-    const others = strangers.filter(({ id }) => !this.ward.members.has(id))
+    const others = strangers.filter((actor) => !this.ward.members.has(actor.id) && !isTheirs(actor))
     return this.ward.members.size - this.ward.warm().length + others.length
   }
 
@@ -175,8 +176,10 @@ export class ExecutorFleet {
   }
 
   /** Entries of the dead wait: whoever runs is told to take them. */
-  async #handOn(snapshot: Snapshot): Promise<void> {
-    const running = this.living(snapshot).filter(({ actor }) => actor?.state === 'running')
+  async #handOn(snapshot: Snapshot, { isTheirs }: Goal): Promise<void> {
+    const running = this.living(snapshot, isTheirs).filter(
+      ({ actor }) => actor?.state === 'running',
+    )
     await quietly(() => this.#register.handOn(running.map(({ id }) => id)))
   }
 
@@ -187,6 +190,8 @@ export class ExecutorFleet {
     }
   }
 }
+
+const nobody = () => false
 
 /** Whose going costs least comes first: no work yet, then the least busy, then the newest. */
 function byLeastLoss(living: readonly Living[]): Living[] {

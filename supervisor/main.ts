@@ -3,22 +3,10 @@ import { join } from 'node:path'
 import { checkBinding } from '../actors/binding.ts'
 import { systemClock } from '../actors/clock.ts'
 import { codeOf } from '../actors/code.ts'
-import {
-  type Config,
-  executorsRange,
-  readConfig,
-  redisAddress,
-  resultDelayRange,
-  warmRange,
-} from '../actors/config.ts'
+import { type Config, executorsRange, readConfig, redisAddress } from '../actors/config.ts'
 import { messageOf, RefusalError, runMain, UsageError } from '../actors/errors.ts'
-import {
-  choiceFlag,
-  choicesFlag,
-  durationFlag,
-  parseFlags,
-  wholeNumberFlag,
-} from '../actors/flags.ts'
+import { parseFlags } from '../actors/flags.ts'
+import { systemHost } from '../actors/host.ts'
 import { keysOf } from '../actors/keys.ts'
 import { Lifecycle } from '../actors/lifecycle.ts'
 import { type Lineage, readLineage, replacedBy, withSinks } from '../actors/lineage.ts'
@@ -30,111 +18,23 @@ import { agreedKeys, refuseDivided } from '../actors/shards.ts'
 import { checkSinks } from '../actors/sinks/sink.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { acceptChange, agreedShape, agreedTopics } from '../actors/agree.ts'
-import { FROM_FORMS, type From, fromFlag, fromText } from '../actors/bridge/from.ts'
+import { fromText } from '../actors/bridge/from.ts'
 import { bunCommand, spawner } from './child.ts'
 import { Compiled } from './compiled.ts'
 import { Console } from './console.ts'
-import type { InitialLimits, Setting } from './control.ts'
 import { openCluster, readAccount } from './kubernetes/api.ts'
 import { labels } from './kubernetes/pod.ts'
 import { Pods } from './kubernetes/pods.ts'
-import { type FleetKind, fleets, type Relative, relatives } from './options.ts'
 import { childOutput } from './output.ts'
 import { Processor } from './processor.ts'
 import { mailboxBlockMs, Pulse } from './pulse.ts'
-import type { InitialQuotas } from './quotas.ts'
-import { policies } from './reasons.ts'
+import type { Machine } from './places.ts'
 import { begin, runSupervisor } from './run.ts'
 import { Servers } from './servers.ts'
+import { command, type Settings, settingsOf } from './settings.ts'
 import { castShadow, shadowText } from './shadow.ts'
 import { Supervisor } from './supervisor.ts'
-import { type QuotaFlags, quotasOf, tenancyOf } from './place.ts'
-
-const command = {
-  help: `
-Usage: bun run supervisor [jobs/file.ts] [options]
-
-Runs a job (jobs/students.ts by default): the bridge, as many executors as the backlog needs, the
-sinks that it declares, and the web page. A second one stands by and takes over.
-
-  --min N                  executors at the least (EXECUTORS_MIN, 0)
-  --max N                  executors at the most (EXECUTORS_MAX, 4)
-  --warm N                 executor processes that wait beside them, loaded and connected, so that
-                           one that is needed begins at once (EXECUTORS_WARM, 0)
-  --from WHERE             where to begin a topic that the job has not read before (START_FROM, latest):
-                           ${FROM_FORMS}
-  --as NAME                run the job as a version of that name, beside the one under its own
-                           (MILLRACE_AS): bun run versions compare tells whether their windows agree
-  --shadow                 run the changed file as a version beside the job that runs, by a name of its
-                           own (rooms-2), from where that one's open windows begin (or --from), its
-                           sinks held back: bun run versions compare shows whether they agree,
-                           bun run versions cutover makes it the one. Its page: --port, or PORT + 1
-  --accept-change          functions of groups and aggregates were rewritten and mean the same as before
-  --accept-loss            go on past records that Kafka deleted before they were read
-  --fresh                  begin anew where Redis has lost what the job had read; with --from
-                           earliest from the first record that Kafka still has
-  --policy NAME            how executors are scaled: backlog (as many as the work needs, the
-                           default), spark (as Spark's dynamic allocation does), fixed (--max)
-  --max-result-delay T     how old a result may be, such as 2s or 500ms: how soon executors are
-                           added, and how many (MAX_RESULT_DELAY, 2s)
-  --quota-records-per-second N  records that the job may read a second; more wait in Kafka
-                           (QUOTA_RECORDS_PER_SECOND, 0 for no bound)
-  --quota-memory-mib N     what the job may have of Redis's memory; over it the bridge waits
-                           (QUOTA_MEMORY_MIB, 0 for no bound)
-  --port N                 the web page's port (PORT, 8080)
-  --no-web                 without the web page
-  --without KINDS          without those that somebody else runs: some of bridge,sinks,web
-  --fleet WHERE            where executors run (MILLRACE_FLEET): as processes here (the default), as
-                           pods of this cluster (kubernetes; MILLRACE_POD_TEMPLATE names the template
-                           that they are made from), or elsewhere, where another scales them by
-                           what is decided here
-  --quiet                  no tables and only warnings
-  --help                   this text
-
-Exit code: 0 when it was asked to end and has, 1 when it could not go on, 2 for a mistake in the command,
-the environment or the job file, 130
-when Ctrl-C was pressed twice. What it tells as JSON: LOG_FORMAT=json, and the API.
-
-Environment: KAFKA_BROKERS, KAFKA_SSL, KAFKA_SASL_*, REDIS_URL, HOST, PORT, EXECUTORS_MIN,
-EXECUTORS_MAX, EXECUTORS_WARM, EXECUTOR_MEMORY_MAX_MIB, MAX_RESULT_DELAY, QUOTA_RECORDS_PER_SECOND,
-QUOTA_MEMORY_MIB, START_FROM, MILLRACE_TOKEN, MILLRACE_FLEET, MILLRACE_POD_TEMPLATE, MILLRACE_PAGE_URL,
-MILLRACE_PRICE_PER_EXECUTOR_HOUR, MILLRACE_EXECUTORS_TOTAL (executors of all jobs on this Redis together),
-MILLRACE_EXECUTORS_WEIGHT, REDIS_SHARDS (of a job that begins: how many slots of Redis it is divided over, 1),
-LOG_LEVEL, LOG_FORMAT`,
-  options: {
-    min: { type: 'string' },
-    max: { type: 'string' },
-    warm: { type: 'string' },
-    from: { type: 'string', choices: ['earliest', 'latest'] },
-    as: { type: 'string' },
-    shadow: { type: 'boolean' },
-    'accept-loss': { type: 'boolean' },
-    'accept-change': { type: 'boolean' },
-    fresh: { type: 'boolean' },
-    policy: { type: 'string', choices: policies },
-    'max-result-delay': { type: 'string' },
-    'quota-records-per-second': { type: 'string' },
-    'quota-memory-mib': { type: 'string' },
-    port: { type: 'string' },
-    'no-web': { type: 'boolean' },
-    without: { type: 'string' },
-    fleet: { type: 'string', choices: fleets },
-    quiet: { type: 'boolean' },
-  },
-} as const
-
-interface Settings {
-  limits: InitialLimits
-  quotas: InitialQuotas
-  warm: number
-  from: From
-  port: number
-  without: ReadonlySet<Relative>
-  fleet: FleetKind
-  quiet: boolean
-  acceptLoss: boolean
-  fresh: boolean
-}
+import { tenancyOf } from './place.ts'
 
 /** Redis has this long to answer before a shadow's start says that it doesn't. */
 const SHADOW_MS = 5_000
@@ -182,7 +82,16 @@ await runMain('supervisor', async () => {
   })
   // Children need not ask, and all of them go by the same.
   process.env.REDIS_SHARDS = String(keys.shards.length)
-  const life = new Lifecycle({ kind: 'supervisor', store, keys, clock, log })
+  let leading: Supervisor | null = null
+  const life = new Lifecycle({
+    kind: 'supervisor',
+    store,
+    keys,
+    clock,
+    log,
+    // Undefined before there is one to ask.
+    account: () => ({ offer: leading?.offer }),
+  })
   let lineage: Lineage | null = null
   const check = async () => {
     await servers.check()
@@ -214,11 +123,12 @@ await runMain('supervisor', async () => {
     },
     output: childOutput(logFormat().human, level),
     clock,
+    supervisor: life.id,
     // Children's lines come through a pipe, and are told in our format.
     environment: { ...process.env, LOG_LEVEL: level, LOG_FORMAT: 'json' },
   })
   const supervisor = new Supervisor({
-    ...machineOf(settings.fleet, processor),
+    ...machineOf(settings, processor),
     id: life.id,
     job,
     keys,
@@ -245,6 +155,7 @@ await runMain('supervisor', async () => {
       if (!settings.quiet && !process.stderr.isTTY) terminal.decision(decision)
     },
   })
+  leading = supervisor
   onSecondSignal(() => supervisor.kill())
   // Where they are somebody else's there is nobody here to start the sooner.
   if (settings.fleet === 'processes' || !settings.without.has('bridge')) compiled.make(log)
@@ -315,60 +226,17 @@ function openPods(config: Config, log: Log): Pods {
 }
 
 /** Executors elsewhere take nothing from this machine; how many find room there, others know. */
-function machineOf(fleet: FleetKind, processor: Processor) {
-  return fleet === 'processes' ? { room: () => processor.room() } : { cores: executorsRange.to }
-}
-
-type Texts =
-  | 'min'
-  | 'max'
-  | 'warm'
-  | 'from'
-  | 'policy'
-  | 'max-result-delay'
-  | 'port'
-  | 'without'
-  | 'fleet'
-
-function settingsOf(
-  values: {
-    [Name in Texts]?: string | undefined
-  } & QuotaFlags & {
-      [Name in 'accept-loss' | 'fresh' | 'no-web' | 'quiet' | 'shadow']?: boolean | undefined
-    },
-  config: Config,
-): Settings {
-  const min = wholeNumberFlag('min', values.min, executorsRange)
-  const max = wholeNumberFlag('max', values.max, executorsRange)
-  const port = wholeNumberFlag('port', values.port, { from: 0, to: 65_535 })
-  const policy = choiceFlag('policy', values.policy, policies)
-  const delayMs = durationFlag('max-result-delay', values['max-result-delay'], resultDelayRange)
-  const limits = {
-    min: min ?? Math.min(config.EXECUTORS_MIN, max ?? Infinity),
-    max: max ?? Math.max(config.EXECUTORS_MAX, min ?? 0),
-    policy: policy ?? 'backlog',
-    maxResultDelayMs: delayMs ?? config.MAX_RESULT_DELAY,
-    given: new Set<Setting>(),
+function machineOf({ fleet, here, standby }: Settings, processor: Processor) {
+  if (fleet !== 'processes') return { cores: executorsRange.to }
+  const machine: Machine = {
+    name: systemHost.name,
+    cores: systemHost.cores,
+    limit: here,
+    standby,
+    idle: () => processor.room(),
+    memoryFreeBytes: () => process.availableMemory(),
   }
-  const without = choicesFlag('without', values.without, relatives) ?? []
-  if (limits.min > limits.max) throw new UsageError('--min must not be greater than --max')
-  if (min !== undefined) limits.given.add('min')
-  if (max !== undefined) limits.given.add('max')
-  if (policy !== undefined) limits.given.add('policy')
-  if (delayMs !== undefined) limits.given.add('maxResultDelayMs')
-  return {
-    limits,
-    quotas: quotasOf(values, config),
-    warm: wholeNumberFlag('warm', values.warm, warmRange) ?? config.EXECUTORS_WARM,
-    from: fromFlag(values.from, config.START_FROM),
-    // A shadow's page must not want the place of the one beside which it stands.
-    port: port ?? (values.shadow ? Math.min(config.PORT + 1, 65_535) : config.PORT),
-    without: new Set([...without, ...(values['no-web'] ? (['web'] as const) : [])]),
-    fleet: choiceFlag('fleet', values.fleet, fleets) ?? config.MILLRACE_FLEET,
-    quiet: values.quiet ?? false,
-    acceptLoss: values['accept-loss'] ?? false,
-    fresh: values.fresh ?? false,
-  }
+  return { machine }
 }
 
 /** Loaded late: it brings a Kafka client along, which the supervisor needs for nothing else. */

@@ -9,6 +9,7 @@ import type { Log } from '../actors/log.ts'
 import type { Store } from '../actors/redis.ts'
 import type { Foundlings, Spawn } from './child.ts'
 import type { InitialLimits } from './control.ts'
+import type { Machine } from './places.ts'
 import type { Pulse } from './pulse.ts'
 import type { Decision } from './reasons.ts'
 import type { Tenancy } from './tenancy.ts'
@@ -38,6 +39,8 @@ export interface SupervisorOptions {
   room?: () => number | null
   /** Memory of an executor over which it is killed; no bound where it is absent. */
   executorMemoryMaxBytes?: number
+  /** What this machine has for the job's executors, which several may share; null where they are not here. */
+  machine?: Machine | null
   /** Executor processes that wait, loaded, until one more is needed; none by default. */
   warm?: number
   /** Whether a web process belongs to the family. */

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import type { Clock } from '../actors/clock.ts'
 import type { Config } from '../actors/config.ts'
 import { wholeNumberFlag } from '../actors/flags.ts'
+import { systemHost } from '../actors/host.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import { type QuotaName, quotaRange } from '../actors/quota.ts'
@@ -61,5 +62,5 @@ function placeOf(job: Job, config: Config, { port, web }: Placed) {
   const page = pageOf({ url: config.MILLRACE_PAGE_URL, host: config.HOST, port, web }, hostname())
   const asked = askedOf(job)
   const topics = asked instanceof RegExp ? [topicsText(asked)] : [...asked]
-  return { job: job.name, topics, host: hostname(), page }
+  return { job: job.name, topics, host: systemHost.name, page }
 }

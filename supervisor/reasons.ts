@@ -25,6 +25,8 @@ export const reasons = {
   maximum: 'maximum',
   /** Fewer than wanted: other jobs share the executors (pool.ts). */
   share: 'share',
+  /** Fewer than the hosts take; or another host runs them (hosts.ts). */
+  hosts: 'hosts',
   idle: 'idle',
   /** The operator's pause; an actor that failed for good, so that the count can't be reached. */
   paused: 'paused',

@@ -3,13 +3,15 @@
  *
  *   lease → snapshot → history → decision → executors, bridge, sinks, web → windows → cost → register
  *
- * Leads by a lease; stands by without children. What fails for Redis's sake holds everything as it
- * is. Shuts down in order: executors, bridge, sinks, web, lease.
+ * Leads by a lease. While another leads it runs as many executors as that one wants on this machine
+ * (places.ts), or stands by without children. What fails for Redis's sake holds everything as it is.
+ * Shuts down in order: executors, bridge, sinks, web, lease.
  */
 import { bounds } from '../actors/config.ts'
 import { causesOf } from '../actors/errors.ts'
 import { systemHost } from '../actors/host.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
+import type { Offer } from '../actors/messages.ts'
 import { isOutage } from '../actors/redis.ts'
 import { backlogOf, computingShare, usefulExecutors } from './backlog.ts'
 import { advance } from './closing.ts'
@@ -17,16 +19,19 @@ import { beginControl, type Limits, limitsOf } from './control.ts'
 import { CostMeter } from './cost.ts'
 import { decide } from './decide.ts'
 import { recordDecision } from './decisions.ts'
-import { ExecutorFleet } from './fleet.ts'
+import { ExecutorFleet, type Goal } from './fleet.ts'
 import { emptyHistory, type History, observe, remember } from './history.ts'
+import { fitted } from './hosts.ts'
 import { Leadership, roles } from './leader.ts'
 import { Loop } from './loop.ts'
 import { Recorder } from './measurements.ts'
 import type { Relative, SupervisorOptions } from './options.ts'
-import { type Decision, type Fleet, reasons } from './reasons.ts'
+import { Places } from './places.ts'
+import { change, type Decision, type Fleet, reasons } from './reasons.ts'
 import { Register } from './register.ts'
-import { bridgeRestarts, executorRestarts, sinksRestarts, webRestarts } from './restarts.ts'
-import { Ward } from './ward.ts'
+import { Relatives } from './relatives.ts'
+import { executorRestarts } from './restarts.ts'
+import type { Ward } from './ward.ts'
 
 const times = {
   tickMs: 250,
@@ -35,8 +40,6 @@ const times = {
   /** Wakes do not make looks follow each other closer than this. */
   leastMs: 25,
   sweepMs: 2_000,
-  /** Bridge, sinks and web: SIGTERM, and SIGKILL after this. */
-  graceMs: 5_000,
 } as const
 
 export class Supervisor {
@@ -45,9 +48,9 @@ export class Supervisor {
   readonly #register: Register
   readonly #recorder: Recorder
   readonly #fleet: ExecutorFleet
-  readonly #bridge: Ward
-  readonly #sinks: Ward
-  readonly #web: Ward
+  readonly #relatives: Relatives
+  /** Null where executors are none of this machine's. */
+  readonly #places: Places | null
   readonly #loop: Loop
   readonly #cost: CostMeter
   #history: History = emptyHistory
@@ -60,7 +63,9 @@ export class Supervisor {
   #ledgerKnown = false
   #sweptAt = 0
   #quiet = false
+  /** What this machine has for executors, or all hosts together have. */
   #room: number | null = null
+  #survey: ReturnType<Places['survey']> | null = null
   /** The ledger has the code that judges from now on. */
   #codeTold = false
   /** A shadow's sinks are held back. */
@@ -79,7 +84,6 @@ export class Supervisor {
     this.#loop = new Loop(id, store, keys, clock)
     this.#cost = new CostMeter(store, keys, options.pricePerHour)
     const shared = { spawn, register: this.#register, clock, log, wake: () => pulse.wake() }
-    const { graceMs } = times
     this.#fleet = new ExecutorFleet({
       ...shared,
       restarts: executorRestarts,
@@ -89,17 +93,15 @@ export class Supervisor {
       foundlings: options.foundlings,
       scales: options.scales ?? true,
     })
-    this.#bridge = new Ward({
-      ...shared,
-      kind: 'bridge',
-      restarts: bridgeRestarts,
-      graceMs,
-      // What it read is others' at once: they need not wait for its lease to end.
-      release: (bridge) =>
-        Promise.all(keys.shards.map(({ base }) => store.call('unshare', base, [bridge]))),
-    })
-    this.#sinks = new Ward({ ...shared, kind: 'sinks', restarts: sinksRestarts, graceMs })
-    this.#web = new Ward({ ...shared, kind: 'web', restarts: webRestarts, graceMs })
+    this.#relatives = new Relatives(shared, { store, keys })
+    const { machine, code = null } = options
+    const parts = { id, machine: machine!, code, store, keys, log }
+    this.#places = machine ? new Places(parts, this.#fleet) : null
+  }
+
+  /** What the heartbeat tells of this machine. */
+  get offer(): Offer | undefined {
+    return this.#places?.offer()
   }
 
   /** Whether the bridge has begun: a ledger was seen. */
@@ -136,10 +138,10 @@ export class Supervisor {
       case roles.leading:
         return this.#lead(snapshot)
       case roles.standby:
-        return this.#standBy()
+        return this.#standBy(snapshot)
       case roles.unknown:
         // Nobody can say who leads: children go on, and those that are to end are pressed on.
-        return this.#act(null, 'unknown')
+        return this.#act(null, this.#goal, 'unknown')
       default:
         return role satisfies never
     }
@@ -163,13 +165,14 @@ export class Supervisor {
       if (this.#took) this.#options.pulse.wake()
       return
     }
-    const decision = await this.#decide(snapshot)
-    await this.#act(snapshot, decision.sentence)
+    const decided = await this.#decide(snapshot)
+    const { decision, goal, moved } = await this.#place(snapshot, decided)
+    await this.#act(goal && snapshot, goal ?? this.#goal, decision.sentence)
     const changes = decision.to !== decision.from
     // That more would bring nothing is worth telling once, though nothing changes.
     const limited = decision.reason === reasons.limit && !this.#limited
     this.#limited = decision.reason === reasons.limit
-    if (changes || limited) await this.#tell(decision)
+    if (changes || limited || moved) await this.#tell(decision)
     await this.#tellDegraded(decision)
     if (!snapshot) return
     const { store, keys, job, tenancy } = this.#options
@@ -203,14 +206,16 @@ export class Supervisor {
 
   async #decide(snapshot: Snapshot | null): Promise<Decision> {
     const now = this.#options.clock.now()
-    this.#room = this.#options.room?.() ?? null
+    if (snapshot && this.#places) this.#survey = this.#places.survey(snapshot)
+    this.#room = this.#survey ? this.#survey.room : (this.#options.room?.() ?? null)
     if (snapshot) this.#limits = limitsOf(snapshot.control, this.#limits)
     const fleet = this.#view(snapshot)
     if (snapshot) this.#meet(snapshot)
     this.#history = observe(this.#history, fleet, backlogOf(snapshot, now))
     const wanted = decide(this.#limits.policy, fleet, this.#history, now)
     const present = snapshot && this.#fleet.present(snapshot)
-    const decision = (await this.#options.tenancy?.fit(wanted, present)) ?? wanted
+    const possible = this.#survey ? fitted(wanted, this.#survey.places) : wanted
+    const decision = (await this.#options.tenancy?.fit(possible, present)) ?? possible
     this.#history = remember(this.#history, decision)
     this.#loop.decided(decision, snapshot !== null)
     this.#target = decision.to
@@ -228,7 +233,13 @@ export class Supervisor {
     const living = snapshot ? this.#fleet.living(snapshot) : []
     const accounts = living.flatMap(({ actor }) => actor ?? [])
     const elsewhere = accounts.filter(({ host }) => host !== systemHost.name).length
-    const joined = living.filter(({ id, member }) => member === null && !this.#met.has(id))
+    const cores = this.#survey?.cores ?? (this.#options.cores ?? systemHost.cores) + elsewhere
+    const isPlaced = ({ of }: Snapshot['actors'][number]) =>
+      this.#places !== null && snapshot?.actors.some(({ id, alive }) => id === of && alive)
+    const joined = living.filter(
+      ({ id, member, actor }) =>
+        member === null && !this.#met.has(id) && !(actor && isPlaced(actor)),
+    )
     return {
       target: this.#target,
       // Where another scales, those that come are those that were decided.
@@ -236,7 +247,7 @@ export class Supervisor {
       running: living.filter(({ actor }) => actor?.state === 'running').length,
       executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
       useful: usefulExecutors(accounts, {
-        cores: (this.#options.cores ?? systemHost.cores) + elsewhere,
+        cores,
         room: this.#room,
       }),
       computing: computingShare(accounts),
@@ -244,24 +255,49 @@ export class Supervisor {
     }
   }
 
-  async #act(snapshot: Snapshot | null, reason: string): Promise<void> {
-    const { web, job, without, tenancy } = this.#options
-    const max = Math.min(this.#limits.max, tenancy?.executorsMax ?? Infinity)
-    await this.#fleet.reconcile(snapshot, { target: this.#target, max }, reason)
-    const family: [Relative, Ward, boolean][] = [
-      ['bridge', this.#bridge, true],
-      ['sinks', this.#sinks, job.sinks.length > 0 && !this.#shadow],
-      ['web', this.#web, web],
-    ]
-    for (const [name, ward, belongs] of family) {
-      await ward.tend()
-      const wanted = this.#took && belongs && !without?.has(name)
-      if (wanted && ward.members.size === 0 && ward.mayStart) ward.start()
+  /** What is wanted of all executors, wherever they are. */
+  get #goal(): Goal {
+    const { tenancy } = this.#options
+    return {
+      target: this.#target,
+      max: Math.min(this.#limits.max, tenancy?.executorsMax ?? Infinity),
     }
   }
 
-  /** Another leads: our children, if there are any, go in order. */
-  async #standBy(): Promise<void> {
+  /** What of it is wanted here; null where nobody can say now. */
+  async #place(snapshot: Snapshot | null, decision: Decision) {
+    const { target, max } = this.#goal
+    let goal: Goal | null = this.#places ? null : this.#goal
+    let told = ''
+    if (snapshot && this.#places) {
+      const places = this.#places
+      await this.#attempt('place executors', async () => {
+        const placed = await places.lead(snapshot, target, max)
+        goal = placed.goal
+        told = placed.told
+      })
+    }
+    if (told === '') return { decision, goal: goal as Goal | null, moved: false }
+    const { from, to } = decision
+    const moved = from === to
+    const sentence = moved ? `${change(from, to)}: ${told}` : `${decision.sentence}; ${told}`
+    const reason = moved ? reasons.hosts : decision.reason
+    return { decision: { ...decision, sentence, reason }, goal: goal as Goal | null, moved }
+  }
+
+  async #act(snapshot: Snapshot | null, goal: Goal, reason: string): Promise<void> {
+    const { web, job, without } = this.#options
+    await this.#fleet.reconcile(snapshot, goal, reason)
+    const isOurs: Record<Relative, boolean> = {
+      bridge: true,
+      sinks: job.sinks.length > 0 && !this.#shadow,
+      web,
+    }
+    await this.#relatives.tend((name) => this.#took && isOurs[name] && !without?.has(name))
+  }
+
+  /** Another leads: our children go in order, but executors that it wants here. */
+  async #standBy(snapshot: Snapshot | null): Promise<void> {
     if (!this.#standby) {
       const { log } = this.#options
       log.info('another supervisor leads; standing by', { leader: this.#leadership.holder })
@@ -273,7 +309,16 @@ export class Supervisor {
     this.#quiet = false
     this.#options.pulse.heed(false)
     this.#fleet.ward.release()
-    await this.#retire('another supervisor leads')
+    const reason = 'another supervisor leads'
+    if (!this.#places?.takes) {
+      await this.#retire(reason)
+      return
+    }
+    await this.#attempt('run executors for the leader', async () => {
+      const goal = snapshot && (await this.#places!.follow(snapshot))
+      await this.#fleet.reconcile(goal && snapshot, goal ?? this.#goal, reason)
+    })
+    await this.#relatives.retire(reason)
   }
 
   async #tell(decision: Decision): Promise<void> {
@@ -349,12 +394,9 @@ export class Supervisor {
   /** Ends the children in order, a step at a time; true when none is left. */
   async #retire(reason: string): Promise<boolean> {
     await this.#fleet.drainOwn(reason)
-    for (const ward of this.#wards()) {
-      await ward.tend()
-      for (const member of ward.live()) await ward.retire(member, reason)
-      if (ward.members.size > 0) return false
-    }
-    return true
+    await this.#fleet.ward.tend()
+    if (this.#fleet.ward.members.size > 0) return false
+    return this.#relatives.retire(reason)
   }
 
   async #shutDown(): Promise<void> {
@@ -387,7 +429,7 @@ export class Supervisor {
   }
 
   #wards(): Ward[] {
-    return [this.#fleet.ward, this.#bridge, this.#sinks, this.#web]
+    return [this.#fleet.ward, ...this.#relatives.wards]
   }
 
   /** Redis's outage delays a step, and no more; anything else is said, once, and not hidden. */

@@ -109,7 +109,7 @@ register('measure', function(keys)
   local base = keys[1]
   local entries = key(base, 'entries')
   local result = { at = int(now()), entries = 0, pending = 0, orphaned = 0 }
-  local hashes = { 'totals', 'ledger', 'clock', 'joined', 'control', 'version', 'quota', 'actors' }
+  local hashes = { 'totals', 'ledger', 'clock', 'joined', 'control', 'version', 'quota', 'actors', 'hosts' }
   for _, name in ipairs(hashes) do
     result[name] = map(redis.call('HGETALL', key(base, name)))
     result[name][''] = '' -- cjson writes an empty table as an object only if it has a key

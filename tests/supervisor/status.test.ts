@@ -88,6 +88,7 @@ const snapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   control: { min: '0', max: '4', policy: 'backlog' },
   version: null,
   quota: {},
+  hosts: {},
   actors: [actor(), actor({ id: 'bridge-1', kind: 'bridge' })],
   leader: 'supervisor-1',
   ...given,
