@@ -25,7 +25,7 @@ export const allShards = ({ from, to }: Pick<Change, 'from' | 'to'>): readonly K
 
 /** Where what a shard holds of no partition of its own goes, such as panes: itself, if it stays. */
 export const heirOf = (shard: number, { to }: Pick<Change, 'to'>): Keys =>
-  to.shards[shard % to.shards.length]
+  to.shards[shard % to.shards.length]!
 
 /** Those that go. */
 export const goingShards = ({ from, to }: Pick<Change, 'from' | 'to'>): readonly Keys[] =>

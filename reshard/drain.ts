@@ -121,7 +121,7 @@ async function look({ store, from }: Change): Promise<Look> {
   const [joinedTo, joining] = await store.redis.hmget(from.clock, 'closedTo', 'closing')
   return {
     entries: shards.reduce((sum, { entries }) => sum + entries, 0),
-    unfinished: from.shards.flatMap(({ shard }, i) => (shards[i].unfinished ? [shard] : [])),
+    unfinished: from.shards.flatMap(({ shard }, i) => (shards[i]!.unfinished ? [shard] : [])),
     closing: Boolean(joining) || shards.some(({ closing }) => closing),
     closedTo: [...shards.map(({ closedTo }) => closedTo), joinedTo ?? ''],
   }

@@ -16,7 +16,7 @@ const LOOK_EVERY_MS = 200
 export async function refuseUnable(store: Store, job: Job, from: Keys, to: number): Promise<void> {
   if (to > 1) refuseWhole(job)
   await agreedShape(store, keysOf(job.name), job)
-  const { version } = await measure(store, from.shards[0])
+  const { version } = await measure(store, from.shards[0]!)
   if (version && version.stage !== 'live') {
     throw new RefusalError(
       `job ${job.name} is ${stageText[version.stage]}: finish that with bun run versions first`,
@@ -48,7 +48,7 @@ export async function refuseAtWork(
 ): Promise<void> {
   const deadline = clock.elapsed() + (waits ? 2 * bounds.leaseMs : 0)
   for (;;) {
-    const { actors } = await measure(store, from.shards[0])
+    const { actors } = await measure(store, from.shards[0]!)
     const alive = actors.filter((actor) => actor.alive)
     if (alive.length === 0) return
     if (clock.elapsed() >= deadline) {

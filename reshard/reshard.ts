@@ -158,7 +158,7 @@ async function renumber({ store, from, lease }: Change, is: string, next: string
 
 /** The attempt that was decided; null for none. */
 async function decidedIn({ store, from }: Change): Promise<string | null> {
-  const [id, decided] = await store.redis.hmget(from.shards[0].change, 'id', 'decided')
+  const [id, decided] = await store.redis.hmget(from.shards[0]!.change, 'id', 'decided')
   return id && decided === '1' ? id : null
 }
 

@@ -73,7 +73,7 @@ export async function readHeld({ store, from, lease }: Change): Promise<Held> {
 
 async function stageHashes({ store, to, id, lease }: Change, held: Held): Promise<void> {
   for (const [i, layout] of layoutsOf(held, to.shards.length).entries()) {
-    const shard = to.shards[i]
+    const shard = to.shards[i]!
     const { judged, ...hashes } = layout
     await lease.keep()
     for (const [name, fields] of Object.entries(hashes)) {
@@ -90,8 +90,8 @@ async function stageMarks(change: Change, { handled }: Keys): Promise<number> {
   for await (const page of fieldsOf(change, handled)) {
     const parts = new Map<Keys, Buffer[]>()
     for (let i = 0; i < page.length; i += 2) {
-      const shard = shardOf(to, Number(page[i].toString().split(':')[0]))
-      parts.set(shard, [...(parts.get(shard) ?? []), page[i], page[i + 1]])
+      const shard = shardOf(to, Number(page[i]!.toString().split(':')[0]))
+      parts.set(shard, [...(parts.get(shard) ?? []), page[i]!, page[i + 1]!])
     }
     for (const [shard, fields] of parts) {
       await store.redis.hset(shard.next(id, 'handled'), ...fields)

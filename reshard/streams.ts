@@ -55,7 +55,7 @@ async function* inOrder(
     if (!least) return
     yield least
     const at = heads.indexOf(least)
-    heads[at] = (await readers[at].next()).value
+    heads[at] = (await readers[at]!.next()).value
   }
 }
 

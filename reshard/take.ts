@@ -50,7 +50,7 @@ async function absorbAll(change: Change, shard: Keys): Promise<number> {
 
 async function absorb(change: Change, { base }: Keys, which: string): Promise<void> {
   const { store, id, job, lease } = change
-  const start = which.split(':')[1]
+  const start = which.split(':')[1]!
   for (let cursor: unknown = '0'; cursor !== ''; ) {
     await lease.keep()
     const args = [id, job.ops, which, start, String(cursor), bounds.closeGroupsMax]

@@ -55,6 +55,8 @@ test('1 → 3 → 2 → 1: each time everything is there once, in its shard, and
     expect(left.filter((key) => key.includes(':next:') || key.endsWith(':change'))).toEqual([])
   }))
 
+const endOf = (fields: string[]) => fields[fields.indexOf('end') + 1]
+
 test('windows come out as they would have without a change', async () => {
   const rowsOf = async (changes: readonly (number | null)[]) => {
     const { store, job, end } = await openJob('reshard')
@@ -65,9 +67,8 @@ test('windows come out as they would have without a change', async () => {
         await work(store, job, await heldKeys(store, job.name), 20 * (i + 1))
       }
       const { closed, open } = await viewOf(store, job, await heldKeys(store, job.name))
-      const field = (fields: string[], name: string) => fields[fields.indexOf(name) + 1]
       // Which partition was committed last differs, and not what closes.
-      return { ends: closed.map(([, fields]) => field(fields as string[], 'end')), open }
+      return { ends: closed.map(([, fields]) => endOf(fields as string[])), open }
     } finally {
       await end()
     }

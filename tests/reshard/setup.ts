@@ -194,10 +194,11 @@ export function quickClock(): Clock {
   }
 }
 
+const openReader = () => {
+  throw new Error('nothing waits')
+}
+
 export function change(store: Store, job: Job, to: number, clock = quickClock()): Promise<Outcome> {
-  const openReader = () => {
-    throw new Error('nothing waits')
-  }
   return reshard({ store, job, to, code: null, openReader, clock, tell: () => {} })
 }
 
