@@ -17,16 +17,18 @@ import {
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Subprocess } from 'bun'
+import { systemClock } from '../actors/clock.ts'
 import { exitCodes, messageOf, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags } from '../actors/flags.ts'
+import { killQuietly } from '../faults/pipeline.ts'
 import { ensureChromium } from '../services/chromium.ts'
 import { ensurePostgres } from '../services/postgres.ts'
 import { createProgress, type Progress } from '../cli/progress.ts'
 import { ensurePromtool } from '../services/promtool.ts'
 import { type Services, startServices } from '../services/services.ts'
-import { systemClock } from '../actors/clock.ts'
 import { type Counts, countsOf, failuresOf } from './support/counts.ts'
 import { inLanes, longestFirst } from './support/lanes.ts'
+import { descendants } from './support/leaks.ts'
 
 const root = resolve(import.meta.dir, '..')
 
@@ -177,7 +179,9 @@ const children = new Set<Subprocess>()
 /** Suites that run, and the files of what they have said so far. */
 const talking = new Map<string, string>()
 process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL')
+  // What a suite has started would go on without it.
+  const ours = [...children].flatMap(({ pid }) => [pid, ...descendants(pid).map((one) => one.pid)])
+  for (const pid of ours) killQuietly(pid, 'SIGKILL')
   for (const [name, output] of talking) {
     writeSync(1, `\n── ${name}, not finished\n${readFileSync(output, 'utf8').slice(-LAST_WORDS)}`)
   }
