@@ -62,8 +62,10 @@ export class Compiled {
     }
   }
 
-  end(): void {
+  /** Awaited, because what has so little processor time also takes long to end. */
+  async end(): Promise<void> {
     this.#making?.kill()
+    await this.#making?.exited
   }
 }
 

@@ -266,7 +266,7 @@ await runMain('supervisor', async () => {
       ])
     },
   })
-  compiled.end()
+  await compiled.end()
   pods?.close()
   await looking
   return 0

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createLog } from '../../actors/log.ts'
 import { until } from '../../faults/until.ts'
 import { Compiled, compiledFolder, compiledKinds } from '../../supervisor/compiled.ts'
+import { descendants } from '../support/leaks.ts'
 
 const root = join(import.meta.dir, '../..')
 const log = createLog('compiled', 'error')
@@ -76,13 +77,23 @@ describe('compiled actors', () => {
     expect(after.script('bridge')).not.toBe(before.script('bridge'))
   })
 
+  test('nothing is still being made when it has ended', async () => {
+    const compiled = new Compiled(copy)
+    rmSync(compiledFolder(copy), { recursive: true, force: true })
+    compiled.make(log)
+    const making = () => descendants().filter(({ command }) => command.includes('compile.ts'))
+    expect(making()).toHaveLength(1)
+    await compiled.end()
+    expect(making()).toEqual([])
+  })
+
   test('where it can not be made, sources run', async () => {
     const folder = compiledFolder(copy)
-    rmSync(folder, { recursive: true })
+    rmSync(folder, { recursive: true, force: true })
     writeFileSync(folder, 'in the way')
     const compiled = new Compiled(copy)
     compiled.make(log)
-    compiled.end()
+    await compiled.end()
     expect(compiled.script('executor')).toEndWith('main.ts')
     rmSync(folder)
   })
