@@ -30,7 +30,10 @@ export class HeldAudit {
     this.#held = { audit, shards }
     const round = await audit.round()
     if (!before) return round
-    return { ...round, notes: [`the job has ${shards} shards: the audit begins again`, ...round.notes] }
+    return {
+      ...round,
+      notes: [`the job has ${shards} shards: the audit begins again`, ...round.notes],
+    }
   }
 
   async close(): Promise<void> {
