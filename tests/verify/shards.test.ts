@@ -17,7 +17,6 @@ import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { createTopic, type TestTopic } from '../../faults/topic.ts'
 import { Audit } from '../../verify/audit.ts'
 import { HeldAudit } from '../../verify/held-audit.ts'
-import { sumOf, totalsOf } from '../../verify/pipeline.ts'
 import { type Report, verify } from '../../verify/verify.ts'
 import { rejection } from '../support/rejection.ts'
 import { testServices } from '../support/services.ts'
@@ -207,14 +206,6 @@ test('what was before a change of the code is left out, by the note of each shar
   expect(report.notes.join()).toContain('3 records before that (to offsets 0:2, 1:1)')
   await store.redis.hset(other.ledger, 'code', 'three')
   expect((await check()).notes.join()).toContain('is being changed just now')
-})
-
-test('hashes are summed modulo 2^48, other counters as they are', () => {
-  const [ofOne, ofOther] = [
-    { counted: '3', hash: String(2 ** 48 - 1) },
-    { counted: '4', hash: '2' },
-  ]
-  expect(sumOf([totalsOf(ofOne), totalsOf(ofOther)])).toMatchObject({ counted: 7, hash: 1 })
 })
 
 describe('an audit', () => {
