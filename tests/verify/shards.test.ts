@@ -208,6 +208,11 @@ test('what was before a change of the code is left out, by the note of each shar
   expect((await check()).notes.join()).toContain('is being changed just now')
 })
 
+async function verdict({ verdicts, shard }: Keys, id: string, offset: number): Promise<void> {
+  const said = ['reason', 'late', 'closedTo', 10_000, 'offsets', offset]
+  await store.redis.xadd(verdicts, id, 'p', shard, ...said)
+}
+
 describe('an audit', () => {
   const clean = { lost: 0, duplicated: 0, wrong: 0, unaccounted: 0, named: [] }
   let audit: Audit
@@ -215,12 +220,6 @@ describe('an audit', () => {
     audit = new Audit({ job, kafka: kafka(), store, keys })
   })
   afterEach(() => audit.close())
-
-  const verdict = (shard: Keys, id: string, offset: number) =>
-    store.redis.xadd(
-      shard.verdicts,
-      ...[id, 'p', shard.shard, 'reason', 'late', 'closedTo', 10_000, 'offsets', offset],
-    )
 
   test('goes along, and takes no shard’s ids for another’s', async () => {
     await become(firstBefore, secondBefore)
