@@ -19,6 +19,7 @@ import { measure } from '../actors/measure.ts'
 import { openStore, untilReady } from '../actors/redis.ts'
 import { until } from '../faults/until.ts'
 import { type Cluster, startCluster } from '../services/cluster.ts'
+import { createProgress } from '../cli/progress.ts'
 import { fillTopic } from './fill.ts'
 import growthJob from './jobs/growth.ts'
 import { machineFacts, machineText } from './machine.ts'
@@ -61,12 +62,15 @@ await runMain('shards', () => {
   const count = wholeNumberFlag('count', values.count, { from: 10_000, to: 1e9 }) ?? COUNT
   return withOwn(async (own) => {
     await fillTopic({ config: readConfig({ ...own.services.environment }), count, ...TOPIC })
+    const progress = createProgress()
     const runs: Run[] = []
     const joins: JoinCost[] = []
     for (const shards of SHARDS) {
       const cluster = await startCluster({ masters: shards, replicas: false })
       try {
+        progress.line(`shards: ${shards}`)
         runs.push(await runOver(own, cluster, shards, count))
+        progress.line(textOf(runs, []))
         joins.push(...(await joinsOf(cluster, shards)))
       } finally {
         await cluster.stop()
@@ -80,7 +84,7 @@ await runMain('shards', () => {
 
 async function runOver(own: Own, cluster: Cluster, shards: number, count: number): Promise<Run> {
   const environment = {
-    REDIS_URL: cluster.redisUrl,
+    REDIS_URL: urlOf(cluster),
     REDIS_SHARDS: String(shards),
     BENCH_TOPIC: TOPIC.topic,
   }
@@ -129,8 +133,13 @@ async function joinsOf(cluster: Cluster, shards: number): Promise<JoinCost[]> {
   return joins
 }
 
-function configOf({ redisUrl }: Cluster): Config {
-  return readConfig({ REDIS_URL: redisUrl })
+function configOf(cluster: Cluster): Config {
+  return readConfig({ REDIS_URL: urlOf(cluster) })
+}
+
+/** A list is a cluster's; one by itself has to say so. */
+function urlOf({ redisUrl, nodes }: Cluster): string {
+  return nodes.length > 1 ? redisUrl : redisUrl.replace(/^redis:/, 'redis+cluster:')
 }
 
 function textOf(runs: readonly Run[], joins: readonly JoinCost[]): string {
