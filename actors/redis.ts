@@ -32,8 +32,7 @@ import sessions from './windows/sessions.lua' with { type: 'text' }
 import shards from './windows/shards.lua' with { type: 'text' }
 
 const windows = [cells, closed, revisions, sessions].join('\n')
-const rest = [lifecycle, hosts, weigh, pool, judged, took, reshard].join('
-')
+const rest = [lifecycle, hosts, weigh, pool, judged, took, reshard].join('\n')
 export const code = [shared, topics, append, share, windows, commit, advance, shards, rest].join(
   '\n',
 )
