@@ -28,7 +28,7 @@ export async function agreedShape(store: Store, keys: Keys, job: Job): Promise<s
  * @throws RefusalError where more than functions' texts differ
  */
 export async function acceptChange(store: Store, keys: Keys, job: Job): Promise<void> {
-  await leaveTopics(store, keys, job)
+  for (const shard of keys.shards) await leaveTopics(store, shard, job)
   for (const shape of await keptShapes(store, keys)) {
     const rest = differencesOf(shape, job).filter(({ isCode }) => !isCode)
     if (rest.length > 0) throw new RefusalError(anotherShape(job.name, rest))
@@ -49,7 +49,9 @@ async function keptShapes(store: Store, keys: Keys): Promise<string[]> {
 
 /** @throws RefusalError where the job reads a topic no more that it has read */
 export async function agreedTopics(store: Store, keys: Keys, job: Job): Promise<void> {
-  refuseDropped(job, knownTopics(await store.redis.hgetall(keys.ledger)))
+  for (const { ledger } of keys.shards) {
+    refuseDropped(job, knownTopics(await store.redis.hgetall(ledger)))
+  }
 }
 
 /** What was read of them counts. What Kafka holds beyond that is not read. */

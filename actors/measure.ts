@@ -198,7 +198,7 @@ async function measureShard(store: Store, keys: Keys): Promise<ShardSnapshot> {
     shards: [
       {
         shard: keys.shard,
-        partitions: partitions.length,
+        partitions: partitions.filter(({ left }) => !left).length,
         waiting: total('waiting'),
         waitingBytes: total('waitingBytes'),
         entries: reply.entries,

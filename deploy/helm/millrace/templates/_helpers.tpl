@@ -44,6 +44,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- else }}
 - { name: REDIS_URL, value: {{ $values.redis.url | quote }} }
 {{- end }}
+{{- with $values.redis.shards }}
+- { name: REDIS_SHARDS, value: {{ . | quote }} }
+{{- end }}
 {{- if .kafka }}
 - { name: KAFKA_BROKERS, value: {{ $values.kafka.brokers | quote }} }
 - { name: KAFKA_SSL, value: {{ $values.kafka.ssl | quote }} }
