@@ -277,12 +277,12 @@ export class Supervisor {
         told = placed.told
       })
     }
-    if (told === '') return { decision, goal: goal as Goal | null, moved: false }
+    if (told === '') return { decision, goal, moved: false }
     const { from, to } = decision
     const moved = from === to
     const sentence = moved ? `${change(from, to)}: ${told}` : `${decision.sentence}; ${told}`
     const reason = moved ? reasons.hosts : decision.reason
-    return { decision: { ...decision, sentence, reason }, goal: goal as Goal | null, moved }
+    return { decision: { ...decision, sentence, reason }, goal, moved }
   }
 
   async #act(snapshot: Snapshot | null, goal: Goal, reason: string): Promise<void> {

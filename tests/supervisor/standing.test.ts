@@ -33,12 +33,12 @@ const partition: fc.Arbitrary<Partition> = fc.record({
 
 async function writeLedger(base: string, partitions: [number, Partition][], now: number) {
   const fields = partitions.flatMap(([p, { max, read, behind, quietMs, seenMs }]) => [
-    ...[`${p}:start`, 0, `${p}:next`, read, `${p}:frontier`, read, `${p}:high`, read + behind],
-    ...[`${p}:dataAt`, now - quietMs, `${p}:seenAt`, now - seenMs],
-    ...(max === null ? [] : [`${p}:max`, max]),
+    [`${p}:start`, 0, `${p}:next`, read, `${p}:frontier`, read, `${p}:high`, read + behind],
+    [`${p}:dataAt`, now - quietMs, `${p}:seenAt`, now - seenMs],
+    max === null ? [] : [`${p}:max`, max],
   ])
   await place.store.redis.del(`${base}:ledger`, `${base}:clock`)
-  await place.store.redis.hset(`${base}:ledger`, 'shape', 'x', ...fields)
+  await place.store.redis.hset(`${base}:ledger`, 'shape', 'x', ...fields.flat())
 }
 
 const nowOf = async () => Number((await place.store.redis.time())[0]) * 1_000
