@@ -21,7 +21,7 @@ import studentsJob from '../jobs/students.ts'
 import { freePort } from '../services/ports.ts'
 import { createProgress } from '../cli/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
-import { runtime } from '../supervisor/runtime.ts'
+import { supervisorRuntime } from '../supervisor/runtime.ts'
 
 const command = {
   help: `
@@ -48,7 +48,12 @@ await runMain('idle', async () => {
   const seconds = wholeNumberFlag('seconds', values.seconds, range) ?? 20
   const services = await startServices({ log: createProgress() })
   // As package.json starts a supervisor.
-  const environment = { ...runtime, ...process.env, ...services.environment, LOG_LEVEL: 'warn' }
+  const environment = {
+    ...supervisorRuntime,
+    ...process.env,
+    ...services.environment,
+    LOG_LEVEL: 'warn',
+  }
   const children = new Children(environment)
   try {
     const pids = await untilIdle(services, children)

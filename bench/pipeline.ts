@@ -10,7 +10,7 @@ import { measure, type Snapshot } from '../actors/measure.ts'
 import { openStore, type Store, untilReady } from '../actors/redis.ts'
 import { until } from '../faults/until.ts'
 import { freePort } from '../services/ports.ts'
-import { runtime } from '../supervisor/runtime.ts'
+import { supervisorRuntime } from '../supervisor/runtime.ts'
 import type { Own } from './own.ts'
 
 export interface PipelineOptions {
@@ -35,7 +35,7 @@ export interface Pipeline {
 export async function startPipeline(own: Own, options: PipelineOptions): Promise<Pipeline> {
   const { services } = own
   // As package.json starts a supervisor.
-  const children = own.childrenWith({ ...runtime, ...options.environment })
+  const children = own.childrenWith({ ...supervisorRuntime, ...options.environment })
   const store = openStore(readConfig({ ...services.environment }), createLog('bench', 'error'))
   await untilReady(store)
   await store.redis.flushall()
