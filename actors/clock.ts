@@ -35,6 +35,21 @@ export const systemClock: Clock = {
 }
 
 /**
+ * The next moment of those that come every `everyMs`, by the monotonic clock. What a process does now and
+ * then it does at these, all of it at once: to wake up costs more than most of what is then done.
+ */
+export function nextTick(elapsed: number, everyMs: number): number {
+  // A timer may be a little early; the moment that it was set for is over.
+  return (Math.floor(elapsed / everyMs + 0.01) + 1) * everyMs
+}
+
+/** Milliseconds until then, for `sleep`. */
+export function untilTick({ elapsed }: Pick<Clock, 'elapsed'>, everyMs: number): number {
+  const now = elapsed()
+  return Math.ceil(nextTick(now, everyMs) - now)
+}
+
+/**
  * A wall clock that can be set back, as one that can't: meanwhile it goes on at half the pace until
  * the time has caught up. It must not wait for that: whoever sleeps until a time by it, such as a
  * supervisor before it starts a crashed child again, would sleep for as long as the clock was set back.

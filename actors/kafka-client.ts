@@ -8,7 +8,7 @@ import { Kafka, type logCreator, logLevel, type SASLOptions } from 'kafkajs'
 import Connection from 'kafkajs/src/network/connection'
 import RequestQueue from 'kafkajs/src/network/requestQueue'
 import { backoffDelayMs } from './backoff.ts'
-import { type Clock, systemClock } from './clock.ts'
+import { type Clock, systemClock, untilTick } from './clock.ts'
 import { bounds, type Config } from './config.ts'
 import { messageOf } from './errors.ts'
 import { createLog, type Log } from './log.ts'
@@ -32,13 +32,18 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function schedulePending()
 // take longer than anybody waits for a connection that is dead, as long as some of it keeps coming.
 RequestQueue.prototype.scheduleRequestTimeoutCheck = function scheduleTimeouts() {
   this.destroy()
-  this.requestTimeoutIntervalId = setInterval(() => {
+  const check = () => {
     for (const request of this.inflight.values()) {
       const heardAt = Math.max(request.sentAt, this.heardAt ?? 0)
       if (Date.now() - heardAt > request.requestTimeout) request.timeoutRequest()
     }
-    if (!this.isConnected()) this.destroy()
-  }, 1_000)
+    // A timeout may have closed the connection, and with it this.
+    if (this.isConnected()) schedule()
+  }
+  const schedule = () => {
+    this.requestTimeoutIntervalId = setTimeout(check, untilTick(systemClock, 1_000))
+  }
+  schedule()
 }
 
 const pass = Connection.prototype.processData

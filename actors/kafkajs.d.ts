@@ -21,7 +21,7 @@ declare module 'kafkajs/src/network/requestQueue' {
     inflight: Map<number, { sentAt: number; requestTimeout: number; timeoutRequest(): void }>
     /** Ours: when the connection last brought something. */
     heardAt?: number
-    requestTimeoutIntervalId: ReturnType<typeof setInterval> | null
+    requestTimeoutIntervalId: ReturnType<typeof setTimeout> | null
     isConnected(): boolean
     destroy(): void
     scheduleRequestTimeoutCheck(): void

@@ -2,7 +2,7 @@
  * An actor's life: starting → running → draining → stopped, its heartbeat, and the ways it is asked
  * to end (SIGTERM, SIGINT, a supervisor that is gone). Leaves in order or is found by its lease.
  */
-import type { Clock } from './clock.ts'
+import { type Clock, nextTick } from './clock.ts'
 import { bounds } from './config.ts'
 import { causesOf, messageOf } from './errors.ts'
 import { type Host, systemHost } from './host.ts'
@@ -158,11 +158,11 @@ export class Lifecycle {
 
   async #keepBeating(): Promise<void> {
     const { clock } = this.#options
-    for (let at = clock.elapsed() + bounds.heartbeatMs; ; ) {
-      await clock.sleep(Math.max(0, at - clock.elapsed()), this.#left.signal)
+    for (let at = nextTick(clock.elapsed(), bounds.heartbeatMs); ; ) {
+      await clock.sleep(Math.max(0, Math.ceil(at - clock.elapsed())), this.#left.signal)
       if (this.#left.signal.aborted) return
       // By the clock, not by the reply before: a slow Redis must not make the lease run out.
-      at = Math.max(at, clock.elapsed()) + bounds.heartbeatMs
+      at = nextTick(Math.max(at, clock.elapsed()), bounds.heartbeatMs)
       this.#host.noteAlive?.()
       await this.beatQuietly()
     }

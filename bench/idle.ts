@@ -21,6 +21,7 @@ import studentsJob from '../jobs/students.ts'
 import { freePort } from '../services/ports.ts'
 import { createProgress } from '../cli/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
+import { supervisorRuntime } from '../supervisor/runtime.ts'
 
 const command = {
   help: `
@@ -38,7 +39,7 @@ const TICKS_PER_SECOND = 100
 const RECORDS = 1_000
 const START_TIMEOUT_MS = 60_000
 /** What the pipeline's own processes may use together, in % of one core. */
-const PROMISE_PERCENT = 2
+const PROMISE_PERCENT = 1
 
 await runMain('idle', async () => {
   const { values } = parseFlags(command)
@@ -46,7 +47,14 @@ await runMain('idle', async () => {
   const settle = wholeNumberFlag('settle', values.settle, range) ?? 10
   const seconds = wholeNumberFlag('seconds', values.seconds, range) ?? 20
   const services = await startServices({ log: createProgress() })
-  const children = new Children({ ...process.env, ...services.environment, LOG_LEVEL: 'warn' })
+  // As package.json starts a supervisor.
+  const environment = {
+    ...supervisorRuntime,
+    ...process.env,
+    ...services.environment,
+    LOG_LEVEL: 'warn',
+  }
+  const children = new Children(environment)
   try {
     const pids = await untilIdle(services, children)
     await systemClock.sleep(settle * 1_000)

@@ -10,6 +10,7 @@ import { measure, type Snapshot } from '../actors/measure.ts'
 import { openStore, type Store, untilReady } from '../actors/redis.ts'
 import { until } from '../faults/until.ts'
 import { freePort } from '../services/ports.ts'
+import { supervisorRuntime } from '../supervisor/runtime.ts'
 import type { Own } from './own.ts'
 
 export interface PipelineOptions {
@@ -33,7 +34,8 @@ export interface Pipeline {
 /** Redis is the benchmark's alone, so it is emptied before. Resolves when the supervisor is started. */
 export async function startPipeline(own: Own, options: PipelineOptions): Promise<Pipeline> {
   const { services } = own
-  const children = own.childrenWith(options.environment ?? {})
+  // As package.json starts a supervisor.
+  const children = own.childrenWith({ ...supervisorRuntime, ...options.environment })
   const store = openStore(readConfig({ ...services.environment }), createLog('bench', 'error'))
   await untilReady(store)
   await store.redis.flushall()

@@ -11,6 +11,7 @@ import { systemHost } from '../actors/host.ts'
 import { newActorId } from '../actors/lifecycle.ts'
 import { type Actor, noWork } from '../actors/messages.ts'
 import { environmentOf } from './logins.ts'
+import { runtime } from './runtime.ts'
 
 export interface Child {
   id: string
@@ -77,18 +78,6 @@ export interface SpawnOptions {
   /** Ours by default. */
   environment?: Record<string, string | undefined>
 }
-
-/**
- * How a child's memory is kept, for whoever does not know better.
- *
- * Garbage is collected with one thread: there is little of it, and to wait for others to be scheduled, on
- * cores that are busy, takes longer than to do it. Halves the median pause, which is what the slowest of
- * a hundred results waits for.
- *
- * What is freed goes back to the system after half a second: payloads come and go many times in that,
- * and would each be paged in anew.
- */
-const runtime = { BUN_JSC_numberOfGCMarkers: '1', MIMALLOC_PURGE_DELAY: '500' }
 
 /**
  * JavaScriptCore's last compiler spends more on a bridge's code than it gains there: what a bridge does is

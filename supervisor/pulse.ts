@@ -45,13 +45,15 @@ export class Pulse {
 
   /** Pauses for `ms`, or until the next wake, but `leastMs` in any case. */
   async pause(ms: number, leastMs = 0): Promise<void> {
-    if (leastMs > 0) await this.#clock.sleep(leastMs)
+    const begun = this.#clock.elapsed()
     if (!this.#woken && ms > leastMs) {
       const ended = new AbortController()
       this.#end = () => ended.abort()
-      await this.#clock.sleep(ms - leastMs, ended.signal)
+      await this.#clock.sleep(ms, ended.signal)
       this.#end = null
     }
+    const early = leastMs - (this.#clock.elapsed() - begun)
+    if (early > 0) await this.#clock.sleep(Math.ceil(early))
     this.#woken = false
   }
 }

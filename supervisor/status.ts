@@ -6,7 +6,7 @@
  * Guarantees: a number that is not known is null; many readers cost one snapshot; it only reads, so
  * any process may have one. Rejects while Redis is away.
  */
-import type { Clock } from '../actors/clock.ts'
+import { type Clock, untilTick } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
@@ -187,8 +187,13 @@ export function createStatusReader(
     return snapshot
   })
   if (sampleEveryMs > 0) {
-    // While Redis is away there is nothing to remember, and whoever asks is told.
-    setInterval(() => void taken().catch(() => {}), sampleEveryMs).unref()
+    const later = () => setTimeout(sample, untilTick(clock, sampleEveryMs)).unref()
+    const sample = () => {
+      // While Redis is away there is nothing to remember, and whoever asks is told.
+      void taken().catch(() => {})
+      later()
+    }
+    later()
   }
   const last = cached(clock, cacheMs, () => readDecisions(store, keys, 1))
   return {

@@ -7,6 +7,7 @@
  * (places.ts), or stands by without children. What fails for Redis's sake holds everything as it is.
  * Shuts down in order: executors, bridge, sinks, web, lease.
  */
+import { untilTick } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
 import { causesOf } from '../actors/errors.ts'
 import { systemHost } from '../actors/host.ts'
@@ -378,7 +379,8 @@ export class Supervisor {
   #pauseMs(): number {
     const idle = this.#quiet && this.#fleet.ward.idle
     const waits = this.#wards().flatMap(({ waitMs }) => (waitMs > 0 ? [waitMs + 1] : []))
-    return Math.min(idle ? times.idleTickMs : times.tickMs, ...waits)
+    const { idleTickMs, tickMs } = times
+    return Math.min(idle ? untilTick(this.#options.clock, idleTickMs) : tickMs, ...waits)
   }
 
   async #measure(): Promise<Snapshot | null> {

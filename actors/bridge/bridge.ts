@@ -10,7 +10,7 @@
  * Back-pressure: while the stream is full nothing is fetched, and Kafka is the buffer.
  */
 import { backoffDelayMs } from '../backoff.ts'
-import type { Clock } from '../clock.ts'
+import { type Clock, untilTick } from '../clock.ts'
 import { bounds } from '../config.ts'
 import { RefusalError } from '../errors.ts'
 import type { Job } from '../job.ts'
@@ -479,7 +479,7 @@ export class Bridge {
         if (change !== null) throw new Stale(change)
         if (isInDoubt) throw new Stale('looking again whether topics are gone')
       }
-      await clock.sleep(bounds.heartbeatMs, signal)
+      await clock.sleep(untilTick(clock, bounds.heartbeatMs), signal)
     }
     // What was finished since, for who looks with Kafka's tools after we are gone.
     await this.#exchange(kafka, positions)

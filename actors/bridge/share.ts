@@ -7,7 +7,7 @@
  * It only divides the work. What must not happen twice is guarded by the ledger's compare-and-set,
  * because a bridge can be stopped and wake up after its partitions have gone to others.
  */
-import type { Clock } from '../clock.ts'
+import { type Clock, untilTick } from '../clock.ts'
 import type { Keys } from '../keys.ts'
 import type { Store } from '../redis.ts'
 
@@ -27,8 +27,9 @@ export interface Share {
 }
 
 /** Short, so that others read a killed bridge's partitions within 2 s. */
-const leaseMs = 1_500
-const renewMs = 500
+const among = { leaseMs: 1_500, renewMs: 500 }
+/** One that is alone keeps its share also where it is late. */
+const alone = { leaseMs: 1_900, renewMs: 1_000 }
 const ALL = '*'
 
 export class Shares {
@@ -42,12 +43,12 @@ export class Shares {
   async next(signal: AbortSignal, onStandby: () => void): Promise<Share | null> {
     const { clock } = this.#options
     for (let refusals = 0; !signal.aborted; ) {
-      const share = await this.#ask([])
+      const share = await this.#ask([], among.leaseMs)
       if (share && share.length > 0) return this.#begin(share, signal)
       if (share) refusals++
       // Others need a look to let go of what is ours.
       if (share && refusals === 3) onStandby()
-      await clock.sleep(renewMs, signal)
+      await clock.sleep(among.renewMs, signal)
     }
     return null
   }
@@ -67,11 +68,12 @@ export class Shares {
 
   async #keep(share: string[], signal: AbortSignal, changed: AbortController): Promise<void> {
     const { clock } = this.#options
+    const { leaseMs, renewMs } = share[0] === ALL ? alone : among
     let heldAt = clock.elapsed()
     while (!signal.aborted) {
-      await clock.sleep(renewMs, signal)
+      await clock.sleep(untilTick(clock, renewMs), signal)
       if (signal.aborted) break
-      const now = await this.#ask(share)
+      const now = await this.#ask(share, leaseMs)
       if (now) heldAt = clock.elapsed()
       // Unknown is not lost, until the lease must have run out.
       if (now ? now.join() !== share.join() : clock.elapsed() - heldAt > leaseMs) break
@@ -80,7 +82,7 @@ export class Shares {
   }
 
   /** What Redis says is ours while we read `reads`; null where it does not answer. */
-  async #ask(reads: string[]): Promise<string[] | null> {
+  async #ask(reads: string[], leaseMs: number): Promise<string[] | null> {
     const { store, keys, id } = this.#options
     try {
       const shard = [keys.shard, this.#options.shards]

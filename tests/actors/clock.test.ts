@@ -2,7 +2,7 @@
  * A clock that is set while somebody waits by it.
  */
 import { expect, test } from 'bun:test'
-import { steady } from '../../actors/clock.ts'
+import { nextTick, steady } from '../../actors/clock.ts'
 
 /** A wall clock that can be set, beside one that only counts. */
 function clocks() {
@@ -47,4 +47,10 @@ test('set back ten minutes it neither goes back nor stands still: who waits by i
   expect(now()).toBe(1_501_000)
   for (let i = 0; i < 400; i++) pass(1_000)
   expect(now()).toBe(1_802_000)
+})
+
+test('what comes every second comes at the same moments, also after a timer that was early', () => {
+  const moments = [0, 1, 999.9, 1_000.4, 1_700, 1_989].map((now) => nextTick(now, 1_000))
+  expect(moments).toEqual([1_000, 1_000, 2_000, 2_000, 2_000, 2_000])
+  expect(nextTick(1_700, 500)).toBe(2_000)
 })

@@ -4,9 +4,10 @@ import { Pulse } from '../../supervisor/pulse.ts'
 
 /** A sleep ends by its signal alone, so that whatever ends a pause is the pulse. */
 const clock = {
+  elapsed: () => 0,
   sleep: (_, signal) =>
     new Promise((resolve) => signal?.addEventListener('abort', () => resolve())),
-} as Pick<Clock, 'sleep'> as Clock
+} as Pick<Clock, 'elapsed' | 'sleep'> as Clock
 
 /** Whether a pause that has begun is over, once what is ready has been seen to. */
 async function isOver(pause: Promise<void>): Promise<boolean> {
@@ -48,5 +49,39 @@ describe('a record that arrives', () => {
     pulse.begins()
     pulse.heed(true)
     expect(await isOver(pulse.pause(250))).toBe(false)
+  })
+})
+
+describe('a wake right after a look', () => {
+  /** Time passes only while somebody sleeps to the end. */
+  function counting() {
+    let now = 0
+    const slept: number[] = []
+    const sleep = (ms: number, signal?: AbortSignal) =>
+      new Promise<void>((resolve) => {
+        signal?.addEventListener('abort', () => resolve())
+        if (signal) return
+        slept.push(ms)
+        now += ms
+        resolve()
+      })
+    return { slept, clock: { elapsed: () => now, sleep } as Pick<Clock, 'elapsed' | 'sleep'> }
+  }
+
+  test('waits until looks are as far apart as they must be', async () => {
+    const { clock, slept } = counting()
+    const pulse = new Pulse(clock as Clock)
+    const pause = pulse.pause(250, 25)
+    pulse.wake()
+    await pause
+    expect(slept).toEqual([25])
+  })
+
+  test('that came before the pause does too', async () => {
+    const { clock, slept } = counting()
+    const pulse = new Pulse(clock as Clock)
+    pulse.wake()
+    await pulse.pause(250, 25)
+    expect(slept).toEqual([25])
   })
 })
