@@ -3,10 +3,15 @@
  * whoever changes it is gone after any of its calls and somebody does it again.
  */
 import { expect, test } from 'bun:test'
+import { systemClock } from '../../actors/clock.ts'
+import { bounds, readConfig } from '../../actors/config.ts'
 import type { Job } from '../../actors/job.ts'
 import type { Keys } from '../../actors/keys.ts'
-import type { Store } from '../../actors/redis.ts'
+import { openStore, type Store } from '../../actors/redis.ts'
 import { heldKeys } from '../../actors/shards.ts'
+import { reshard } from '../../reshard/reshard.ts'
+import { encodeBatch } from '../support/batches.ts'
+import { silentLog, testRedisUrl } from '../support/redis.ts'
 import { scale } from '../../faults/pipeline.ts'
 import { change, keysFor, leaving, openJob, partitionsOf, S, viewOf, work } from './setup.ts'
 
@@ -134,3 +139,34 @@ test('a pane of many groups is merged over several calls, each group once', () =
     expect(after.open.length).toBeGreaterThan(4_500)
     expect(after).toEqual(before)
   }))
+
+test(
+  'what waits is processed first, by the command itself',
+  () =>
+    withJob(async (store, job) => {
+      const keys = await begin(store, job, 2)
+      const before = await viewOf(store, job, keys)
+      const last = 40 * S
+      for (const p of [0, 1, 2]) {
+        const shard = keys.shards[p % 2]!
+        const at = Number(await store.redis.hget(shard.ledger, `${p}:next`))
+        const records = [0, 1].map((i) => ({
+          offset: at + i,
+          value: JSON.stringify({ at: last + i, who: 'waited', n: 5 }),
+        }))
+        const payload = encodeBatch(records)
+        const args = [p, at, at + 2, at + 2, at, at + 2, 2, payload]
+        expect(((await store.call('append', shard.base, args)) as number[])[0]).toBe(1)
+      }
+      const to = 3
+      const parts = { store, job, to, code: null, clock: systemClock, tell: () => {} }
+      const config = readConfig({ REDIS_URL: testRedisUrl })
+      const openReader = () => openStore(config, silentLog, { blockMs: bounds.readBlockMs })
+      expect(await reshard({ ...parts, openReader })).toMatchObject({ records: 6, moved: 3 })
+      const after = await viewOf(store, job, await heldKeys(store, job.name))
+      expect(after.totals.committed).toBe(before.totals.committed! + 6)
+      expect(after.totals.waiting).toBe(0)
+      expect(after.open).toContainEqual([last, '["waited"]', { events: 6, total: 30, most: 5 }])
+    }),
+  30_000,
+)
