@@ -175,10 +175,15 @@ export class Pipeline {
   }
 
   /** Starts a supervisor, of another copy of the project where one is given; resolves at once. */
-  async start(args: string[] = this.#options.args ?? ['--from', 'earliest'], copy = root) {
+  async start(
+    args: string[] = this.#options.args ?? ['--from', 'earliest'],
+    copy = root,
+    extra: Record<string, string> = {},
+  ) {
     const port = await freePort()
     const flags = ['--port', String(port), ...args]
-    const child = this.spawn([join(copy, 'supervisor/main.ts'), this.jobFile, ...flags])
+    const command = [join(copy, 'supervisor/main.ts'), this.jobFile, ...flags]
+    const child = this.spawn(command, extra)
     const supervisor = { process: child, url: `http://127.0.0.1:${port}` }
     this.supervisors.push(supervisor)
     return supervisor

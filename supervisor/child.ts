@@ -35,6 +35,8 @@ export interface Child {
 /** What is different about a child that is no child process. */
 export interface Elsewhere {
   host: string
+  /** The machine that it runs on, as far as that is known: what it may be lost with. */
+  machine?(): string | null
   /** It runs; before that it waits for a place, or for its image. */
   hasBegun(): boolean
   /** Why it is about to go without having been asked by us; null where it is not. */

@@ -16,6 +16,8 @@ export interface Member {
   stage: (typeof stages)[keyof typeof stages]
   /** When its stage began, by the monotonic clock. */
   stageAt: number
+  /** Since when it is ours, by the same. */
+  since: number
   /** It was started warm; whether it has been let begin. What has not begun is in no register. */
   warm: boolean
   begun: boolean
@@ -36,6 +38,7 @@ export const newMember = (
   child,
   stage,
   stageAt,
+  since: stageAt,
   warm,
   begun: !warm,
   ending: null,

@@ -45,7 +45,8 @@ export function placement(
   for (let left = sum() - target; left > 0; left--) add(fullest(hosts, counts), -1)
   for (let left = target - sum(); left > 0; left--) {
     // A job never stands still for want of memory: the first one is tried all the same.
-    const host = roomiest(hosts, counts, { careless: sum() === 0 })
+    const host =
+      roomiest(hosts, counts) ?? (sum() === 0 ? roomiest(hosts, counts, { careless: true }) : null)
     if (!host) break
     add(host, 1)
   }
@@ -69,11 +70,7 @@ export function freeCores({ id, cores, idle, counted }: Room, counts: Counts): n
 }
 
 /** Where one more finds the most cores, and of equals has the fewest beside it; null where all are full. */
-function roomiest(
-  hosts: readonly Room[],
-  counts: Counts,
-  { careless }: { careless: boolean },
-): Room | null {
+function roomiest(hosts: readonly Room[], counts: Counts, { careless = false } = {}): Room | null {
   const open = hosts.filter((host) => {
     const count = counts.get(host.id)!
     const fits = careless || count < Math.min(host.has, host.limit) + host.fits
@@ -98,7 +95,7 @@ function relief(hosts: readonly Room[], counts: Counts): { from: Room; to: Room 
     ({ id, cores, idle }) => counts.get(id)! > cores && idle !== null && idle < CORE_LEAST,
   )
   const from = best(crowded, (a, b) => load(b, counts) - load(a, counts))
-  const to = roomiest(hosts, counts, { careless: false })
+  const to = roomiest(hosts, counts)
   return from && to && from !== to && freeCores(to, counts) >= 1 ? { from, to } : null
 }
 

@@ -57,6 +57,8 @@ export interface Restarts {
   readyAt: number
   /** Why it is given up; null where it is not. Stays while it is tried once more. */
   failed: string | null
+  /** Machines that some were lost with of late, and when the first of them was. */
+  lost: readonly { machine: string; at: number }[]
 }
 
 export interface Crash {
@@ -66,7 +68,14 @@ export interface Crash {
   reason: string
   /** It ended by itself and said why (exit code 1 or 2), rather than being killed. */
   refused: boolean
+  /** Where it ran, if that was another machine than ours. */
+  machine?: string | null
+  /** How long it had been ours; by one clock, where `uptimeMs` may be by its own machine's. */
+  oursMs?: number
 }
+
+/** Who is lost with a machine is missed within this: by a heartbeat, or by what the cluster tells. */
+const LOST_TOGETHER_MS = 30_000
 
 export const noCrashes: Restarts = {
   crashes: [],
@@ -75,6 +84,7 @@ export const noCrashes: Restarts = {
   lastReason: null,
   readyAt: 0,
   failed: null,
+  lost: [],
 }
 
 /** The state after a crash; `random` is in [0, 1). */
@@ -84,12 +94,14 @@ export function crashed(
   crash: Crash,
   random: number,
 ): Restarts {
+  if (isLostToo(before, crash)) return before
+  const lost = lostAfter(before, crash)
   const steady = crash.uptimeMs >= policy.steadyMs
   const repeated = crash.refused && !steady && crash.reason === before.lastReason
   const crashes = [...before.crashes, crash.at].filter((at) => crash.at - at < policy.withinMs)
   const attempt = steady ? 1 : before.attempt + 1
   const refusals = repeated ? before.refusals + 1 : 1
-  const state = { crashes, attempt, refusals, lastReason: crash.reason }
+  const state = { crashes, attempt, refusals, lastReason: crash.reason, lost }
   const given = givenUp(policy, before, state, steady)
   if (given !== null) {
     const seconds = Math.round(policy.pauseMs / 1_000)
@@ -109,6 +121,21 @@ export function lived(policy: RestartPolicy, state: Restarts, uptimeMs: number):
 }
 
 export const mayStart = (state: Restarts, now: number) => now >= state.readyAt
+
+/**
+ * One machine's end is one crash, however many it takes with it: of those that ran when the first of them was
+ * missed. Whoever was started since and dies is another.
+ */
+function isLostToo({ lost }: Restarts, { machine, refused, at, oursMs = 0 }: Crash): boolean {
+  const first = lost.findLast((one) => one.machine === machine)
+  if (!first || refused) return false
+  return at - first.at < LOST_TOGETHER_MS && at - oursMs < first.at
+}
+
+function lostAfter({ lost }: Restarts, { machine = null, refused, at }: Crash): Restarts['lost'] {
+  const kept = lost.filter((one) => at - one.at < LOST_TOGETHER_MS)
+  return machine === null || refused ? kept : [...kept, { machine, at }]
+}
 
 function givenUp(
   policy: RestartPolicy,

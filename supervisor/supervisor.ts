@@ -9,12 +9,10 @@
  */
 import { untilTick } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
-import { causesOf } from '../actors/errors.ts'
-import { systemHost } from '../actors/host.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
 import type { Offer } from '../actors/messages.ts'
-import { isOutage } from '../actors/redis.ts'
-import { backlogOf, computingShare, usefulExecutors } from './backlog.ts'
+import { Attempts } from './attempts.ts'
+import { backlogOf } from './backlog.ts'
 import { advance } from './closing.ts'
 import { beginControl, type Limits, limitsOf } from './control.ts'
 import { CostMeter } from './cost.ts'
@@ -28,10 +26,11 @@ import { Loop } from './loop.ts'
 import { Recorder } from './measurements.ts'
 import type { Relative, SupervisorOptions } from './options.ts'
 import { Places } from './places.ts'
-import { change, type Decision, type Fleet, reasons } from './reasons.ts'
+import { change, type Decision, reasons } from './reasons.ts'
 import { Register } from './register.ts'
 import { Relatives } from './relatives.ts'
 import { executorRestarts } from './restarts.ts'
+import { FleetView } from './view.ts'
 import type { Ward } from './ward.ts'
 
 const times = {
@@ -52,6 +51,8 @@ export class Supervisor {
   readonly #relatives: Relatives
   /** Null where executors are none of this machine's. */
   readonly #places: Places | null
+  readonly #view: FleetView
+  readonly #attempts: Attempts
   readonly #loop: Loop
   readonly #cost: CostMeter
   #history: History = emptyHistory
@@ -64,16 +65,10 @@ export class Supervisor {
   #ledgerKnown = false
   #sweptAt = 0
   #quiet = false
-  /** What this machine has for executors, or all hosts together have. */
-  #room: number | null = null
-  #survey: ReturnType<Places['survey']> | null = null
   /** The ledger has the code that judges from now on. */
   #codeTold = false
   /** A shadow's sinks are held back. */
   #shadow = false
-  #troubles = new Set<string>()
-  /** Actors of the last snapshot that was decided by: others have come since. */
-  #met: ReadonlySet<string> = new Set()
 
   constructor(options: SupervisorOptions) {
     const { store, keys, id, clock, log, pulse, spawn, limits, job } = options
@@ -98,6 +93,8 @@ export class Supervisor {
     const { machine, code = null } = options
     const parts = { id, machine: machine!, code, store, keys, log }
     this.#places = machine ? new Places(parts, this.#fleet) : null
+    this.#view = new FleetView(this.#fleet, this.#places, options)
+    this.#attempts = new Attempts(log)
   }
 
   /** What the heartbeat tells of this machine. */
@@ -161,7 +158,7 @@ export class Supervisor {
 
   async #lead(snapshot: Snapshot | null): Promise<void> {
     if (!this.#took) {
-      if (snapshot) await this.#attempt('take over', () => this.#takeOver(snapshot))
+      if (snapshot) await this.#attempts.attempt('take over', () => this.#takeOver(snapshot))
       // What was written to the control hash just now is not in this snapshot.
       if (this.#took) this.#options.pulse.wake()
       return
@@ -177,15 +174,21 @@ export class Supervisor {
     await this.#tellDegraded(decision)
     if (!snapshot) return
     const { store, keys, job, tenancy } = this.#options
-    await this.#attempt('look to quotas', async () => tenancy?.look(snapshot, this.#limits))
-    await this.#attempt('close windows', () => advance(store, keys, job))
-    await this.#attempt('note the code', () => this.#noteCode(snapshot))
+    await this.#attempts.attempt('look to quotas', async () =>
+      tenancy?.look(snapshot, this.#limits),
+    )
+    await this.#attempts.attempt('close windows', () => advance(store, keys, job))
+    await this.#attempts.attempt('note the code', () => this.#noteCode(snapshot))
     const { begun } = this.#loop
-    await this.#attempt('count the cost', () => this.#cost.count(begun, snapshot, this.#limits.max))
-    await this.#attempt('record what was measured', () => this.#record(snapshot, decision.at))
-    await this.#attempt('sweep the register', () => this.#sweep(snapshot))
+    await this.#attempts.attempt('count the cost', () =>
+      this.#cost.count(begun, snapshot, this.#limits.max),
+    )
+    await this.#attempts.attempt('record what was measured', () =>
+      this.#record(snapshot, decision.at),
+    )
+    await this.#attempts.attempt('sweep the register', () => this.#sweep(snapshot))
     const members = this.#fleet.living(snapshot).flatMap(({ actor }) => actor ?? [])
-    await this.#attempt('tell of the loop', () => this.#loop.ends(snapshot, members))
+    await this.#attempts.attempt('tell of the loop', () => this.#loop.ends(snapshot, members))
   }
 
   async #takeOver(snapshot: Snapshot): Promise<void> {
@@ -198,7 +201,7 @@ export class Supervisor {
     // Executors that somebody else started are already at work; ours of an earlier turn too.
     this.#target = this.#fleet.living(snapshot).length
     this.#history = emptyHistory
-    this.#meet(snapshot)
+    this.#view.meet(snapshot)
     this.#took = true
     this.#codeTold = false
     this.#standby = false
@@ -207,15 +210,14 @@ export class Supervisor {
 
   async #decide(snapshot: Snapshot | null): Promise<Decision> {
     const now = this.#options.clock.now()
-    if (snapshot && this.#places) this.#survey = this.#places.survey(snapshot)
-    this.#room = this.#survey ? this.#survey.room : (this.#options.room?.() ?? null)
+    this.#view.look(snapshot)
     if (snapshot) this.#limits = limitsOf(snapshot.control, this.#limits)
-    const fleet = this.#view(snapshot)
-    if (snapshot) this.#meet(snapshot)
+    const fleet = this.#view.of(snapshot, this.#target, this.#limits)
+    if (snapshot) this.#view.meet(snapshot)
     this.#history = observe(this.#history, fleet, backlogOf(snapshot, now))
     const wanted = decide(this.#limits.policy, fleet, this.#history, now)
     const present = snapshot && this.#fleet.present(snapshot)
-    const possible = this.#survey ? fitted(wanted, this.#survey.places) : wanted
+    const possible = fitted(wanted, this.#view.takenMax)
     const decision = (await this.#options.tenancy?.fit(possible, present)) ?? possible
     this.#history = remember(this.#history, decision)
     this.#loop.decided(decision, snapshot !== null)
@@ -224,36 +226,6 @@ export class Supervisor {
     const backlog = this.#history.moments.at(-1)
     this.#quiet = this.#target === 0 && backlog?.known === true && backlog.backlog === 0
     return decision
-  }
-
-  #meet({ actors }: Snapshot): void {
-    this.#met = new Set(actors.map(({ id }) => id))
-  }
-
-  #view(snapshot: Snapshot | null): Fleet {
-    const living = snapshot ? this.#fleet.living(snapshot) : []
-    const accounts = living.flatMap(({ actor }) => actor ?? [])
-    const elsewhere = accounts.filter(({ host }) => host !== systemHost.name).length
-    const cores = this.#survey?.cores ?? (this.#options.cores ?? systemHost.cores) + elsewhere
-    const isPlaced = ({ of }: Snapshot['actors'][number]) =>
-      this.#places !== null && snapshot?.actors.some(({ id, alive }) => id === of && alive)
-    const joined = living.filter(
-      ({ id, member, actor }) =>
-        member === null && !this.#met.has(id) && !(actor && isPlaced(actor)),
-    )
-    return {
-      target: this.#target,
-      // Where another scales, those that come are those that were decided.
-      joined: this.#options.scales === false ? 0 : joined.length,
-      running: living.filter(({ actor }) => actor?.state === 'running').length,
-      executors: living.map(({ id, actor }) => ({ id, busyMs: actor?.busyMs ?? 0 })),
-      useful: usefulExecutors(accounts, {
-        cores,
-        room: this.#room,
-      }),
-      computing: computingShare(accounts),
-      ...this.#limits,
-    }
   }
 
   /** What is wanted of all executors, wherever they are. */
@@ -272,7 +244,7 @@ export class Supervisor {
     let told = ''
     if (snapshot && this.#places) {
       const places = this.#places
-      await this.#attempt('place executors', async () => {
+      await this.#attempts.attempt('place executors', async () => {
         const placed = await places.lead(snapshot, target, max)
         goal = placed.goal
         told = placed.told
@@ -315,7 +287,7 @@ export class Supervisor {
       await this.#retire(reason)
       return
     }
-    await this.#attempt('run executors for the leader', async () => {
+    await this.#attempts.attempt('run executors for the leader', async () => {
       const goal = snapshot && (await this.#places!.follow(snapshot))
       await this.#fleet.reconcile(goal && snapshot, goal ?? this.#goal, reason)
     })
@@ -326,7 +298,7 @@ export class Supervisor {
     const { store, keys, log, onDecision } = this.#options
     log.info(decision.sentence, { reason: decision.reason })
     onDecision?.(decision)
-    await this.#attempt('record a decision', async () => {
+    await this.#attempts.attempt('record a decision', async () => {
       this.#loop.recorded(decision, await recordDecision(store, keys, decision))
     })
   }
@@ -364,7 +336,8 @@ export class Supervisor {
 
   #record(snapshot: Snapshot, at: number): Promise<void> {
     const { policy } = this.#limits
-    return this.#recorder.record(backlogOf(snapshot, at), this.#view(snapshot), policy, snapshot)
+    const fleet = this.#view.of(snapshot, this.#target, this.#limits)
+    return this.#recorder.record(backlogOf(snapshot, at), fleet, policy, snapshot)
   }
 
   async #sweep(snapshot: Snapshot): Promise<void> {
@@ -387,7 +360,7 @@ export class Supervisor {
     const { store, keys } = this.#options
     let snapshot: Snapshot | null = null
     this.#loop.measures()
-    await this.#attempt('measure', async () => {
+    await this.#attempts.attempt('measure', async () => {
       snapshot = await measure(store, keys)
     })
     return snapshot
@@ -407,9 +380,10 @@ export class Supervisor {
     log.info('ending: executors, then bridge, then sinks, then web')
     while (!(await this.#retire('the supervisor ends'))) await pulse.pause(50)
     for (const ward of this.#wards()) await ward.settled()
-    if (this.#took) await this.#attempt('count the cost', () => this.#countLast())
-    if (this.#took) await this.#attempt('leave', async () => this.#options.tenancy?.leave())
-    await this.#attempt('resign', () => this.#leadership.resign())
+    if (this.#took) await this.#attempts.attempt('count the cost', () => this.#countLast())
+    if (this.#took)
+      await this.#attempts.attempt('leave', async () => this.#options.tenancy?.leave())
+    await this.#attempts.attempt('resign', () => this.#leadership.resign())
   }
 
   /** Executors that can live without us go on, where another stands by to lead them. */
@@ -432,20 +406,5 @@ export class Supervisor {
 
   #wards(): Ward[] {
     return [this.#fleet.ward, ...this.#relatives.wards]
-  }
-
-  /** Redis's outage delays a step, and no more; anything else is said, once, and not hidden. */
-  async #attempt(what: string, step: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await step()
-      this.#troubles.delete(what)
-      return true
-    } catch (error) {
-      if (!isOutage(error) && !this.#troubles.has(what)) {
-        this.#troubles.add(what)
-        this.#options.log.error(`could not ${what}`, { error: causesOf(error) })
-      }
-      return false
-    }
   }
 }

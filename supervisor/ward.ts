@@ -17,7 +17,7 @@ import { isOutage } from '../actors/redis.ts'
 import { accountOf, type Child, type Exit, exitReason, type Spawn } from './child.ts'
 import { type Member, newMember, stages } from './member.ts'
 import type { Register } from './register.ts'
-import { crashed, lived, mayStart, noCrashes, type RestartPolicy } from './restarts.ts'
+import { type Crash, crashed, lived, mayStart, noCrashes, type RestartPolicy } from './restarts.ts'
 import { recordsOf, stuckReason } from './stuck.ts'
 
 export interface WardOptions {
@@ -308,7 +308,10 @@ export class Ward {
       log.warn(`${kind} died`, { id: child.id, reason: told })
       const refused = exit.code !== null && exit.code > 0
       const worked = last !== null && last.state !== 'starting'
-      const crash = { uptimeMs: worked ? at - child.startedAt : 0, reason: told, refused }
+      const machine = child.elsewhere?.machine?.() ?? null
+      const uptimeMs = worked ? at - child.startedAt : 0
+      const oursMs = clock.elapsed() - member.since
+      const crash = { uptimeMs, reason: told, refused, machine, oursMs }
       if (member.atFault || !member.ending) this.#countCrash(crash)
     } else {
       log.info(`${kind} left`, { id: child.id, reason: last?.reason ?? member.ending })
@@ -330,7 +333,7 @@ export class Ward {
     }
   }
 
-  #countCrash(crash: { uptimeMs: number; reason: string; refused: boolean }): void {
+  #countCrash(crash: Omit<Crash, 'at'>): void {
     const { clock, restarts, kind, log } = this.#options
     const before = this.#restarts
     const at = clock.now()

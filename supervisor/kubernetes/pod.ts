@@ -34,6 +34,8 @@ export const podSchema = v.object({
     labels: named,
     deletionTimestamp: v.optional(v.string()),
   }),
+  /** Where it was placed; '' before that. */
+  spec: v.optional(v.object({ nodeName: text }), {}),
   status: v.optional(
     v.object({
       phase: text,

@@ -219,6 +219,7 @@ export class Pods implements Foundlings {
       signal: (name) => want(name === 'SIGKILL' ? 'killed' : 'gone'),
       elsewhere: {
         host: id,
+        machine: () => tracked.pod?.spec.nodeName || null,
         hasBegun: () => tracked.begunAt !== null,
         leaving: () => (tracked.pod?.metadata.deletionTimestamp ? 'its pod is about to go' : null),
         isOutdated: () => this.#isOutdated(tracked),

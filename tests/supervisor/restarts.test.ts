@@ -34,6 +34,32 @@ function loop(policy: typeof bridgeRestarts, times: number, given: Partial<Crash
 }
 
 describe('restarts', () => {
+  test('50 that are lost with a machine are one crash; who dies there later is another', () => {
+    const lost = { machine: 'node-1', oursMs: 60_000, uptimeMs: 60_000 }
+    let state: Restarts = noCrashes
+    for (let i = 0; i < 50; i++) {
+      state = crashed(executorRestarts, state, crash(1_000_000 + i * 100, lost), 0.5)
+    }
+    expect(state.crashes).toHaveLength(1)
+    expect(mayStart(state, 1_005_000)).toBe(true)
+    // Both were there when the other machine was lost, whose pods are missed between the first's.
+    for (const machine of ['node-2', 'node-1', 'node-2']) {
+      state = crashed(executorRestarts, state, crash(1_005_000, { ...lost, machine }), 0.5)
+    }
+    expect(state.crashes).toHaveLength(2)
+    const young = { ...lost, oursMs: 100 }
+    for (let i = 0; i < 30; i++) {
+      state = crashed(executorRestarts, state, crash(1_006_000 + i * 10, young), 0.5)
+    }
+    expect(state.failed).toContain('crashes within 60 s')
+  })
+
+  test('what ends by itself and says why counts, wherever it ran', () => {
+    const refused = { machine: 'node-1', oursMs: 60_000, refused: true }
+    const { state } = loop(bridgeRestarts, 10, refused)
+    expect(state.failed).not.toBeNull()
+  })
+
   test('one that had lived for a while starts at once again', () => {
     const { state, now } = loop(executorRestarts, 5)
     const next = crashed(executorRestarts, state, crash(now, { uptimeMs: 2_000 }), 0.5)
