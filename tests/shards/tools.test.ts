@@ -51,14 +51,28 @@ const append = ({ base }: Keys, partition: number, from: number, records: number
     from,
     from + records,
     from + records,
-    ...[from, from + records, records, 'payload'],
+    from,
+    from + records,
+    records,
+    'payload',
   ]) as Promise<number[]>
 
 const reject = (shard: Keys, id: string, partition: number, offset: number) =>
   redis().xadd(
     shard.rejects,
     id,
-    ...['topic', 'logs', 'p', partition, 'o', offset, 'reason', 'json', 'message', '', 'value', ''],
+    'topic',
+    'logs',
+    'p',
+    partition,
+    'o',
+    offset,
+    'reason',
+    'json',
+    'message',
+    '',
+    'value',
+    '',
   )
 
 test('rejects of all shards are one list, also where two came in the same millisecond', async () => {
