@@ -94,12 +94,34 @@ async function committedOf(
   }
 }
 
+/**
+ * Where one shard has lost its ledger and others have not, the operator's word to begin anew is for all of
+ * them: the windows that they share can't begin anew in one.
+ */
+export async function beginTogether({
+  store,
+  keys,
+  job,
+  fresh,
+  log,
+}: OriginOptions): Promise<void> {
+  if (!fresh) return
+  const ledgers = keys.shards.map(({ ledger }) => store.redis.exists(ledger))
+  const begun = (await Promise.all(ledgers)).filter((found) => found === 1).length
+  if (begun === 0 || begun === keys.shards.length) return
+  log.warn(`beginning anew: some of the shards of job ${job.name} have lost what they held`)
+  for (const shard of keys.shards) await removeLeftovers(store, shard)
+}
+
 /** Counts that are left would be counted again on top; the actors' own keys stay. */
 async function removeLeftovers(store: Store, keys: Keys): Promise<void> {
   const { entries, finished, progress, crashes, suspects, hand, totals, clock } = keys
   const { ledger, panes, closed, rejects, verdicts, losses, base } = keys
   const data = [ledger, entries, finished, progress, crashes, suspects, hand, totals, clock]
-  await store.redis.unlink(...data, panes, closed, rejects, verdicts, losses, `${base}:emitted`)
+  // What is joined of all shards is in the first one.
+  const joined = [`${base}:closed`, `${base}:joined`]
+  const rest = [panes, closed, ...joined, rejects, verdicts, losses, `${base}:emitted`]
+  await store.redis.unlink(...data, ...rest)
   for (const match of [`${base}:pane:*`, `${base}:payload:*`]) {
     for await (const names of keysLike(store.redis, match)) await store.redis.unlink(...names)
   }

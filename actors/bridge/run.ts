@@ -6,7 +6,9 @@ import type { Host } from '../host.ts'
 import type { TopicReader } from '../kafka.ts'
 import type { Keys } from '../keys.ts'
 import { Lifecycle, startWhenReady } from '../lifecycle.ts'
+import { whenReady } from '../redis.ts'
 import { Bridge, type BridgeOptions, type Voice } from './bridge.ts'
+import { beginTogether } from './origin.ts'
 import { Shares } from './share.ts'
 
 export interface BridgeParts extends Omit<BridgeOptions, 'life' | 'connect' | 'first'> {
@@ -36,6 +38,7 @@ export async function runBridge(parts: BridgeParts): Promise<void> {
       }),
   )
   await startWhenReady(life, [store], clock)
+  await whenReady(store, () => beginTogether({ ...options, keys }), clock)
   // Where one can't go on, the others end as well.
   const failed = new AbortController()
   const ended = AbortSignal.any([life.draining, failed.signal])
