@@ -106,6 +106,10 @@ async function warnOfEmpty(store: Store, { name }: Job, count: number): Promise<
   )
 }
 
-const silent = () => createLog('reshard', 'error', () => {})
+function silent() {
+  return createLog('reshard', 'error', () => {})
+}
 
-const print = (text: string): void => void process.stdout.write(`${text}\n`)
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
