@@ -90,6 +90,7 @@ export const statusSchema = v.object({
       }),
     ),
     v.description('What each shard has in Redis; one where the job is not divided'),
+  ),
   hosts: v.pipe(
     v.array(
       v.object({

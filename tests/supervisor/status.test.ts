@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { PartitionState, Snapshot } from '../../actors/measure.ts'
 import { backlogOf, kafkaLagOf } from '../../supervisor/backlog.ts'
+import { hostReports } from '../../supervisor/host-report.ts'
 import { limitsOf } from '../../supervisor/control.ts'
 import { forgotten } from '../../supervisor/register.ts'
 import { stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
