@@ -9,6 +9,7 @@ import type { Look } from './look.ts'
 import { type Series, seriesOf, sparkline } from './sparkline.ts'
 import {
   executorRows,
+  hostRows,
   known,
   limitsText,
   nameText,
@@ -50,7 +51,8 @@ export const sparkCells = ({ columns }: Size): number =>
 export function boardLines(board: Board, size: Size): Line[] {
   const head = [...headLines(board), [], ...stageLines(board), [], ...sparkLines(board, size), []]
   const room = Math.max(0, size.rows - head.length - 1)
-  const executors = executorRows(board.executors).map(headerBold)
+  const hosts = hostRows(board.status).map(headerBold)
+  const executors = [...hosts, ...executorRows(board.executors).map(headerBold)]
   const decided = board.decisions.length === 0 ? 0 : Math.min(room, DECISIONS_LEAST + 1)
   const shown = cutLines(executors, room - decided - 1)
   const left = Math.max(0, room - shown.length - 1)

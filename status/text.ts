@@ -39,6 +39,7 @@ export function statusLines(look: Look): Line[] {
     row('watermark', watermarkText(status)),
     ...totalsLines(status),
     row('executors', executorsText(status)),
+    ...hostRows(status).map((text): Line => [`    ${text}`]),
     ...executorRows(look.executors).map((text): Line => [`    ${text}`]),
     row('cost', costText(look)),
     row('decision', decisionText(status)),
@@ -80,6 +81,23 @@ export function limitsText({ executors }: StatusReport): string {
   if (min === null || max === null) return ''
   const within = maxResultDelayMs === null ? '' : `, results within ${span(maxResultDelayMs)}`
   return `min ${min}, max ${max}, policy ${policy ?? 'unknown'}${within}`
+}
+
+/** A header and a row for each host, where there are several. */
+export function hostRows({ hosts }: StatusReport): string[] {
+  if (hosts.length < 2) return []
+  const head = ['host', 'executors', 'wanted', 'at most', 'cores', 'idle', 'memory free', '']
+  const rows = hosts.map((one) => [
+    one.host,
+    number(one.executors),
+    one.wanted === null ? '–' : number(one.wanted),
+    number(one.limit),
+    number(one.cores),
+    known(one.coresIdle, (cores) => cores.toFixed(1)),
+    `${(one.memoryFreeBytes / 2 ** 30).toFixed(1)} GiB`,
+    one.leads ? 'leads' : '',
+  ])
+  return columnsOf([head, ...rows], [1, 2, 3, 4, 5, 6])
 }
 
 /** A header and a row for each that lives, then the last of the dead. */

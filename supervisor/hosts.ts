@@ -115,6 +115,21 @@ export function fitted(decision: Decision, places: number): Decision {
   return { ...decision, to: places, reason: reasons.hosts, sentence, inputs }
 }
 
+/** The decision with what it changes where; `moved`, where that is all that changes. */
+export function withMoves(
+  decision: Decision,
+  told: string,
+): { decision: Decision; moved: boolean } {
+  if (told === '') return { decision, moved: false }
+  const { from, to } = decision
+  if (from !== to) {
+    const sentence = `${decision.sentence}; ${told}`
+    return { decision: { ...decision, sentence }, moved: false }
+  }
+  const sentence = `${change(from, to)}: ${told}`
+  return { decision: { ...decision, sentence, reason: reasons.hosts }, moved: true }
+}
+
 /** What changes on which host, and by what it was chosen, for people; '' for nothing. */
 export function changesText(
   peers: readonly Peer[],

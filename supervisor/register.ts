@@ -31,6 +31,8 @@ export class Register {
   readonly #clock: Clock
   /** Actor → since when its lease is seen to be over. */
   readonly #silent = new Map<string, number>()
+  /** Actor → since when it is seen to start: its own clock may be another machine's. */
+  readonly #births = new Map<string, number>()
   /** When the last snapshot came, by the monotonic clock; -Infinity before the first. */
   seenAt = -Infinity
   #stalls: Stalls = new Map()
@@ -50,10 +52,23 @@ export class Register {
       this.seenAt = this.#clock.elapsed()
     }
     this.#stalls = stallsAfter(this.#stalls, snapshot, this.#clock.elapsed())
-    const silent = snapshot?.actors.filter((actor) => isSilent(actor, snapshot.at)) ?? []
+    const silent = snapshot?.actors.filter((actor) => isSilent(actor, this.#startsFor(actor))) ?? []
+    if (snapshot)
+      for (const id of this.#births.keys()) if (!this.#known.has(id)) this.#births.delete(id)
     const ids = new Set(silent.map(({ id }) => id))
     for (const id of this.#silent.keys()) if (!ids.has(id)) this.#silent.delete(id)
     for (const id of ids) if (!this.#silent.has(id)) this.#silent.set(id, this.#clock.elapsed())
+  }
+
+  /** How long it has been seen to start; ms. */
+  #startsFor({ id, state }: Known): number {
+    const now = this.#clock.elapsed()
+    if (state !== 'starting') {
+      this.#births.delete(id)
+      return 0
+    }
+    if (!this.#births.has(id)) this.#births.set(id, now)
+    return now - this.#births.get(id)!
   }
 
   /** How long an actor that says it is at work has been without a lease; ms. */
@@ -169,8 +184,8 @@ export const isAtWork = ({ state }: Pick<Actor, 'state'>): boolean =>
   state === 'starting' || state === 'running' || state === 'draining'
 
 /** Without a lease though it says that it is at work; who was just born has not spoken yet. */
-const isSilent = (actor: Known, at: number): boolean =>
-  isAtWork(actor) && !actor.alive && !(actor.state === 'starting' && at - actor.startedAt < birthMs)
+const isSilent = (actor: Known, startsForMs: number): boolean =>
+  isAtWork(actor) && !actor.alive && !(actor.state === 'starting' && startsForMs < birthMs)
 
 /** The dead beyond the number and the age that are kept. Pure. */
 export function forgotten(actors: readonly Known[], now: number): Known[] {

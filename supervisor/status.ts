@@ -22,6 +22,7 @@ import { kafkaLagOf, lagOf } from './backlog.ts'
 import { type CostReport, readCost } from './cost.ts'
 import { type KeptDecision, readDecisions } from './decisions.ts'
 import { type ShardReport, shardReports } from './divided.ts'
+import { type HostReport, hostReports } from './host-report.ts'
 import { type DelayQuantiles, delayQuantiles } from './latency.ts'
 import { type LoopAccount, readLoop } from './loop.ts'
 import type { DecisionInputs, Reason } from './reasons.ts'
@@ -69,6 +70,8 @@ export interface StatusReport {
   }
   /** What each shard has in Redis; one where the job is not divided. */
   shards: ShardReport[]
+  /** Machines that its executors run on by what its leader wants, that one's first. */
+  hosts: HostReport[]
   /** What the job may have, null for no quota; what it has of Redis's memory; by what it is held. */
   quota: {
     recordsPerSecond: number | null
@@ -261,6 +264,7 @@ export function statusOf(
       maxResultDelayMs: wholeOrNull(control.maxResultDelayMs),
     },
     shards: shardReports(snapshot.shards, holder),
+    hosts: hostReports(snapshot),
     quota: quotaReport(snapshot),
     rates: ratesOf(snapshot, before),
     latencyMs: delayQuantiles(before?.actors ?? null, snapshot.actors, 'delays'),

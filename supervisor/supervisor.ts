@@ -20,13 +20,14 @@ import { decide } from './decide.ts'
 import { recordDecision } from './decisions.ts'
 import { ExecutorFleet, type Goal } from './fleet.ts'
 import { emptyHistory, type History, observe, remember } from './history.ts'
-import { fitted } from './hosts.ts'
+import { fitted, withMoves } from './hosts.ts'
+import { Judging } from './judging.ts'
 import { Leadership, roles } from './leader.ts'
 import { Loop } from './loop.ts'
 import { Recorder } from './measurements.ts'
 import type { Relative, SupervisorOptions } from './options.ts'
-import { Places } from './places.ts'
-import { change, type Decision, reasons } from './reasons.ts'
+import { type Placed, Places } from './places.ts'
+import { type Decision, reasons } from './reasons.ts'
 import { Register } from './register.ts'
 import { Relatives } from './relatives.ts'
 import { executorRestarts } from './restarts.ts'
@@ -53,6 +54,7 @@ export class Supervisor {
   readonly #places: Places | null
   readonly #view: FleetView
   readonly #attempts: Attempts
+  readonly #judging: Judging
   readonly #loop: Loop
   readonly #cost: CostMeter
   #history: History = emptyHistory
@@ -65,8 +67,6 @@ export class Supervisor {
   #ledgerKnown = false
   #sweptAt = 0
   #quiet = false
-  /** The ledger has the code that judges from now on. */
-  #codeTold = false
   /** A shadow's sinks are held back. */
   #shadow = false
 
@@ -95,6 +95,7 @@ export class Supervisor {
     this.#places = machine ? new Places(parts, this.#fleet) : null
     this.#view = new FleetView(this.#fleet, this.#places, options)
     this.#attempts = new Attempts(log)
+    this.#judging = new Judging({ store, keys, log, code })
   }
 
   /** What the heartbeat tells of this machine. */
@@ -178,7 +179,7 @@ export class Supervisor {
       tenancy?.look(snapshot, this.#limits),
     )
     await this.#attempts.attempt('close windows', () => advance(store, keys, job))
-    await this.#attempts.attempt('note the code', () => this.#noteCode(snapshot))
+    await this.#attempts.attempt('note the code', () => this.#judging.note(snapshot))
     const { begun } = this.#loop
     await this.#attempts.attempt('count the cost', () =>
       this.#cost.count(begun, snapshot, this.#limits.max),
@@ -203,7 +204,7 @@ export class Supervisor {
     this.#history = emptyHistory
     this.#view.meet(snapshot)
     this.#took = true
-    this.#codeTold = false
+    this.#judging.takesOver()
     this.#standby = false
     log.info('leading', { id, job: this.#options.job.name, topic: this.#options.job.topic })
   }
@@ -237,25 +238,17 @@ export class Supervisor {
     }
   }
 
-  /** What of it is wanted here; null where nobody can say now. */
+  /** What of it is wanted here, null where nobody can say now; and the decision with what it moves where. */
   async #place(snapshot: Snapshot | null, decision: Decision) {
+    const places = this.#places
+    if (!places) return { decision, goal: this.#goal, moved: false }
     const { target, max } = this.#goal
-    let goal: Goal | null = this.#places ? null : this.#goal
-    let told = ''
-    if (snapshot && this.#places) {
-      const places = this.#places
-      await this.#attempts.attempt('place executors', async () => {
-        const placed = await places.lead(snapshot, target, max)
-        goal = placed.goal
-        told = placed.told
-      })
-    }
-    if (told === '') return { decision, goal, moved: false }
-    const { from, to } = decision
-    const moved = from === to
-    const sentence = moved ? `${change(from, to)}: ${told}` : `${decision.sentence}; ${told}`
-    const reason = moved ? reasons.hosts : decision.reason
-    return { decision: { ...decision, sentence, reason }, goal, moved }
+    let placed: Placed | null = null
+    await this.#attempts.attempt('place executors', async () => {
+      placed = snapshot && (await places.lead(snapshot, target, max))
+    })
+    const { goal = null, told = '' } = (placed ?? {}) as Partial<Placed>
+    return { ...withMoves(decision, told), goal }
   }
 
   async #act(snapshot: Snapshot | null, goal: Goal, reason: string): Promise<void> {
@@ -316,22 +309,6 @@ export class Supervisor {
     const { to, inputs, at } = decision
     const sentence = `the job is degraded: ${degraded}`
     await this.#tell({ at, from: to, to, reason: reasons.degraded, sentence, inputs })
-  }
-
-  /** Once all executors are of our code: what one of another still commits is judged by that one. */
-  async #noteCode({ actors }: Snapshot): Promise<void> {
-    const { store, keys, code, log } = this.#options
-    if (!code || this.#codeTold) return
-    const others = actors.filter(
-      ({ alive, judges }) => alive && judges !== undefined && judges !== code,
-    )
-    if (others.length > 0) return
-    const replies = await Promise.all(
-      keys.shards.map(({ base }) => store.call('judged', base, [code])),
-    )
-    this.#codeTold = !replies.includes(-1)
-    if (replies.includes(1))
-      log.info("the job's code is another one from here on: verify goes by that")
   }
 
   #record(snapshot: Snapshot, at: number): Promise<void> {

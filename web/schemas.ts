@@ -91,6 +91,22 @@ export const statusSchema = v.object({
     ),
     v.description('What each shard has in Redis; one where the job is not divided'),
   ),
+  hosts: v.pipe(
+    v.array(
+      v.object({
+        host: v.string(),
+        supervisor: v.string(),
+        leads: v.boolean(),
+        cores: count,
+        coresIdle: unknownOr(v.number()),
+        memoryFreeBytes: v.number(),
+        limit: v.pipe(count, v.description('Executors that it takes at the most')),
+        executors: count,
+        wanted: v.pipe(unknownOr(count), v.description('By the leader; null where it is alone')),
+      }),
+    ),
+    v.description('Machines whose supervisors offer them to the job, the leader’s first'),
+  ),
   quota: v.pipe(
     v.object({
       recordsPerSecond: unknownOr(count),

@@ -29,6 +29,7 @@ export const statusReport = (given: Partial<StatusReport> = {}): StatusReport =>
       closedTo: null,
     },
   ],
+  hosts: [],
   quota: { recordsPerSecond: null, memoryBytes: null, usedBytes: null, heldBy: null },
   rates: { inPerSecond: 38.2, outPerSecond: null },
   latencyMs: { p50: 4, p99: 17 },

@@ -47,7 +47,7 @@ describe('restarts', () => {
       state = crashed(executorRestarts, state, crash(1_005_000, { ...lost, machine }), 0.5)
     }
     expect(state.crashes).toHaveLength(2)
-    const young = { ...lost, oursMs: 100 }
+    const young = { ...lost, oursMs: 5 }
     for (let i = 0; i < 30; i++) {
       state = crashed(executorRestarts, state, crash(1_006_000 + i * 10, young), 0.5)
     }

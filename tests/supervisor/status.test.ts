@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { PartitionState, Snapshot } from '../../actors/measure.ts'
 import { backlogOf, kafkaLagOf } from '../../supervisor/backlog.ts'
+import { hostReports } from '../../supervisor/host-report.ts'
 import { limitsOf } from '../../supervisor/control.ts'
 import { forgotten } from '../../supervisor/register.ts'
 import { stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
@@ -94,6 +95,45 @@ const snapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   ...given,
 })
 
+describe('hosts', () => {
+  const offer = {
+    cores: 4,
+    idle: 1.5,
+    memoryFreeBytes: 2 ** 30,
+    limit: 8,
+    executors: 1,
+    code: null,
+  }
+  const host = (id: string, name: string, given: Partial<Snapshot['actors'][number]> = {}) =>
+    actor({ id, kind: 'supervisor', host: name, offer, ...given })
+
+  test('those whose supervisors live and offer them, the leader’s first, with what is theirs', () => {
+    const actors = [
+      host('supervisor-0', 'alpha'),
+      host('supervisor-1', 'beta'),
+      host('supervisor-2', 'gone', { alive: false }),
+      actor({ id: 'standby', kind: 'supervisor', host: 'gamma' }),
+      actor({ id: 'a', of: 'supervisor-0' }),
+      actor({ id: 'b', of: 'supervisor-0', alive: false }),
+    ]
+    const hosts = { leader: 'supervisor-1', room: '4', 'want:supervisor-0': '1' }
+    const reports = hostReports(snapshot({ actors, hosts }))
+    expect(
+      reports.map(({ host, leads, executors, wanted }) => [host, leads, executors, wanted]),
+    ).toEqual([
+      ['beta', true, 0, null],
+      ['alpha', false, 1, 1],
+    ])
+    expect(reports[0]).toMatchObject({ cores: 4, coresIdle: 1.5, limit: 8 })
+  })
+
+  test('who spoke and does not lead any more wants nothing', () => {
+    const hosts = { leader: 'another', 'want:supervisor-1': '1' }
+    const [report] = hostReports(snapshot({ actors: [host('supervisor-1', 'beta')], hosts }))
+    expect(report?.wanted).toBeNull()
+  })
+})
+
 describe('measure', () => {
   test('backlog is appended − committed; Kafka holds the rest', () => {
     const partitions = [partition({ high: 150 }), partition({ partition: 1, high: 90 })]
@@ -162,6 +202,7 @@ describe('status', () => {
           closedTo: null,
         },
       ],
+      hosts: [],
       quota: { recordsPerSecond: null, memoryBytes: null, usedBytes: null, heldBy: null },
       rates: { inPerSecond: 20, outPerSecond: 10 },
       latencyMs: { p50: null, p99: null },

@@ -49,6 +49,7 @@ const status: StatusReport = {
       closedTo: at,
     },
   ],
+  hosts: [],
   quota: { recordsPerSecond: 500, memoryBytes: 2 ** 28, usedBytes: 2 ** 20, heldBy: 'rate' },
   rates: { inPerSecond: 1, outPerSecond: 1 },
   latencyMs: { p50: 12, p99: 40 },

@@ -41,6 +41,7 @@ const showExecutors = createExecutors({
   table: byId('executorsTable'),
   none: byId('noExecutors'),
   memory: byId('memory'),
+  hosts: byId('hosts'),
   drain: (id) => control.drain(id),
 })
 const showRejects = createRejects()
@@ -131,7 +132,7 @@ function render() {
   put(byId('topic'), `from ${job.topic}${versionText(status)}`)
   showWay(status, executors)
   showWatermark(status, now)
-  showExecutors(executors, now)
+  showExecutors(executors, now, status.hosts)
   decisions.render(now)
   put(byId('standing'), standingText(status))
   if (cost) showCost(cost, now)

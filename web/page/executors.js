@@ -17,21 +17,31 @@ const columns = [
 
 export const isLiving = ({ state }) => ['starting', 'running', 'draining'].includes(state)
 
-/** `drain` is called with the id of the executor that is to go. */
-export function createExecutors({ table, none, memory, drain }) {
+/** `drain` is called with the id of the executor that is to go; `hosts` lists machines, where there are several. */
+export function createExecutors({ table, none, memory, hosts, drain }) {
   createHead(table.tHead)(columns)
   const show = createRows(table.tBodies[0])
-  return (executors, now) => {
+  return (executors, now, machines) => {
     const living = executors.filter(isLiving)
     none.hidden = executors.length > 0
     table.hidden = executors.length === 0
     const bytes = living.reduce((sum, { rssBytes }) => sum + rssBytes, 0)
     put(memory, living.length === 0 ? '' : `${format.bytes(bytes)} in all`)
-    show(executors.map((executor) => executorRow(executor, now, drain)))
+    const several = machines.length > 1
+    show(executors.map((executor) => executorRow(executor, now, drain, several)))
+    hosts.hidden = !several
+    put(hosts, several ? machines.map(hostText).join('\n') : '')
   }
 }
 
-function executorRow(executor, now, drain) {
+function hostText({ host, leads, executors, wanted, limit, cores, coresIdle, memoryFreeBytes }) {
+  const idle = coresIdle === null ? '' : `, ${coresIdle.toFixed(1)} idle`
+  const told = wanted === null || wanted === executors ? '' : `, ${wanted} wanted`
+  const free = format.bytes(memoryFreeBytes)
+  return `${host}${leads ? ' (leads)' : ''}: ${executors} of at most ${limit}${told}; ${cores} cores${idle}; ${free} free`
+}
+
+function executorRow(executor, now, drain, several) {
   const { id, host, state, pid, busy, startedAt, stoppedAt } = executor
   const lives = isLiving(executor)
   const until = stoppedAt === null ? now : Date.parse(stoppedAt)
@@ -41,7 +51,7 @@ function executorRow(executor, now, drain) {
     key: id,
     className: lives ? '' : 'gone',
     cells: [
-      { text: id, title: `on ${host}` },
+      { text: several ? `${id} on ${host}` : id, title: `on ${host}` },
       { text: state, pill: state },
       { text: String(pid), number: true },
       { text: format.share(busy), bar: busy },
