@@ -17,6 +17,7 @@ import { createStatusReader } from '../../supervisor/status.ts'
 import { dropJob, heldJobs } from '../../versions/list.ts'
 import { setQuotas } from '../../web/control.ts'
 import { newestRejects } from '../../web/rejects.ts'
+import { Served, type ServedParts } from '../../web/served.ts'
 import { sinkJob } from '../actors/sinks/place.ts'
 import { openPlace, type Place, silentLog } from '../support/redis.ts'
 
@@ -57,23 +58,10 @@ const append = ({ base }: Keys, partition: number, from: number, records: number
     'payload',
   ]) as Promise<number[]>
 
-const reject = (shard: Keys, id: string, partition: number, offset: number) =>
-  redis().xadd(
-    shard.rejects,
-    id,
-    'topic',
-    'logs',
-    'p',
-    partition,
-    'o',
-    offset,
-    'reason',
-    'json',
-    'message',
-    '',
-    'value',
-    '',
-  )
+function reject(shard: Keys, id: string, partition: number, offset: number) {
+  const about = ['topic', 'logs', 'p', partition, 'o', offset, 'reason', 'json']
+  return redis().xadd(shard.rejects, id, ...about, 'message', '', 'value', '')
+}
 
 test('rejects of all shards are one list, also where two came in the same millisecond', async () => {
   const [zero, one] = keys.shards as [Keys, Keys]
@@ -192,6 +180,28 @@ test('a change is accepted in each shard', async () => {
   await rejection(acceptChange(place.store, keys, job()))
   await redis().hset(ledger, 'shape', before)
   expect(await agreedShape(place.store, keys, job())).toBe(before)
+})
+
+test('what is served goes by the number of shards that Redis has, and by another once it is changed', async () => {
+  const apps: { shards: number; isAway: boolean; closed: boolean }[] = []
+  const appOf: ServedParts['appOf'] = (store, { shards }) => {
+    const app = { shards: shards.length, isAway: store !== place.store, closed: false }
+    apps.push(app)
+    const feed = { close: () => Promise.resolve(void (app.closed = true)) }
+    return { app: {}, feed } as unknown as ReturnType<ServedParts['appOf']>
+  }
+  const parts = { store: place.store, job: place.name, clock: systemClock, log: silentLog, appOf }
+  const served = new Served(parts)
+  expect(apps).toEqual([{ shards: 1, isAway: true, closed: false }])
+  for (const count of ['2', '2>3', '3', '3']) {
+    await redis().set(keys.count, count)
+    await served.look()
+  }
+  expect(apps).toEqual([
+    { shards: 1, isAway: true, closed: true },
+    { shards: 2, isAway: false, closed: true },
+    { shards: 3, isAway: false, closed: false },
+  ])
 })
 
 test('versions know of all shards: listed, no shadow of it, dropped without a rest', async () => {

@@ -91,6 +91,8 @@ describe('looking', () => {
           asked.register++
           return Promise.resolve(held)
         },
+        // Of no job it is written how many shards it has.
+        get: () => Promise.resolve(null),
       },
       call: (_: string, base: string) => {
         asked.measured.add(base)
