@@ -2,6 +2,7 @@
  * How many shards a job has: what it was begun with, which Redis holds. The environment says it once, for a
  * job that begins; from then on it may agree, or say nothing. `bun run reshard` changes it.
  */
+import { systemClock } from './clock.ts'
 import { messageOf, RefusalError } from './errors.ts'
 import { type Keys, keysOf } from './keys.ts'
 import type { Job } from './job.ts'
@@ -62,14 +63,31 @@ export async function shardsProblem(
   }
 }
 
+/** Between two looks whether others have written the number down. */
+const SETTLED_MS = 250
+
 /** Writes the number down where there is none; answers with what stands there then. */
 async function settle(store: Store, job: Job, asked: number | undefined): Promise<string> {
   const { count, ledger } = keysOf(job.name)
   const begun = (await store.redis.exists(ledger)) === 1
   const wanted = begun ? 1 : (asked ?? 1)
   if (wanted > 1) refuseWhole(job)
-  await store.redis.set(count, String(wanted), 'NX')
+  try {
+    await store.redis.set(count, String(wanted), 'NX')
+  } catch (error) {
+    if (!messageOf(error).startsWith('NOPERM')) throw error
+    // An executor with a user of its own, that came before the supervisor.
+    if (!begun) return untilSettled(store, count)
+  }
   return (await store.redis.get(count)) ?? String(wanted)
+}
+
+async function untilSettled(store: Store, count: string): Promise<string> {
+  for (;;) {
+    const kept = await store.redis.get(count)
+    if (kept !== null) return kept
+    await systemClock.sleep(SETTLED_MS)
+  }
 }
 
 /**
