@@ -33,7 +33,8 @@ test('what README runs is a script or a command', () => {
 test('each command says what its exit codes mean', () => {
   const helps = commands.map(({ name, main }) => {
     // The flags of a large command are in a file of their own.
-    const files = [main, join(dirname(main), 'options.ts')].map((file) => join(root, file))
+    const beside = ['options.ts', 'settings.ts'].map((file) => join(dirname(main), file))
+    const files = [main, ...beside].map((file) => join(root, file))
     const sources = files
       .filter((file) => existsSync(file))
       .map((file) => readFileSync(file, 'utf8'))

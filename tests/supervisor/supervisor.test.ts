@@ -47,7 +47,7 @@ async function create(
   const { store, keys } = await openJob(label)
   const { started, spawn } = pretendedChildren(refusing)
   const pulse = new Pulse(systemClock)
-  const make = (id: string) =>
+  const make = (id: string, more: Partial<SupervisorOptions> = {}) =>
     new Supervisor({
       id,
       job: students,
@@ -56,11 +56,12 @@ async function create(
       clock: systemClock,
       log: quiet,
       pulse,
-      spawn,
+      spawn: (kind) => ({ ...spawn(kind), of: id }),
       limits: { min: 0, max, policy: 'backlog', maxResultDelayMs: 2_000, given },
       pricePerHour: 0.05,
       web: refusing.includes('web'),
       ...others,
+      ...more,
     })
   closing.push(() => store.close())
   return { store, keys, pulse, started, make }
@@ -281,6 +282,51 @@ describe('supervisor', () => {
       expect(started).toEqual([])
     }
   }, 60_000)
+
+  test('on another machine runs what the leader wants there, and keeps it while nobody can say', async () => {
+    const { store, keys, started, make } = await withLedger('supervisor-hosts')
+    const machine = (name: string, standby = false) => ({
+      name,
+      cores: 4,
+      limit: 64,
+      standby,
+      idle: () => 4,
+      memoryFreeBytes: () => 2 ** 33,
+    })
+    const first = make('first', { machine: machine('alpha') })
+    const second = make('second', { machine: machine('beta') })
+    const third = make('third', { machine: machine('gamma', true) })
+    const tell = async () => {
+      for (const [id, host, { offer }] of [
+        ['first', 'alpha', first],
+        ['second', 'beta', second],
+        ['third', 'gamma', third],
+      ] as const) {
+        const account = { ...elsewhere(id), kind: 'supervisor', host, offer }
+        await store.call('beat', keys.base, [id, JSON.stringify(account), 60_000])
+      }
+    }
+    await first.look()
+    await tell()
+    await store.redis.hset(keys.control, { min: 2, max: 2 })
+    for (const each of [first, second, third]) await each.look()
+    expect(started.toSorted()).toEqual(['bridge', 'executor', 'executor'])
+    const [decision] = await readDecisions(store, keys, 1)
+    expect(decision?.sentence).toContain('1 more on alpha (4.0 of 4 cores idle, 8.0 GiB free)')
+    expect(decision?.sentence).toContain('1 more on beta')
+    // Nobody starts them again, nor counts them as come by themselves.
+    for (const each of [first, second, third]) await each.look()
+    expect(started).toHaveLength(3)
+    // Another leads, who has said nothing yet.
+    await store.redis.set(keys.leader, 'another')
+    await store.redis.hset(keys.hosts, 'want:second', 0)
+    await second.look()
+    expect(await store.redis.xlen(keys.mailbox('executor-3'))).toBe(0)
+    await store.redis.set(keys.leader, 'first')
+    await second.look()
+    expect(await store.redis.xlen(keys.mailbox('executor-3'))).toBe(1)
+    for (const each of [first, second, third]) each.kill()
+  }, 30_000)
 
   test.each(['bridge', 'executor', 'web'] as const)(
     'the %s that refuses again and again is given up, and the job is degraded with its reason',
