@@ -33,6 +33,7 @@ const status = (given: Partial<StatusReport> = {}) =>
     at: new Date(T0).toISOString(),
     backlog: { records: 3, entries: 1, pending: 1, undelivered: 0, kafkaLag: 1_200 },
     executors: { count: 2, min: 0, max: 4, policy: 'backlog', maxResultDelayMs: 2_000 },
+    shards: [{ shard: 0 }],
     ...given,
   }) as StatusReport
 
