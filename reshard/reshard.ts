@@ -16,6 +16,7 @@ import type { Job } from '../actors/job.ts'
 import { keysOf } from '../actors/keys.ts'
 import { measure } from '../actors/measure.ts'
 import type { Store } from '../actors/redis.ts'
+import { shardOf } from '../actors/shards.ts'
 import { type Change, changingText, goingShards } from './change.ts'
 import { drain, type OpenReader } from './drain.ts'
 import { attemptOf, Lease } from './lease.ts'
@@ -125,7 +126,7 @@ async function prepare(change: Change, { openReader, code }: ReshardParts): Prom
     throw new RefusalError('somebody else changes the shards of the job; run it again')
   }
   const moved = partitions.filter(
-    ({ partition }) => partition % from.shards.length !== partition % to.shards.length,
+    ({ partition }) => shardOf(from, partition).base !== shardOf(to, partition).base,
   )
   return { records: totals.waiting, partitions: partitions.length, moved: moved.length }
 }
