@@ -123,9 +123,10 @@ async function examineKafka(
   job: Job | null,
   redis: Promise<RedisVerdict>,
 ): Promise<Finding[]> {
+  // Before Kafka's ends: of a job at work it would be ahead of them otherwise.
+  const { ledger } = await redis
   const work = async () => {
     const facts = await readKafka(config, job)
-    const { ledger } = await redis
     return judgeKafka(facts, job && { job, ledger, acceptLoss, fresh })
   }
   return within(kafkaMs, work(), () => {

@@ -12,6 +12,7 @@ import {
   paneVersions,
   readClosedWindows,
   readOpenWindows,
+  untilJoined,
   type WindowCursor,
   type WindowQuery,
   type WindowRow,
@@ -64,7 +65,9 @@ export async function newestRows(
   // Open ones first: a window that closes in between is then in both lists, never in neither.
   const open = state === 'closed' ? [] : await readOpenWindows(store, keys, job, query, cache)
   const isFull = state === undefined && open.length >= query.limit
-  const closed = state === 'open' || isFull ? [] : await readClosedWindows(store, keys, job, query)
+  if (state === 'open' || isFull) return open.slice(0, query.limit)
+  await untilJoined(store, keys)
+  const closed = await readClosedWindows(store, keys, job, query)
   return [...withoutClosed(job, open, closed), ...closed].slice(0, query.limit)
 }
 

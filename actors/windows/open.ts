@@ -1,6 +1,7 @@
 /**
  * Open windows, newest first, from the panes that Redis holds: each with its groups' states in its panes.
  */
+import { systemClock } from '../clock.ts'
 import type { Job } from '../job.ts'
 import type { Keys } from '../keys.ts'
 import type { Store } from '../redis.ts'
@@ -86,6 +87,24 @@ export async function paneVersions(store: Store, keys: Keys): Promise<Map<number
 export async function readClosedTo(store: Store, keys: Keys): Promise<number> {
   const clocks = keys.shards.map(({ clock }) => store.redis.hget(clock, 'closedTo'))
   return Math.max(...(await Promise.all(clocks)).map((text) => Number(text ?? -Infinity)))
+}
+
+/** A look whether windows are joined, and how often. */
+const JOINED_MS = 10
+const JOINED_TRIES = 30
+
+/**
+ * Waits until what the shards have closed is joined, but not for long: in between, mostly for some
+ * milliseconds, a window is neither open nor closed.
+ */
+export async function untilJoined(store: Store, keys: Keys): Promise<void> {
+  if (keys.shards.length === 1) return
+  const wanted = await readClosedTo(store, keys)
+  for (let tries = 0; tries < JOINED_TRIES; tries++) {
+    const [closedTo, closing] = await store.redis.hmget(keys.clock, 'closedTo', 'closing')
+    if (Number(closedTo ?? -Infinity) >= wanted && !closing) return
+    await systemClock.sleep(JOINED_MS)
+  }
 }
 
 /** No closed window that ends at or before this is written again; Infinity where none ever is. */

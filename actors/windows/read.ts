@@ -21,7 +21,7 @@ import { isSession, type SessionShape } from './span.ts'
 import { type Stored, valuesOf } from './state.ts'
 
 export type { WindowCursor, WindowQuery } from './groups.ts'
-export { PaneCache, paneVersions } from './open.ts'
+export { PaneCache, paneVersions, untilJoined } from './open.ts'
 
 /** One group's row; its fields are the job's group fields and aggregates. */
 export interface GroupRow {

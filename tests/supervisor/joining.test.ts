@@ -5,7 +5,7 @@ import { defineJob } from '../../actors/job.ts'
 import { type Keys, keysOf } from '../../actors/keys.ts'
 import type { Store } from '../../actors/redis.ts'
 import { rowBytes } from '../../actors/windows/groups.ts'
-import { readClosedWindows } from '../../actors/windows/read.ts'
+import { readClosedWindows, untilJoined } from '../../actors/windows/read.ts'
 import { uniqueName } from '../../faults/names.ts'
 import { Joining } from '../../supervisor/joining.ts'
 import { connect } from '../support/redis.ts'
@@ -139,6 +139,18 @@ describe('joining', () => {
     await store.redis.hset(keys.shards[1]!.clock, 'closedTo', 10_000, 'closing', 10_000)
     expect(await joining.upTo(10_000)).toBe(false)
     expect(await joined()).toEqual([])
+  })
+
+  test('is waited for by who reads windows: in between one is neither open nor closed', async () => {
+    await part(0, 10_000, { a: 1 })
+    await closeTo(10_000)
+    const joining = Bun.sleep(25).then(() => join(10_000))
+    await untilJoined(store, keys)
+    expect(await joined()).toEqual([[10_000, 'a', 1]])
+    await joining
+    // But not for ever: a shard can be away.
+    await store.redis.hset(keys.shards[1]!.clock, 'closedTo', 15_000)
+    await untilJoined(store, keys)
   })
 
   test('of many groups goes on where it was left, by whoever comes', async () => {
