@@ -76,7 +76,10 @@ await runMain('supervisor', async () => {
   })
   // A signal meanwhile simply ends the process.
   for (const name of signals) process.on(name, leave)
-  const agreeing = () => agreedKeys(store, declared, config.REDIS_SHARDS)
+  const agreeing = async () => {
+    await servers.check()
+    return agreedKeys(store, declared, config.REDIS_SHARDS)
+  }
   const keys = await whenReady(store, agreeing).catch((error) => {
     throw servers.explain(error)
   })
@@ -94,7 +97,6 @@ await runMain('supervisor', async () => {
   })
   let lineage: Lineage | null = null
   const check = async () => {
-    await servers.check()
     lineage = await readLineage(store, keys)
     const replaced = replacedBy(declared.name, lineage)
     if (replaced !== null) throw new RefusalError(replaced)
