@@ -3,6 +3,7 @@
  */
 import * as v from 'valibot'
 import type { Keys } from './keys.ts'
+import { leastOf } from './least.ts'
 import { type Lineage, lineageOf } from './lineage.ts'
 import { type Actor, actorSchema } from './messages.ts'
 import type { Store } from './redis.ts'
@@ -165,10 +166,6 @@ function added(lists: readonly [string, number][][]): Record<string, number> {
   for (const [name, amount] of lists.flat()) sums[name] = (sums[name] ?? 0) + amount
   return sums
 }
-
-/** Null where one of them is. */
-const leastOf = (times: readonly (number | null)[]): number | null =>
-  times.reduce((least, time) => (least === null || time === null ? null : Math.min(least, time)))
 
 async function measureShard(store: Store, keys: Keys): Promise<ShardSnapshot> {
   const reply = v.parse(replyTextSchema, await store.call('measure', keys.base, []))

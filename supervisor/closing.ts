@@ -5,10 +5,11 @@
 import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
+import { leastOf } from '../actors/least.ts'
 import type { Store } from '../actors/redis.ts'
 import { shapeArguments } from '../actors/windows/span.ts'
 import { Joining } from './joining.ts'
-import { allowedBy, leastOf, type Standing, standingOf } from './standing.ts'
+import { allowedBy, type Standing, standingOf } from './standing.ts'
 
 /** Steps of one look: many groups must not keep the supervisor from its other work. */
 const stepsMax = 40

@@ -2,6 +2,7 @@
  * How the partitions of a shard stand, and which watermark those of all shards allow: the same rule by which
  * a job of one shard moves its own (actors/windows/advance.lua). Pure.
  */
+import { leastOf } from '../actors/least.ts'
 
 export interface Standing {
   /** Of its partitions: there is none that has brought anything; all are idle; one is read, or not read yet. */
@@ -41,10 +42,4 @@ export function allowedBy(standings: readonly Standing[], delayMs: number): numb
   const newest = Math.max(...told.map(({ greatest }) => greatest ?? -Infinity))
   const sinceMs = Math.min(...standings.map((one) => one.sinceMs ?? Infinity))
   return told.length > 0 ? newest - delayMs + sinceMs : null
-}
-
-/** Null where one of them is, or there is none. */
-export const leastOf = (times: readonly (number | null)[]): number | null => {
-  const known = times.flatMap((time) => time ?? [])
-  return known.length < times.length || known.length === 0 ? null : Math.min(...known)
 }

@@ -1,7 +1,8 @@
 /** The watermark that all shards allow: the same that one shard with all of their partitions would have. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { allowedBy, leastOf, standingOf } from '../../supervisor/standing.ts'
+import { leastOf } from '../../actors/least.ts'
+import { allowedBy, standingOf } from '../../supervisor/standing.ts'
 import { openPlace, type Place } from '../support/redis.ts'
 
 const DELAY = 60_000
