@@ -189,8 +189,15 @@ async function playAll(): Promise<void> {
     await play(Number(only))
     return
   }
-  // A sequence ends early where a command ran in two milliseconds, which happens on a busy machine.
+  // A sequence ends early where a command ran in two milliseconds, and goes another way where it took
+  // longer: how often the rarest answer comes is the machine's, that it comes is not.
+  const missed = () => reached.filter((outcome) => !outcomes.has(outcome))
   let steps = 0
-  for (let seed = 1; steps < STEPS_TOTAL; seed++) steps += await play(seed)
-  for (const outcome of reached) expect(outcomes.has(outcome), outcome).toBe(true)
+  for (
+    let seed = 1;
+    steps < STEPS_TOTAL || (missed().length > 0 && steps < 4 * STEPS_TOTAL);
+    seed++
+  )
+    steps += await play(seed)
+  expect(missed()).toEqual([])
 }

@@ -61,7 +61,7 @@ export class Sequence {
             this.#one([2, 9_999]),
           ),
       ],
-      [2, () => this.#call('resign', this.#one(['leader', 'another']), this.#one(actors))],
+      [2, () => this.#resign()],
       [5, () => this.#call('measure')],
       [14, () => this.#plain()],
       [1, () => this.#destructive()],
@@ -133,6 +133,12 @@ export class Sequence {
   #share(): Command {
     const reads = this.#one([[], ['*'], [0, 1], [1, 2], [0, 1, 2, 3]])
     return this.#call('share', this.#one(actors), this.#one([2, 9_999]), 0, 1, ...reads)
+  }
+
+  #resign(): Command {
+    const name = this.#one(['leader', 'another'])
+    const holder = this.#look('GET', `${this.#keys.base}:${name}`) as string | null
+    return this.#call('resign', name, holder && this.#chance(0.5) ? holder : this.#one(actors))
   }
 
   #append(): Command {
@@ -251,7 +257,7 @@ export class Sequence {
 
   #pane(): Argument[] {
     const keys = this.#times(1 + this.#int(3), () => `["g${this.#int(12)}","é"]`)
-    const isOther = this.#chance(0.02)
+    const isOther = this.#chance(0.08)
     const cells = () => [
       1 + this.#int(5),
       this.#int(9),
