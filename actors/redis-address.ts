@@ -2,6 +2,7 @@
  * What REDIS_URL names: one server, a cluster, or a master that Sentinels watch.
  *
  *   redis://user:password@host:6379/0             one server
+ *   unix:///run/redis.sock?db=0                   one server of this machine, by its socket
  *   redis://user:password@a:7000,b:7000,c:7000    a cluster, by some of its nodes
  *   redis+cluster://user:password@host:7000       a cluster, by one of its nodes
  *   redis+sentinel://user:password@a:26379,b/name the master of that name, by the Sentinels
@@ -10,7 +11,7 @@
  * for each, and are those of the data, not of the Sentinels.
  */
 export type RedisAddress =
-  | { kind: 'server'; tls: boolean; url: string; hosts: [Host] }
+  | { kind: 'server'; tls: boolean; url: string; at: string }
   | { kind: 'cluster'; tls: boolean; hosts: Host[]; login: Login }
   | { kind: 'sentinel'; tls: boolean; hosts: Host[]; login: Login; master: string }
 
@@ -25,7 +26,7 @@ export interface Login {
 }
 
 export const redisUrlForms =
-  'redis://host:port (rediss:// for TLS), redis://host:port,host:port or redis+cluster://host:port for a cluster, or redis+sentinel://host:port/name'
+  'redis://host:port (rediss:// for TLS), unix:///path for a socket, redis://host:port,host:port or redis+cluster://host:port for a cluster, or redis+sentinel://host:port/name'
 
 const REDIS_PORT = 6379
 const SENTINEL_PORT = 26_379
@@ -38,9 +39,14 @@ export function parseRedisUrl(text: string): RedisAddress | null {
   const parts = text.split(/,\s*(?=rediss?(?:\+\w+)?:\/\/)/)
   // As it always was: query and all are for the client to read.
   if (parts.length === 1 && isServerUrl(text)) {
-    const { hostname, port } = new URL(text)
-    const hosts: [Host] = [{ host: hostname, port: Number(port || REDIS_PORT) }]
-    return { kind: 'server', tls: text.startsWith('rediss:'), url: text, hosts }
+    const { hostname, port, protocol, pathname } = new URL(text)
+    if (protocol === 'unix:') {
+      // As ioredis calls it.
+      const url = text.slice('unix://'.length)
+      return { kind: 'server', tls: false, url, at: pathname }
+    }
+    const at = `${hostname}:${port || REDIS_PORT}`
+    return { kind: 'server', tls: protocol === 'rediss:', url: text, at }
   }
   const parsed = parts.map(partOf)
   const [first] = parsed
@@ -51,6 +57,7 @@ export function parseRedisUrl(text: string): RedisAddress | null {
 
 /** Without user and password, for messages. */
 export function addressText(address: RedisAddress): string {
+  if (address.kind === 'server') return address.at
   const hosts = address.hosts.map(({ host, port }) => `${host}:${port}`).join()
   return address.kind === 'sentinel' ? `${address.master} (Sentinel ${hosts})` : hosts
 }
@@ -63,7 +70,8 @@ interface Part {
   path: string
 }
 
-const isServerUrl = (text: string) => /^rediss?:\/\/\S+$/.test(text) && URL.canParse(text)
+const isServerUrl = (text: string) =>
+  /^(rediss?:\/\/\S+|unix:\/\/\/[^\s/?]\S*)$/.test(text) && URL.canParse(text)
 
 function partOf(text: string): Part | null {
   const [, scheme, mode, login, names, path = ''] = form.exec(text) ?? []

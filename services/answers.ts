@@ -39,7 +39,7 @@ const ASK_EVERY_MS = 50
 /** The same of whatever REDIS_URL may name: a cluster answers by some node, Sentinels by their master. */
 export async function namedRedisAnswers(config: RedisConfig): Promise<boolean> {
   const address = parseRedisUrl(config.REDIS_URL)
-  if (address?.kind === 'server' && !address.tls) return redisAnswers(config.REDIS_URL)
+  if (address?.kind === 'server' && !address.tls) return redisAnswers(address.url)
   const ms = ANSWER_TIMEOUT_MS
   const redis = connectRedis(config, { connectMs: ms, commandMs: ms, silenceMs: ms })
   redis.on('error', () => undefined)

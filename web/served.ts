@@ -74,5 +74,12 @@ export class Served {
 function awayStore(): Store {
   const away = () => Promise.reject(new Error('Connection is closed.'))
   const redis = new Proxy({}, { get: () => away }) as RedisCommands
-  return { redis, call: away, callBuffer: away, setNew: away, close: () => Promise.resolve() }
+  return {
+    redis,
+    call: away,
+    callBuffer: away,
+    setNew: away,
+    giveBack: () => {},
+    close: () => Promise.resolve(),
+  }
 }

@@ -323,7 +323,9 @@ export class Executor {
   }
 
   #settle(batch: Batch): void {
-    const { stats, clock } = this.#options
+    const { stats, clock, writer, job } = this.#options
+    // The job's own code may hold on to what it was given of them.
+    const keepsBytes = job.decode !== null || job.usesMeta
     const now = clock.now()
     let entries = 0
     for (const { entry, done, stamps, eventTimes } of batch.slices) {
@@ -332,6 +334,7 @@ export class Executor {
       if (!done) continue
       entries++
       this.#held.delete(entry.id)
+      if (!keepsBytes) writer.giveBack(entry.payload)
     }
     stats.worked(batch.busyMs, batch.fold.records)
     stats.committed(batch.fold.records, entries)

@@ -14,9 +14,18 @@ describe('REDIS_URL', () => {
       kind: 'server',
       tls: true,
       url,
-      hosts: hosts('host.example:6379'),
+      at: 'host.example:6379',
     })
     expect(parseRedisUrl('redis://[::1]:7000')).toMatchObject({ kind: 'server' })
+  })
+
+  test.each([
+    ['unix:///run/redis.sock', '/run/redis.sock'],
+    ['unix:///run/redis/a.sock?username=u&password=p%40', '/run/redis/a.sock'],
+  ])('%s is one server, by its socket', (url, at) => {
+    const path = url.slice('unix://'.length)
+    expect(parseRedisUrl(url)).toEqual({ kind: 'server', tls: false, url: path, at })
+    expect(addressText(parseRedisUrl(url)!)).toBe(at)
   })
 
   const login = { username: 'u', password: 'p:@' }
@@ -54,6 +63,10 @@ describe('REDIS_URL', () => {
     'redis+sentinel://a:1/',
     'redis+other://a:1',
     'redis://a b,c',
+    'unix://',
+    'unix:///',
+    'unix://host/run/redis.sock',
+    'unix:///a,unix:///b c',
   ])('%s is nothing', (url) => {
     expect(parseRedisUrl(url)).toBeNull()
   })
