@@ -32,7 +32,7 @@ await runMain('bench', async () => {
   const log = createProgress()
   const machine = machineFacts()
   const peers = await installPeers(options.peers, log)
-  const services = await startServices({ log })
+  const services = await startServices({ log, redisSocket: options.socket })
   const children = new Children({ ...process.env, ...services.environment, LOG_LEVEL: 'warn' })
   try {
     await fill(children, options)

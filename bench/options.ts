@@ -16,6 +16,8 @@ export interface Options {
   rounds: number
   compression: (typeof compressions)[number]
   peers: PeerName[]
+  /** Redis by its socket. */
+  socket: boolean
   /** Where the results go as JSON besides. */
   json: string | undefined
 }
@@ -36,6 +38,7 @@ wanted (Maven and pip, about 700 MB under .millrace/); one that can't be had is 
   --rounds N       runs of each over the same topic (3); medians are told
   --max N          Millrace's executors at the most (4)
   --compression ${compressions.join('|')}   of the record batches (none)
+  --socket         Redis by its socket (unix://), not by TCP
   --json FILE      the results as JSON besides
   --help           this text
 
@@ -48,6 +51,7 @@ Exit code: 0; 1 where something could not be measured; 2 for a mistake in the co
     rounds: { type: 'string' },
     max: { type: 'string' },
     compression: { type: 'string' },
+    socket: { type: 'boolean' },
     json: { type: 'string' },
   },
 } as const
@@ -67,6 +71,7 @@ export function readOptions(argv?: string[]): Options {
     rounds: number('rounds', 3, 20),
     compression: choiceFlag('compression', values.compression, compressions) ?? 'none',
     peers: values.quick ? [] : (choicesFlag('peers', values.peers, peerNames) ?? [...peerNames]),
+    socket: values.socket ?? false,
     json: values.json,
   }
 }

@@ -23,6 +23,8 @@ export interface StartOptions {
   kafkaSettings?: Record<string, string>
   kafkaProxied?: ProxiedListener
   redisSettings?: Record<string, string>
+  /** Redis is named by its socket, not by its port. */
+  redisSocket?: boolean
   log?: Progress
 }
 
@@ -42,9 +44,11 @@ export interface Services {
 export async function startServices(options: StartOptions = {}): Promise<Services> {
   const log = options.log ?? silent
   const dir = options.dir ? resolve(options.dir) : mkdtempSync(join(tmpdir(), 'millrace-'))
+  const socket = options.redisSocket ? join(dir, 'redis.sock') : null
+  const redisSettings = { ...options.redisSettings, ...(socket && { unixsocket: socket }) }
   const [kafka, redis] = await Promise.allSettled([
     startKafka({ ...options, dir, detached: false }, log),
-    startRedis({ ...options, dir, detached: false }, log),
+    startRedis({ ...options, redisSettings, dir, detached: false }, log),
   ])
   log.end()
   const started = [kafka, redis].flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
@@ -56,7 +60,7 @@ export async function startServices(options: StartOptions = {}): Promise<Service
     throw kafka.status === 'rejected' ? kafka.reason : redis.status === 'rejected' && redis.reason
   }
   const kafkaBrokers = `127.0.0.1:${kafka.value.port}`
-  const redisUrl = `redis://127.0.0.1:${redis.value.port}`
+  const redisUrl = socket ? `unix://${socket}` : `redis://127.0.0.1:${redis.value.port}`
   return {
     kafkaBrokers,
     redisUrl,
