@@ -40,7 +40,6 @@ import { tenancyOf } from './place.ts'
 const SHADOW_MS = 5_000
 
 const root = join(import.meta.dir, '..')
-const compiled = new Compiled(root)
 const signals = ['SIGINT', 'SIGTERM'] as const
 const leave = () => process.exit(0)
 
@@ -116,12 +115,13 @@ await runMain('supervisor', async () => {
   if (code !== null) process.env.MILLRACE_CODE = code
   const terminal = new Console(store, keys, job, (text) => void process.stdout.write(text))
   const processor = new Processor(systemClock)
+  const compiled = new Compiled(root)
   const processes = spawner({
     command: (kind, id, warm) => {
       // --fresh is said of a ledger that was lost before this start, not of one that is lost later.
       const begun = supervisor.ledgerKnown
       const fresh = settings.fresh && !begun
-      return commandOf(kind, id, file, { ...settings, fresh, begun, waits: warm })
+      return commandOf(compiled, kind, id, file, { ...settings, fresh, begun, waits: warm })
     },
     output: childOutput(logFormat().human, level),
     clock,
@@ -251,6 +251,7 @@ async function examineAll(config: Config, file: string, settings: Settings): Pro
 
 /** How each kind of actor is started; what is secret is in the environment. */
 function commandOf(
+  compiled: Compiled,
   kind: Actor['kind'],
   id: string,
   file: string,

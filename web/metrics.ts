@@ -88,26 +88,13 @@ function addBacklog(add: Series, { backlog }: StatusReport): void {
 /** Absent where the job is not divided: there the backlog is the same. */
 function addShards(add: Series, { shards }: StatusReport): void {
   if (shards.length === 1) return
-  const rows = (value: (one: StatusReport['shards'][number]) => number | null) =>
-    shards.map((one): [Labels, number | null] => [{ shard: one.shard }, value(one)])
+  const gauge = add.gaugesOf(shards, ({ shard }) => ({ shard }))
   const records = 'Records in the stream of a shard, not committed.'
-  add.gauges(
-    'shard_backlog_records',
-    records,
-    rows((one) => one.records),
-  )
+  gauge('shard_backlog_records', records, (one) => one.records)
   const bytes = 'Payload bytes in the stream of a shard, which is bounded in them.'
-  add.gauges(
-    'shard_backlog_bytes',
-    bytes,
-    rows((one) => one.bytes),
-  )
+  gauge('shard_backlog_bytes', bytes, (one) => one.bytes)
   const closed = 'Up to where a shard has closed its part of the windows, in event time.'
-  add.gauges(
-    'shard_closed_timestamp_seconds',
-    closed,
-    rows((one) => (one.closedTo === null ? null : Date.parse(one.closedTo) / 1_000)),
-  )
+  gauge('shard_closed_timestamp_seconds', closed, (one) => secondsAt(one.closedTo))
 }
 
 /** A topic of several is named. */
@@ -115,27 +102,14 @@ const labelsOf = ({ topic, partition }: PartitionReport): Labels =>
   topic === null ? { partition } : { topic, partition }
 
 function addPartitions(add: Series, partitions: readonly PartitionReport[]): void {
-  const rows = (value: (one: PartitionReport) => number | null) =>
-    partitions.map((one): [Labels, number | null] => [labelsOf(one), value(one)])
+  const gauge = add.gaugesOf(partitions, labelsOf)
   const lag = 'Records in Kafka that are not fetched, by partition.'
-  add.gauges(
-    'partition_lag_records',
-    lag,
-    rows((one) => one.lag),
-  )
+  gauge('partition_lag_records', lag, (one) => one.lag)
   const open = 'Offsets that are fetched and not in the finished prefix, by partition.'
-  add.gauges(
-    'partition_unfinished_records',
-    open,
-    rows((one) => one.unfinished),
-  )
+  gauge('partition_unfinished_records', open, (one) => one.unfinished)
   const newest =
     'Highest event time of the finished prefix, by partition; the least is the watermark.'
-  add.gauges(
-    'partition_event_timestamp_seconds',
-    newest,
-    rows((one) => seconds(one.maxEventTime)),
-  )
+  gauge('partition_event_timestamp_seconds', newest, (one) => seconds(one.maxEventTime))
 }
 
 function addTotals(add: Series, { totals, rejects }: StatusReport): void {
@@ -226,34 +200,21 @@ function addActors(add: Series, actors: readonly ActorReport[]): void {
 }
 
 function addTimes(add: Series, status: StatusReport): void {
-  const watermark = status.watermark === null ? null : Date.parse(status.watermark)
-  add.gauge('watermark_timestamp_seconds', 'The watermark, in event time.', seconds(watermark))
+  const watermark = 'The watermark, in event time.'
+  add.gauge('watermark_timestamp_seconds', watermark, secondsAt(status.watermark))
   const { p50, p99 } = status.latencyMs
   add.gauge('latency_p50_seconds', 'Half of the records took less, Kafka to commit.', seconds(p50))
   add.gauge('latency_p99_seconds', '99 % of the records took less.', seconds(p99))
 }
 
 function addSinks(add: Series, sinks: readonly SinkReport[]): void {
-  const rows = (value: (one: SinkReport) => number | null) =>
-    sinks.map((one): [Labels, number | null] => [{ sink: one.name, kind: one.kind }, value(one)])
+  const gauge = add.gaugesOf(sinks, ({ name, kind }) => ({ sink: name, kind }))
   const up = 'Whether the sink takes windows.'
-  add.gauges(
-    'sink_up',
-    up,
-    rows(({ state }) => (state === 'running' ? 1 : 0)),
-  )
+  gauge('sink_up', up, ({ state }) => (state === 'running' ? 1 : 0))
   const lag = 'Closed windows that the sink has not taken.'
-  add.gauges(
-    'sink_lag_windows',
-    lag,
-    rows(({ lagWindows }) => lagWindows),
-  )
+  gauge('sink_lag_windows', lag, ({ lagWindows }) => lagWindows)
   const upTo = 'End of the newest window that the sink has, in event time.'
-  add.gauges(
-    'sink_window_timestamp_seconds',
-    upTo,
-    rows((one) => (one.upTo === null ? null : Date.parse(one.upTo) / 1_000)),
-  )
+  gauge('sink_window_timestamp_seconds', upTo, (one) => secondsAt(one.upTo))
   add.counters(
     'sink_windows_total',
     'Windows by what became of them: written, skipped because the sink refused them, lost because they were cut away before.',
@@ -317,6 +278,7 @@ function loopHistograms({ lateness, look, age, out, in: inwards }: LoopAccount):
 }
 
 const seconds = (ms: number | null) => (ms === null ? null : ms / 1_000)
+const secondsAt = (at: string | null) => (at === null ? null : Date.parse(at) / 1_000)
 
 function seriesIn(registry: Registry) {
   const registers = [registry]
@@ -332,6 +294,15 @@ function seriesIn(registry: Registry) {
       const labelNames = Object.keys(known[0]!.labels)
       const gauge = new Gauge({ name: `millrace_${name}`, help, labelNames, registers })
       for (const { labels, value } of known) gauge.set(labels, value)
+    },
+    /** Families that have a row for each of these. */
+    gaugesOf<T>(all: readonly T[], labels: (one: T) => Labels) {
+      return (name: string, help: string, value: (one: T) => number | null) =>
+        this.gauges(
+          name,
+          help,
+          all.map((one) => [labels(one), value(one)]),
+        )
     },
     /** Likewise; absent where there is nobody to count for. */
     counters(name: string, help: string, rows: readonly [Labels, number][]) {

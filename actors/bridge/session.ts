@@ -1,8 +1,27 @@
 /**
- * What ends a session of the bridge, and a wait that ends with it.
+ * A session of the bridge: what it knows, what ends it, and a wait that ends with it.
  */
 import type { Clock } from '../clock.ts'
 import { bounds } from '../config.ts'
+import type { KnownTopic, Listed } from '../topics.ts'
+
+/** Partitions go by their numbers (topics.ts). */
+export interface Session {
+  /** Those that are read, and all that the ledger names, for messages. */
+  topics: readonly Listed[]
+  known: readonly KnownTopic[]
+  positions: Positions
+  /** Topics that match seem to be gone: that has to be looked at again. */
+  isInDoubt: boolean
+}
+
+/** The next offsets of our partitions as this session knows them, and their ends in Kafka. */
+export interface Positions {
+  next: Map<number, number>
+  high: Map<number, number>
+  /** Up to where appends are known to have happened. */
+  appended: Map<number, number>
+}
 
 /** Ends a session for a reason that is no failure: leaders or partitions changed, a rival appended. */
 export class Stale extends Error {}

@@ -10,21 +10,19 @@ import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import { isKafkaTime, type Job, kafkaTime, type Meta } from '../job.ts'
 import { partitionOf } from '../topics.ts'
-import { addToSum } from '../windows/aggregates.ts'
-import type { Place, Sketch } from '../windows/sketches.ts'
 import { isSession, sessionEnd, spanOf } from '../windows/span.ts'
 import { firstWindowEnd, lastWindowEnd, paneStart } from '../windows/windows.ts'
 import { type Candidate, EMPTY, type Source, valueOf } from './candidate.ts'
-import { type Adder, fits, type Sketcher } from './adders.ts'
 import { RecordMeta } from './meta.ts'
 import { type Group, keyOf, type Pane, Panes } from './panes.ts'
 import { joined, type LateSessions, widen } from './sessions.ts'
 import { planOf } from './plan.ts'
-import { lateMessage, type Reject, type RejectReason, shown, timely } from './reasons.ts'
+import { lateMessage, type Reject, type RejectReason, timely } from './reasons.ts'
 import type { RecordCursor } from './records.ts'
 import { Tally } from './tally.ts'
 import type { Scanner } from './scanner.ts'
 import type { Validate } from './validate.ts'
+import { type Kept, Values } from './values.ts'
 
 /** What a fold goes by besides its records. */
 export interface Verdict {
@@ -40,8 +38,7 @@ export interface Verdict {
 interface Ready {
   values: unknown[]
   key: string
-  numbers: (number | null)[]
-  sketchable: unknown[]
+  kept: Kept
 }
 
 export class Fold {
@@ -69,14 +66,10 @@ export class Fold {
   readonly #now: () => number
   readonly #validate: Validate
   readonly #scanner: Scanner | null
-  readonly #adders: Adder[]
-  readonly #sketchers: Sketcher[]
   readonly #groupWeight: number
   readonly #table: Panes
   /** Of the row at hand. */
-  #values: (number | null)[]
-  #sketchable: unknown[]
-  readonly #place: Place = { eventTime: 0, partition: 0, offset: 0, row: 0 }
+  readonly #values: Values
   #partition = 0
   #topic: string
 
@@ -92,11 +85,8 @@ export class Fold {
     const { validate, scanner, adders, sketchers, groupWeight } = planOf(job)
     this.#validate = validate
     this.#scanner = scanner
-    this.#adders = adders
-    this.#values = this.#adders.map(() => null)
-    this.#sketchers = sketchers
+    this.#values = new Values(adders, sketchers)
     this.#groupWeight = groupWeight
-    this.#sketchable = sketchers.map(() => null)
     this.#table = new Panes(job, sketchers)
     this.panes = this.#table.byStart
   }
@@ -214,15 +204,19 @@ export class Fold {
         this.#addRows(start, job.flatMap(row, meta), candidate, source)
         return
       }
-      if (!this.#readValues(row, source, meta)) return
+      const problem = this.#values.read(row, meta)
+      if (problem !== null) {
+        this.#reject(source, 'value', problem)
+        return
+      }
       const pane = this.#table.at(start)
       let group = this.#table.find(pane, row, meta)
       if (job.gapMs !== null && group && this.#isLate(group.key, candidate, source)) return
       group ??= this.#newGroup(pane, row, candidate, source) ?? undefined
       if (!group) return
       if (job.gapMs !== null) group = this.#sessionOf(pane, group, candidate.eventTime)
-      this.#addValues(group.cells)
-      if (this.#sketchers.length > 0) this.#addSketches(group.sketches, candidate, 0)
+      const grown = this.#values.add(group, candidate, this.#partition, 0)
+      this.merges += grown / ENTRIES_OF_A_GROUP
       this.counted++
       this.tally.add(candidate.offset)
       if (closedTo !== null) this.#notePartly(start, candidate, closedTo)
@@ -247,13 +241,12 @@ export class Fold {
       ready.push(one)
     }
     const pane = this.#table.at(start)
-    ready.forEach(({ values, key, numbers, sketchable }, i) => {
+    ready.forEach(({ values, key, kept }, i) => {
       let group = this.#made(pane, values, key)
       if (this.#job.gapMs !== null) group = this.#sessionOf(pane, group, candidate.eventTime)
-      this.#values = numbers
-      this.#sketchable = sketchable
-      this.#addValues(group.cells)
-      if (this.#sketchers.length > 0) this.#addSketches(group.sketches, candidate, i)
+      this.#values.take(kept)
+      const grown = this.#values.add(group, candidate, this.#partition, i)
+      this.merges += grown / ENTRIES_OF_A_GROUP
     })
     this.counted++
     this.tally.add(candidate.offset)
@@ -263,11 +256,12 @@ export class Fold {
 
   #readRow(start: number, row: unknown, candidate: Candidate, source: Source): Ready | null {
     const { meta } = candidate
-    if (!this.#readValues(row, source, meta)) return null
+    const problem = this.#values.read(row, meta)
+    if (problem !== null) return this.#reject(source, 'value', problem)
     const values = this.#table.valuesOf(row, meta)
     const key = this.#keyOf(start, values, candidate, source)
     if (key === null) return null
-    return { values, key, numbers: [...this.#values], sketchable: [...this.#sketchable] }
+    return { values, key, kept: this.#values.kept() }
   }
 
   #filter({ offset }: Candidate): void {
@@ -294,74 +288,6 @@ export class Fold {
       this.rejected++
       this.tally.add(offset)
       this.#keepReject(offset, 'corrupt', message, EMPTY)
-    }
-  }
-
-  /** The record's number for each aggregate into #values; false where one does not fit. */
-  #readValues(row: unknown, source: Source, meta: Meta): boolean {
-    for (let i = 0; i < this.#adders.length; i++) {
-      const adder = this.#adders[i]!
-      if (!adder.of) continue
-      const value = adder.of(row, meta)
-      if (value === null || value === undefined) {
-        this.#values[i] = null
-        continue
-      }
-      const fixed = fits(adder, value)
-      if (fixed === null) {
-        this.#reject(source, 'value', `${adder.name}: ${String(value).slice(0, 100)} does not fit`)
-        return false
-      }
-      this.#values[i] = fixed
-    }
-    return this.#sketchers.length === 0 || this.#readSketchable(row, source, meta)
-  }
-
-  /** The same for those that are kept as sketches. */
-  #readSketchable(row: unknown, source: Source, meta: Meta): boolean {
-    for (let i = 0; i < this.#sketchers.length; i++) {
-      const { of, takes, name } = this.#sketchers[i]!
-      const value = of(row, meta) ?? null
-      if (value !== null && !takes(value)) {
-        this.#reject(source, 'value', `${name}: ${shown(value)} does not fit`)
-        return false
-      }
-      this.#sketchable[i] = value
-    }
-    return true
-  }
-
-  #addSketches(sketches: Sketch[], { eventTime, offset }: Candidate, row: number): void {
-    const place = this.#place
-    place.eventTime = eventTime
-    place.partition = this.#partition
-    place.offset = offset
-    place.row = row
-    for (let i = 0; i < sketches.length; i++) {
-      const value = this.#sketchable[i]
-      if (value !== null) this.merges += sketches[i]!.add(value, place) / ENTRIES_OF_A_GROUP
-    }
-  }
-
-  #addValues(cells: Float64Array): void {
-    for (let i = 0; i < this.#adders.length; i++) {
-      const { kind, slot } = this.#adders[i]!
-      const value = this.#values[i]!
-      if (kind === 'count') {
-        cells[slot]!++
-        continue
-      }
-      if (value === null) continue
-      if (kind === 'sum') {
-        addToSum(cells, slot, value)
-      } else if (kind === 'avg') {
-        cells[slot]!++
-        addToSum(cells, slot + 1, value)
-      } else if (kind === 'min') {
-        if (value < cells[slot]!) cells[slot] = value
-      } else if (value > cells[slot]!) {
-        cells[slot] = value
-      }
     }
   }
 

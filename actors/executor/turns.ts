@@ -8,3 +8,7 @@ export class Turns {
     return turn
   }
 }
+
+/** At once where there is nobody to take turns with. */
+export const inTurn = <T>(turns: Turns | null | undefined, work: () => Promise<T>): Promise<T> =>
+  turns ? turns.take(work) : work()

@@ -18,8 +18,7 @@ export interface Bug {
   edits: Edit[]
 }
 
-const COMMIT_CALL =
-  "const reply = await this.#throughOutages(() => writer.call('commit', keys.base, args))"
+const COMMIT_CALL = "const commit = () => writer.call('commit', keys.base, args)"
 const OWNERSHIP = 'if not owner or owner[2] ~= me or from ~= slice.from then'
 
 /** Acknowledgement as a call of its own, which is what commit exists to avoid. */
@@ -36,7 +35,7 @@ end, { 'allow-oom' })
 `,
 }
 /** Of the batch's entries that it finishes. */
-const ACKNOWLEDGE = `await this.#throughOutages(() =>
+const ACKNOWLEDGE = `await this.#patience.throughOutages(() =>
         writer.call(
           'acknowledge' as never,
           keys.base,
@@ -79,7 +78,7 @@ export const bugs: Bug[] = [
     edits: [
       acknowledge,
       {
-        file: 'actors/executor/executor.ts',
+        file: 'actors/executor/committer.ts',
         find: COMMIT_CALL,
         put: `${ACKNOWLEDGE}\n      ${COMMIT_CALL}`,
       },
@@ -100,7 +99,7 @@ export const bugs: Bug[] = [
         put: '',
       },
       {
-        file: 'actors/executor/executor.ts',
+        file: 'actors/executor/committer.ts',
         find: `        case 'ok':
           this.#settle(batch)`,
         put: `        case 'ok':

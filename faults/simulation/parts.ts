@@ -10,7 +10,7 @@ import type { Job } from '../../actors/job.ts'
 import { add, differences, readRows, type Row } from './checks.ts'
 import type { SimRecord } from './records.ts'
 import type { World } from './world.ts'
-import type { Judgement } from './witness.ts'
+import type { Judgement } from './shard-state.ts'
 
 /** From a shard's beginning to now, or to where it came back older. */
 interface Life {

@@ -4,7 +4,7 @@
  */
 import type { Job } from '../../actors/job.ts'
 import { add, differences, expectedRows, hash, readRows, type Row } from './checks.ts'
-import type { Judgement } from './witness.ts'
+import type { Judgement } from './shard-state.ts'
 import type { World } from './world.ts'
 
 export interface ToldWindow {

@@ -10,72 +10,27 @@
  */
 import type { Job } from '../../actors/job.ts'
 import { topicIndexOf } from '../../actors/topics.ts'
-import { readCommit, type Commit } from './commit.ts'
+import { readCommit } from './commit.ts'
 import { isRevised } from '../../actors/windows/revisions.ts'
+import { judge } from './judge.ts'
 import { shardIn } from './network.ts'
 import type { SimRecord } from './records.ts'
 import { Parts } from './parts.ts'
 import type { Argument, Reply, Server, Session } from './server.ts'
+import {
+  apply,
+  copyOf,
+  isExcused,
+  type Place,
+  placeAt,
+  see,
+  type ShardState,
+  unbegun,
+  type WitnessState,
+} from './shard-state.ts'
 import { type Standing, Standings } from './standings.ts'
 import { tellingFindings, tellingsAfter } from './tellings.ts'
 import type { Trace } from './trace.ts'
-
-/** What is known of one partition; offsets index the arrays. */
-interface Place {
-  next: number
-  high: number
-  seenAt: number
-  dataAt: number
-  /** 1 where an offset was committed. */
-  applied: Uint8Array
-  /** End of the contiguous applied prefix, and the newest usable event time in it. */
-  prefix: number
-  newest: number | null
-  /** How far the watermark went while this partition had no say. */
-  excusedTo: number
-}
-
-/** How a record was judged at its commit. */
-export interface Judgement {
-  record: SimRecord
-  /** Windows that end at or before it were closed for good, and go without this record. */
-  closedTo: number
-}
-
-/** Of a shard. */
-export interface ShardState {
-  /** Its ledger is there. */
-  begun: boolean
-  places: Map<number, Place>
-  watermark: number
-  closedTo: number
-  /** Up to there closed windows take nothing any more; closedTo where none ever does. */
-  finalTo: number
-  /** Id of the newest entry that was looked at of the streams of closed and of open windows. */
-  toldTo: Record<'closed' | 'updates', string>
-  /** Ends of the windows that were told as closed. */
-  told: ReadonlySet<number>
-  /** Of the first of several: the end up to which windows are joined. */
-  joinedTo: number
-  counted: Judgement[]
-  totals: { counted: number; filtered: number; late: number; rejected: number }
-}
-
-/** Shard → its state at a moment. */
-export type WitnessState = ReadonlyMap<number, ShardState>
-
-const unbegun = (): ShardState => ({
-  begun: false,
-  places: new Map(),
-  watermark: -Infinity,
-  closedTo: -Infinity,
-  finalTo: -Infinity,
-  toldTo: { closed: '0-0', updates: '0-0' },
-  told: new Set(),
-  joinedTo: -Infinity,
-  counted: [],
-  totals: { counted: 0, filtered: 0, late: 0, rejected: 0 },
-})
 
 export interface WitnessOptions {
   job: Job
@@ -97,6 +52,8 @@ export class Witness {
   #servers: readonly Server[] = []
   /** The shard of the command that is looked at. */
   #shard = 0
+  /** Partition that no ledger knows yet → how far the watermark went without it. */
+  readonly #unborn = new Map<number, number>()
 
   constructor(options: WitnessOptions) {
     this.#options = options
@@ -208,29 +165,16 @@ export class Witness {
       if (!held) {
         if (topicIndexOf(p) > 0) this.#options.trace.count('another topic opened')
         const end = this.#options.ends.get(p)!
-        this.#state.places.set(p, {
-          next,
-          high: 0,
-          seenAt: now,
-          dataAt: now,
-          applied: new Uint8Array(end),
-          prefix: 0,
-          newest: null,
-          excusedTo: this.#unborn.get(p) ?? -Infinity,
-        })
+        const excusedTo = this.#unborn.get(p) ?? -Infinity
+        this.#state.places.set(p, placeAt(next, end, now, excusedTo))
       }
     }
-    for (let i = 6; i < args.length; i += 3) this.#end(Number(args[i]), Number(args[i + 2]))
+    for (let i = 6; i < args.length; i += 3) this.#see(Number(args[i]), Number(args[i + 2]))
   }
 
-  #end(p: number, high: number): void {
+  #see(p: number, high: number): void {
     const place = this.#state.places.get(p)
-    if (!place) return
-    const now = this.#now
-    // While nobody looked, or where the clock was set, nobody can say that it was quiet.
-    if (now < place.seenAt || now - place.seenAt > UNSEEN_MS) place.dataAt = now
-    place.high = high
-    place.seenAt = now
+    if (place) see(place, high, this.#now)
   }
 
   #appended(args: Argument[], outcome: number): void {
@@ -256,31 +200,19 @@ export class Witness {
     if (args.length > 8 && from !== next) this.find(`partition ${p}: entries end before ${next}`)
     if (args.length === 8) this.#apply(p, place, expected, next)
     place.next = next
-    this.#end(p, high)
+    this.#see(p, high)
     if (args.length > 8) place.dataAt = this.#now
     trace.count('appended')
   }
 
   #seen(args: Argument[]): void {
-    for (let i = 4; i < args.length; i += 2) this.#end(Number(args[i]), Number(args[i + 1]))
+    for (let i = 4; i < args.length; i += 2) this.#see(Number(args[i]), Number(args[i + 1]))
   }
 
-  /** Marks [from, to) as applied; answers with its records. */
   #apply(p: number, place: Place, from: number, to: number): SimRecord[] {
-    const records = this.#options.records.get(p)!
-    const found: SimRecord[] = []
-    for (let offset = from; offset < to; offset++) {
-      const record = records.get(offset)
-      if (place.applied[offset] === 1) {
-        if (record) this.find(`partition ${p}: the record at offset ${offset} was applied twice`)
-      }
-      place.applied[offset] = 1
-      if (record) found.push(record)
-    }
-    while (place.prefix < place.applied.length && place.applied[place.prefix] === 1) {
-      const time = records.get(place.prefix)?.time ?? null
-      if (time !== null && (place.newest === null || time > place.newest)) place.newest = time
-      place.prefix++
+    const { found, again } = apply(place, this.#options.records.get(p)!, from, to)
+    for (const { offset } of again) {
+      this.find(`partition ${p}: the record at offset ${offset} was applied twice`)
     }
     return found
   }
@@ -304,67 +236,7 @@ export class Witness {
       if (!done) trace.count('commit of a part')
       records.push(...found)
     }
-    this.#judge(records, commit)
-  }
-
-  #judge(records: SimRecord[], commit: Commit): void {
-    const { job, trace } = this.#options
-    const { finalTo: closedTo, totals } = this.#state
-    const is = (record: SimRecord, reason: string) =>
-      commit.verdicts.has(`${record.partition}|${reason}|${record.offset}`)
-    const expected = { counted: 0, filtered: 0, late: 0, rejected: 0, partly: 0 }
-    for (const record of records) {
-      const place = `partition ${record.partition}, offset ${record.offset}`
-      if (is(record, 'poison') || is(record, 'groups')) {
-        expected.rejected++
-        trace.count(is(record, 'poison') ? 'record poison' : 'record groups')
-      } else if (record.kind === 'rejected' || record.kind === 'future') {
-        expected.rejected++
-        trace.count(`record ${record.kind}`)
-      } else if (record.kind === 'filtered') {
-        expected.filtered++
-        trace.count('record filtered')
-      } else if (is(record, 'late')) {
-        expected.late++
-        trace.count('record late')
-        if (!this.#mayBeLate(record)) this.find(`${place}: late, though it was in time`)
-      } else if (record.kind === 'value') {
-        expected.rejected++
-        trace.count('record value')
-      } else {
-        expected.counted++
-        const pane = paneOf(record, job)
-        if (pane + job.windowSizeMs <= closedTo) {
-          this.find(`${place}: counted, though all of its windows are closed`)
-        }
-        if (missesSome(record, job, closedTo)) {
-          expected.partly++
-          trace.count('record partly')
-          if (!is(record, 'partly')) this.find(`${place}: missed a closed window unsaid`)
-        }
-        this.#state.counted.push({ record, closedTo })
-      }
-    }
-    for (const kind of ['counted', 'filtered', 'late', 'rejected', 'partly'] as const) {
-      if (commit[kind] !== expected[kind]) {
-        this.find(`a commit says ${commit[kind]} ${kind}, and has ${expected[kind]}`)
-      }
-      if (kind !== 'partly') totals[kind] += expected[kind]
-    }
-  }
-
-  /**
-   * All of its windows are closed, and it is further behind the newest one before it than the delay
-   * allows, or its partition had no say when they closed.
-   */
-  #mayBeLate(record: SimRecord): boolean {
-    const { job } = this.#options
-    const end = lastEnd(record, job)
-    if (end > this.#state.finalTo) return false
-    const { newestBefore, partition } = record
-    const allowed = job.watermarkDelayMs + job.allowedLatenessMs
-    if (newestBefore !== null && record.time! < newestBefore - allowed) return true
-    return end <= this.#state.places.get(partition)!.excusedTo - job.allowedLatenessMs
+    for (const text of judge(records, commit, this.#state, this.#options)) this.find(text)
   }
 
   /** What no clock of event time may do. */
@@ -413,7 +285,7 @@ export class Witness {
   #excuse(watermark: number): void {
     const { places } = this.#state
     for (const place of places.values()) {
-      if (!this.#isExcused(place, this.#now)) continue
+      if (!isExcused(place, this.#now, this.#options.idleAfterMs)) continue
       place.excusedTo = Math.max(place.excusedTo, watermark)
       this.#options.trace.count('watermark without an idle partition')
     }
@@ -427,7 +299,7 @@ export class Witness {
     const now = this.#now
     const { begun, places } = this.#state
     const all = [...places.values()]
-    const read = all.filter((place) => !this.#isExcused(place, now))
+    const read = all.filter((place) => !isExcused(place, now, this.#options.idleAfterMs))
     const newest = all.flatMap((place) => place.newest ?? [])
     const unread = !begun || read.some((place) => place.newest === null)
     const idle = newest.length > 0 ? 'idle' : 'none'
@@ -498,58 +370,19 @@ export class Witness {
     for (const [p, place] of this.#state.places) {
       greatest = Math.max(greatest, place.newest ?? -Infinity)
       lastData = Math.max(lastData, place.dataAt)
-      if (this.#isExcused(place, now)) {
-        place.excusedTo = Math.max(place.excusedTo, watermark)
-        this.#options.trace.count('watermark without an idle partition')
-      } else {
-        bound = Math.min(bound, (place.newest ?? -Infinity) - watermarkDelayMs)
-        if (place.newest === null) this.find(`the watermark passed unread partition ${p}`)
-      }
+      if (isExcused(place, now, this.#options.idleAfterMs)) continue
+      bound = Math.min(bound, (place.newest ?? -Infinity) - watermarkDelayMs)
+      if (place.newest === null) this.find(`the watermark passed unread partition ${p}`)
     }
     if (bound === Infinity) bound = greatest - watermarkDelayMs + now - lastData
     if (watermark > bound)
       this.find(`the watermark is ${watermark}, what is finished gives ${bound}`)
-    // A partition that the ledger does not know yet has no say either.
-    for (const p of this.#options.records.keys()) {
-      if (!this.#state.places.has(p)) this.#unborn.set(p, watermark)
-    }
+    this.#excuse(watermark)
   }
-
-  readonly #unborn = new Map<number, number>()
-
-  #isExcused(place: Place, now: number): boolean {
-    const { next, high, prefix, seenAt, dataAt, newest } = place
-    const atEnd = prefix >= next && next >= high && now - seenAt < 5_000
-    const barren = newest === null && next > 0
-    return atEnd && (barren || now - dataAt >= this.#options.idleAfterMs)
-  }
-}
-
-const UNSEEN_MS = 10_000
-
-function copyOf(state: ShardState): ShardState {
-  const places = [...state.places].map(
-    ([p, place]) => [p, { ...place, applied: place.applied.slice() }] as const,
-  )
-  const { counted, totals } = state
-  return { ...state, places: new Map(places), counted: [...counted], totals: { ...totals } }
 }
 
 /** The arguments of a join; their order stands in shards.lua. */
 function joinedTo(args: Argument[]): number {
   const sinks = Number(args[4 + 6])
   return Number(args[4 + 7 + sinks])
-}
-
-const paneOf = ({ time }: SimRecord, { windowSlideMs }: Job) =>
-  Math.floor(time! / windowSlideMs) * windowSlideMs
-
-/** Whether what is closed may lack the record: windows do, and of sessions nobody else can know. */
-const missesSome = (record: SimRecord, job: Job, closedTo: number) =>
-  job.gapMs === null ? paneOf(record, job) + job.windowSlideMs <= closedTo : record.time! < closedTo
-
-/** Where the last of a record's windows ends, or a session that is of this record alone. */
-function lastEnd(record: SimRecord, job: Job): number {
-  const end = paneOf(record, job) + job.windowSizeMs
-  return job.gapMs === null ? end : Math.min(end, record.time! + job.gapMs)
 }

@@ -28,7 +28,8 @@ import { Trace } from './trace.ts'
 import type { SimPartition } from './kafka.ts'
 import type { Snapshot } from './redis/redis.ts'
 import { topicNameOf } from './jobs.ts'
-import type { Witness, WitnessState } from './witness.ts'
+import type { WitnessState } from './shard-state.ts'
+import type { Witness } from './witness.ts'
 
 export interface WorldOptions {
   job: Job
