@@ -2,7 +2,8 @@
 import type { Clock } from '../actors/clock.ts'
 import { exitCodes } from '../actors/errors.ts'
 import type { CostReport } from '../supervisor/cost.ts'
-import type { ActorReport, StatusReader, StatusReport } from '../supervisor/status.ts'
+import type { ActorReport, StatusReport } from '../supervisor/status.ts'
+import type { StatusReader } from '../supervisor/status-reader.ts'
 
 export interface Look {
   status: StatusReport

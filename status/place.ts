@@ -11,7 +11,7 @@ import { loadJob } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { heldKeys } from '../actors/shards.ts'
-import { createStatusReader, type StatusReader } from '../supervisor/status.ts'
+import { createStatusReader, type StatusReader } from '../supervisor/status-reader.ts'
 
 export interface Place {
   job: Job

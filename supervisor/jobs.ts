@@ -12,7 +12,8 @@ import { measure, type Snapshot } from '../actors/measure.ts'
 import { isOutage, type Store } from '../actors/redis.ts'
 import { heldKeys } from '../actors/shards.ts'
 import { type NamedEntry, readEntries } from './entries.ts'
-import { cached, type JobState, remember, type StatusReport, statusOf } from './status.ts'
+import { type JobState, remember, type StatusReport, statusOf } from './status.ts'
+import { cached } from './status-reader.ts'
 
 /** Those that were heard of last are shown; a Redis with more jobs wants more than a list. */
 export const JOBS_MOST = 200

@@ -1,32 +1,20 @@
 /**
- * The status read model: what web, metrics and console show of a job, from snapshots of Redis.
- *
- *   Redis → snapshot, cached a quarter of a second → here → GET /api/status, executors, decisions, …
- *
- * Guarantees: a number that is not known is null; many readers cost one snapshot; it only reads, so
- * any process may have one. Rejects while Redis is away.
+ * What web, metrics and console show of a job: reports of a snapshot of Redis (status-reader.ts takes them).
+ * A number that is not known is null. Pure.
  */
-import { type Clock, untilTick } from '../actors/clock.ts'
 import { bounds } from '../actors/config.ts'
 import type { Job } from '../actors/job.ts'
-import type { Keys } from '../actors/keys.ts'
 import type { Stage } from '../actors/lineage.ts'
-import { measure, type PartitionState, type Snapshot } from '../actors/measure.ts'
+import type { PartitionState, Snapshot } from '../actors/measure.ts'
 import { type KnownTopic, partitionOf, topicIndexOf } from '../actors/topics.ts'
 import type { Actor, ActorState } from '../actors/messages.ts'
-import type { Span } from '../actors/newest.ts'
 import { heldText, type Holder, memoryUsed, quotaOf } from '../actors/quota.ts'
-import type { Store } from '../actors/redis.ts'
-import { readSinks, type SinkReport } from '../actors/sinks/accounts.ts'
 import { kafkaLagOf, lagOf } from './backlog.ts'
-import { type CostReport, readCost } from './cost.ts'
-import { type KeptDecision, readDecisions } from './decisions.ts'
+import type { KeptDecision } from './decisions.ts'
 import { type ShardReport, shardReports } from './divided.ts'
 import { type HostReport, hostReports } from './host-report.ts'
 import { type DelayQuantiles, delayQuantiles } from './latency.ts'
-import { type LoopAccount, readLoop } from './loop.ts'
 import type { DecisionInputs, Reason } from './reasons.ts'
-import { readTallies, type Tallies } from './tallies.ts'
 
 export type JobState = 'running' | 'degraded' | 'paused' | 'stopped'
 
@@ -150,84 +138,7 @@ export interface DecisionReport {
   effectMs: number | null
 }
 
-export interface StatusReader {
-  status(): Promise<StatusReport>
-  executors(): Promise<{ executors: ActorReport[] }>
-  /** The bridge, supervisors and web processes too. */
-  actors(): Promise<{ actors: ActorReport[] }>
-  partitions(): Promise<PartitionReport[]>
-  /** The job's sinks, in the order in which it declares them. */
-  sinks(): Promise<SinkReport[]>
-  /** Sums over all executors that there ever were. */
-  tallies(): Promise<Tallies>
-  /** Newest first; those of a span where one is given. */
-  decisions(limit: number, span?: Span): Promise<{ decisions: DecisionReport[] }>
-  cost(): Promise<CostReport>
-  /** The supervisor's loop, as the leader last told it; null where none did. */
-  loop(): Promise<LoopAccount | null>
-  /** Id of the supervisor that leads; null for none. */
-  leader(): Promise<string | null>
-}
-
-const cacheMs = 225
 const rateSpanMs = { least: 1_000, most: 10_000 }
-
-/**
- * Besides answering it takes a snapshot now and then by itself, so that somebody who asks once gets
- * rates too; `sampleEveryMs` 0 leaves that out.
- */
-export function createStatusReader(
-  store: Store,
-  keys: Keys,
-  job: Pick<Job, 'name' | 'topic' | 'sinks'>,
-  clock: Clock,
-  { sampleEveryMs = 2_000 } = {},
-): StatusReader {
-  const history: Snapshot[] = []
-  const taken = cached(clock, cacheMs, async () => {
-    const snapshot = await measure(store, keys)
-    remember(history, snapshot)
-    return snapshot
-  })
-  if (sampleEveryMs > 0) {
-    const later = () => setTimeout(sample, untilTick(clock, sampleEveryMs)).unref()
-    const sample = () => {
-      // While Redis is away there is nothing to remember, and whoever asks is told.
-      void taken().catch(() => {})
-      later()
-    }
-    later()
-  }
-  const last = cached(clock, cacheMs, () => readDecisions(store, keys, 1))
-  return {
-    async status() {
-      const [snapshot, [decision]] = await Promise.all([taken(), last()])
-      return statusOf(job, snapshot, history, decision ?? null)
-    },
-    async executors() {
-      const { actors } = await taken()
-      const executors = actors.filter(({ kind }) => kind === 'executor').map(actorReport)
-      return { executors: executors.sort(livingFirst) }
-    },
-    async actors() {
-      return { actors: (await taken()).actors.map(actorReport).sort(livingFirst) }
-    },
-    async partitions() {
-      const { partitions, topics, at } = await taken()
-      return partitions.filter(({ left }) => !left).map((one) => partitionReport(one, at, topics))
-    },
-    sinks: cached(clock, cacheMs, () => readSinks(store, keys, job, clock.now())),
-    tallies: cached(clock, cacheMs, () => readTallies(store, keys)),
-    async decisions(limit, span) {
-      return { decisions: (await readDecisions(store, keys, limit, span)).map(decisionReport) }
-    },
-    cost: cached(clock, cacheMs, () => readCost(store, keys)),
-    loop: cached(clock, cacheMs, () => readLoop(store, keys)),
-    async leader() {
-      return (await taken()).leader || null
-    },
-  }
-}
 
 /** The report of one snapshot; `history` holds earlier ones, oldest first, for the rates. Pure. */
 export function statusOf(
@@ -360,6 +271,10 @@ function ratesOf(now: Snapshot, before: Snapshot | undefined): StatusReport['rat
   return { inPerSecond: rate('appended'), outPerSecond: rate('committed') }
 }
 
+/** The living first, then the newest. */
+export const actorReports = (actors: Snapshot['actors']): ActorReport[] =>
+  actors.map(actorReport).sort(livingFirst)
+
 function actorReport(actor: Snapshot['actors'][number]): ActorReport {
   const silent = !actor.alive && ['starting', 'running', 'draining'].includes(actor.state)
   return {
@@ -381,6 +296,9 @@ function actorReport(actor: Snapshot['actors'][number]): ActorReport {
     eventDelays: actor.eventDelays,
   }
 }
+
+export const partitionReports = ({ partitions, topics, at }: Snapshot): PartitionReport[] =>
+  partitions.filter(({ left }) => !left).map((one) => partitionReport(one, at, topics))
 
 function partitionReport(
   one: PartitionState,
@@ -410,23 +328,6 @@ export function remember(history: Snapshot[], snapshot: Snapshot): void {
     // The last one that is old enough stays, so that there is always something to compare with.
     if (snapshot.at - history[1]!.at < rateSpanMs.least) break
     history.shift()
-  }
-}
-
-/** One call for many askers; a failure is not kept. */
-export function cached<T>(clock: Clock, forMs: number, ask: () => Promise<T>): () => Promise<T> {
-  let askedAt = Number.NEGATIVE_INFINITY
-  let answer: Promise<T> | null = null
-  return () => {
-    const now = clock.elapsed()
-    if (answer && now - askedAt < forMs) return answer
-    askedAt = now
-    const asked = ask()
-    answer = asked
-    asked.catch(() => {
-      if (answer === asked) answer = null
-    })
-    return asked
   }
 }
 

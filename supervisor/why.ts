@@ -12,7 +12,8 @@ import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { heldKeys } from '../actors/shards.ts'
 import { type KeptDecision, readDecisions } from './decisions.ts'
 import { decisionText, effectLine, emptyText, type Now, nowText } from './explain.ts'
-import { createStatusReader, decisionReport } from './status.ts'
+import { decisionReport } from './status.ts'
+import { createStatusReader } from './status-reader.ts'
 
 const command = {
   help: `

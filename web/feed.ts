@@ -11,7 +11,8 @@ import type { Clock } from '../actors/clock.ts'
 import { messageOf } from '../actors/errors.ts'
 import type { Log } from '../actors/log.ts'
 import { isOutage } from '../actors/redis.ts'
-import type { ActorReport, StatusReader } from '../supervisor/status.ts'
+import type { ActorReport } from '../supervisor/status.ts'
+import type { StatusReader } from '../supervisor/status-reader.ts'
 import type { WindowReport, WindowTotalReport } from './schemas.ts'
 
 export const LISTENERS_MOST = 32

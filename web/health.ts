@@ -8,7 +8,7 @@ import type { Clock } from '../actors/clock.ts'
 import type { Config } from '../actors/config.ts'
 import { kafkaClient } from '../actors/kafka-client.ts'
 import { isOutage } from '../actors/redis.ts'
-import type { StatusReader } from '../supervisor/status.ts'
+import type { StatusReader } from '../supervisor/status-reader.ts'
 import type { missingParts } from './schemas.ts'
 
 export type MissingPart = (typeof missingParts)[number]

@@ -4,7 +4,7 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { systemClock } from '../../actors/clock.ts'
 import { until } from '../../faults/until.ts'
-import { createStatusReader, type StatusReader } from '../../supervisor/status.ts'
+import { createStatusReader, type StatusReader } from '../../supervisor/status-reader.ts'
 import { LISTENERS_MOST } from '../../web/feed.ts'
 import { ROWS_MOST } from '../../web/queries.ts'
 import { openWeb, type Web } from './setup.ts'

@@ -4,7 +4,7 @@
 import * as v from 'valibot'
 import { systemClock } from '../../actors/clock.ts'
 import { avg, count, defineJob, type Job, sum } from '../../actors/job.ts'
-import { createStatusReader } from '../../supervisor/status.ts'
+import { createStatusReader } from '../../supervisor/status-reader.ts'
 import { createApp, type WebApp, type WebParts } from '../../web/app.ts'
 import { uniqueName } from '../../faults/names.ts'
 import { type Seeded, seed, silentLog } from './seed.ts'
