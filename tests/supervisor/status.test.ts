@@ -303,7 +303,7 @@ describe('what is kept', () => {
 
 test('a reader looks by itself until it is ended', async () => {
   const looks = { ended: 0, going: 0 }
-  const reader = (name: keyof typeof looks, ended?: AbortSignal) => {
+  const reader = (name: keyof typeof looks, ended: AbortSignal) => {
     const call = () => {
       looks[name]++
       return Promise.reject(new Error('Connection is closed.'))
