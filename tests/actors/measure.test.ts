@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { systemClock } from '../../actors/clock.ts'
 import { keysOf } from '../../actors/keys.ts'
+import { type Actor, noWork } from '../../actors/messages.ts'
 import { measure } from '../../actors/measure.ts'
 import type { Store } from '../../actors/redis.ts'
 
@@ -16,11 +17,22 @@ function storeOf(accounts: () => Record<string, string>): Store {
   return { call: async () => reply() } as unknown as Store
 }
 
+const said: Actor = {
+  id: '',
+  kind: 'executor',
+  pid: 1,
+  host: 'here',
+  state: 'running',
+  startedAt: 0,
+  at: 0,
+  stoppedAt: null,
+  reason: null,
+  rssBytes: 1,
+  ...noWork,
+}
+
 const account = (id: string, progress: number) =>
-  JSON.stringify({
-    ...{ id, kind: 'executor', pid: 1, host: 'here', state: 'running', startedAt: 0, at: progress },
-    ...{ stoppedAt: null, reason: null, rssBytes: 1, progress, delays: [progress, 1, 2] },
-  })
+  JSON.stringify({ ...said, id, progress, delays: [progress, 1, 2] })
 
 test('an account that says the same again is checked once, and a newer one is seen', async () => {
   let progress = 1
