@@ -260,7 +260,7 @@ function actorsOf(
   at: number,
 ): Snapshot['actors'] {
   return Object.entries(actors).flatMap(([id, text]) => {
-    const account = accountOf(text)
+    const account = accountOf(id, text)
     // The '' entry of an empty table, or an account by a newer version: not ours to judge.
     if (!account) return []
     return [{ ...account, alive: Number(leases[id] ?? 0) > at }]
@@ -268,20 +268,20 @@ function actorsOf(
 }
 
 /**
- * Accounts by their text: an actor says the same of itself in several snapshots in a row, its last
- * words in all that follow, and to check one is most of a snapshot's cost.
+ * What each actor last said of itself: it says the same in several snapshots in a row, its last words in all
+ * that follow, and to check an account is most of a snapshot's cost. No more than its newest: an account has
+ * hundreds of numbers, and what lives for a minute is dear to collect.
  */
-const known = new Map<string, Actor | null>()
+const known = new Map<string, { text: string; account: Actor | null }>()
 const knownMax = 256
 
-function accountOf(text: string): Actor | null {
-  let account = known.get(text)
-  if (account === undefined) {
-    const parsed = v.safeParse(accountSchema, text)
-    account = parsed.success ? parsed.output : null
-    if (known.size >= knownMax) known.clear()
-    known.set(text, account)
-  }
+function accountOf(id: string, text: string): Actor | null {
+  const last = known.get(id)
+  if (last?.text === text) return last.account
+  const parsed = v.safeParse(accountSchema, text)
+  const account = parsed.success ? parsed.output : null
+  if (!last && known.size >= knownMax) known.clear()
+  known.set(id, { text, account })
   return account
 }
 

@@ -3,8 +3,10 @@
  *
  *   own Kafka and Redis → pipeline and load → every so often the memory of each → table by spans
  *
- * Memory is the proportional set size, in which pages that processes share (Bun's own code) count
- * once. Linux only.
+ * Memory is what a process has of its own. Files that it has mapped are told apart: of Bun's code, some
+ * 44 MiB, each process of Bun on the machine counts its part in a proportional set size, so that with
+ * four of them it is 11 MiB and with twenty 2, and a process seems to grow whenever somebody else's ends.
+ * Linux only.
  *
  *   bun bench/memory.ts --minutes 60
  */
@@ -20,7 +22,7 @@ import { machineFacts, machineText } from './machine.ts'
 import { type Own, withOwn } from './own.ts'
 import { type Pipeline, startLoad, startPipeline, untilRunning } from './pipeline.ts'
 import { aligned } from './report.ts'
-import { proportionalBytes } from './usage.ts'
+import { ownBytes } from './usage.ts'
 import { versionsOf } from './versions.ts'
 
 const command = {
@@ -52,8 +54,10 @@ const MIB = 2 ** 20
 interface Look {
   /** Since the load began. */
   seconds: number
-  /** MiB by role. */
+  /** MiB of its own, by role. */
   memory: Record<string, number>
+  /** MiB of files, as the share of all of these processes. */
+  files: number
   committed: number
 }
 
@@ -102,10 +106,13 @@ async function look(own: Own, pipeline: Pipeline, seconds: number): Promise<Look
   const { actors, totals } = await pipeline.snapshot()
   const pids = actors.filter(({ alive }) => alive).map(({ kind, pid }) => [kind, pid] as const)
   const memory: Record<string, number> = {}
+  let files = 0
   for (const [role, pid] of [...pids, ['redis', own.services.redis.pid] as const]) {
-    memory[role] = (memory[role] ?? 0) + proportionalBytes(pid ?? 0) / MIB
+    const bytes = ownBytes(pid ?? 0)
+    memory[role] = (memory[role] ?? 0) + bytes.own / MIB
+    files += bytes.files / MIB
   }
-  return { seconds, memory, committed: totals.committed }
+  return { seconds, memory, files, committed: totals.committed }
 }
 
 /** The mean of each span, by role; then of all together in the second quarter, warm, and in the last. */
@@ -118,15 +125,16 @@ function report(looks: readonly Look[], rate: number): string {
     const means = roles.map((role) => mean(part.map(({ memory }) => memory[role] ?? 0)))
     const all = means.reduce((sum, one) => sum + one, 0)
     const until = `${(part.at(-1)!.seconds / 60).toFixed(0)} min`
-    rows.push([until, ...means.map((one) => one.toFixed(1)), all.toFixed(1)])
+    const files = mean(part.map((look) => look.files))
+    rows.push([until, ...[...means, all, files].map((one) => one.toFixed(1))])
   }
   const all = looks.map(({ memory }) => Object.values(memory).reduce((sum, one) => sum + one, 0))
   const quarter = Math.floor(looks.length / 4)
   const second = mean(all.slice(quarter, 2 * quarter))
   const last = mean(all.slice(-quarter))
   return [
-    `memory at ${rate.toLocaleString('en')} records/s, MiB (PSS), means; ${looks.at(-1)!.committed.toLocaleString('en')} records`,
-    ...aligned([['until', ...roles, 'together'], ...rows]),
+    `memory at ${rate.toLocaleString('en')} records/s, MiB of their own, means; ${looks.at(-1)!.committed.toLocaleString('en')} records`,
+    ...aligned([['until', ...roles, 'together', 'files'], ...rows]),
     `second quarter ${second.toFixed(1)}, last ${last.toFixed(1)}, most of a look ${Math.max(...all).toFixed(1)} MiB`,
   ].join('\n')
 }

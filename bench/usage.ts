@@ -110,7 +110,21 @@ function readStat(pid: number) {
 }
 
 export function proportionalBytes(pid: number): number {
-  return Number(/^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? '')?.[1] ?? 0) * 1_024
+  return rollupBytes(pid, 'Pss')
+}
+
+/**
+ * What a process has of its own, and its share of the files that it has mapped: nearly all of them Bun's
+ * code, whose share is the smaller the more processes of Bun there are on the machine, whosesoever.
+ */
+export function ownBytes(pid: number): { own: number; files: number } {
+  return { own: rollupBytes(pid, 'Pss_Anon'), files: rollupBytes(pid, 'Pss_File') }
+}
+
+/** 0 for a process that has ended. */
+function rollupBytes(pid: number, name: 'Pss' | 'Pss_Anon' | 'Pss_File'): number {
+  const text = read(`/proc/${pid}/smaps_rollup`) ?? ''
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1_024
 }
 
 function read(file: string): string | null {

@@ -52,14 +52,14 @@ const cacheMs = 225
 
 /**
  * Besides answering it takes a snapshot now and then by itself, so that somebody who asks once gets
- * rates too; `sampleEveryMs` 0 leaves that out.
+ * rates too, until `ended`; `sampleEveryMs` 0 leaves that out.
  */
 export function createStatusReader(
   store: Store,
   keys: Keys,
   job: Pick<Job, 'name' | 'topic' | 'sinks'>,
   clock: Clock,
-  { sampleEveryMs = 2_000 } = {},
+  { sampleEveryMs = 2_000, ended }: { sampleEveryMs?: number; ended?: AbortSignal } = {},
 ): StatusReader {
   const history: Snapshot[] = []
   const taken = cached(clock, cacheMs, async () => {
@@ -70,6 +70,7 @@ export function createStatusReader(
   if (sampleEveryMs > 0) {
     const later = () => setTimeout(sample, untilTick(clock, sampleEveryMs)).unref()
     const sample = () => {
+      if (ended?.aborted) return
       // While Redis is away there is nothing to remember, and whoever asks is told.
       void taken().catch(() => {})
       later()

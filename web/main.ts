@@ -71,8 +71,10 @@ await runMain('web', async () => {
     job: job.name,
     clock,
     log,
-    appOf: (store, keys) =>
-      createApp({ ...shared, store, keys, reader: createStatusReader(store, keys, job, clock) }),
+    appOf: (store, keys, ended) => {
+      const reader = createStatusReader(store, keys, job, clock, { ended })
+      return createApp({ ...shared, store, keys, reader })
+    },
   })
   const server = serve(served, host, port)
   // What it says of itself stands with the job's first shard, however many there are.

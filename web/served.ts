@@ -18,8 +18,8 @@ export interface ServedParts {
   job: string
   clock: Clock
   log: Log
-  /** The app of a job with these keys. */
-  appOf: (store: Store, keys: Keys) => WebApp
+  /** The app of a job with these keys, until another takes its place: it does nothing by itself then. */
+  appOf: (store: Store, keys: Keys, replaced: AbortSignal) => WebApp
 }
 
 /** Between two looks; until the first answer it is asked more often. */
@@ -29,12 +29,13 @@ const askEveryMs = 100
 export class Served {
   readonly #parts: ServedParts
   #web: WebApp
+  #replaced = new AbortController()
   #shards: number | null = null
   #refusal: string | null = null
 
   constructor(parts: ServedParts) {
     this.#parts = parts
-    this.#web = parts.appOf(awayStore(), keysOf(parts.job))
+    this.#web = parts.appOf(awayStore(), keysOf(parts.job), this.#replaced.signal)
   }
 
   get web(): WebApp {
@@ -57,7 +58,10 @@ export class Served {
       this.#refusal = null
       if (keys.shards.length === this.#shards) return
       const before = this.#web
-      this.#web = appOf(store, keys)
+      const replaced = new AbortController()
+      this.#web = appOf(store, keys, replaced.signal)
+      this.#replaced.abort()
+      this.#replaced = replaced
       this.#shards = keys.shards.length
       // Who listens comes again, and hears of the job as it is now.
       await before.feed.close()

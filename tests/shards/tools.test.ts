@@ -184,7 +184,9 @@ test('a change is accepted in each shard', async () => {
 
 test('what is served goes by the number of shards that Redis has, and by another once it is changed', async () => {
   const apps: { shards: number; isAway: boolean; closed: boolean }[] = []
-  const appOf: ServedParts['appOf'] = (store, { shards }) => {
+  const signals: AbortSignal[] = []
+  const appOf: ServedParts['appOf'] = (store, { shards }, replaced) => {
+    signals.push(replaced)
     const app = { shards: shards.length, isAway: store !== place.store, closed: false }
     apps.push(app)
     const feed = { close: () => Promise.resolve(void (app.closed = true)) }
@@ -202,6 +204,7 @@ test('what is served goes by the number of shards that Redis has, and by another
     { shards: 2, isAway: false, closed: true },
     { shards: 3, isAway: false, closed: false },
   ])
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, false])
 })
 
 test('versions know of all shards: listed, no shadow of it, dropped without a rest', async () => {

@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'bun:test'
+import { systemClock } from '../../actors/clock.ts'
+import { keysOf } from '../../actors/keys.ts'
 import type { PartitionState, Snapshot } from '../../actors/measure.ts'
+import type { Store } from '../../actors/redis.ts'
+import { until } from '../../faults/until.ts'
 import { backlogOf, kafkaLagOf } from '../../supervisor/backlog.ts'
 import { hostReports } from '../../supervisor/host-report.ts'
 import { limitsOf } from '../../supervisor/control.ts'
 import { forgotten } from '../../supervisor/register.ts'
-import { stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
+import { createStatusReader, stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
 
 type Known = Snapshot['actors'][number]
 const now = Date.parse('2026-01-01T00:00:00Z')
@@ -295,4 +299,26 @@ describe('what is kept', () => {
       maxResultDelayMs: 500,
     })
   })
+})
+
+test('a reader looks by itself until it is ended', async () => {
+  const looks = { ended: 0, going: 0 }
+  const reader = (name: keyof typeof looks, ended: AbortSignal) => {
+    const call = () => {
+      looks[name]++
+      return Promise.reject(new Error('Connection is closed.'))
+    }
+    const store = { call } as unknown as Store
+    const job = { name: 'read', topic: 'read', sinks: [] }
+    createStatusReader(store, keysOf('read'), job, systemClock, { sampleEveryMs: 5, ended })
+  }
+  const [end, over] = [new AbortController(), new AbortController()]
+  reader('ended', end.signal)
+  await until('it to look', () => looks.ended > 2)
+  end.abort()
+  const before = looks.ended
+  reader('going', over.signal)
+  await until('another to look', () => looks.going > 5)
+  over.abort()
+  expect(looks.ended).toBe(before)
 })
