@@ -4,6 +4,7 @@ import { keysOf } from '../actors/keys.ts'
 import { measure } from '../actors/measure.ts'
 import type { Store } from '../actors/redis.ts'
 import { masterOf, nodeAddress } from '../actors/redis-connection.ts'
+import { partitionOf, topicIndexOf } from '../actors/topics.ts'
 
 export interface ShardNumber {
   /** As it stands there; '' of a job that was begun before shards were counted. */
@@ -28,7 +29,8 @@ export async function readNumber(store: Store, job: string): Promise<ShardNumber
 
 export interface ShardReport {
   shard: number
-  partitions: number[]
+  /** The topic is null where the job reads only one. */
+  partitions: { topic: string | null; partition: number }[]
   /** Records in its stream, and their bytes. */
   waiting: number
   waitingBytes: number
@@ -40,10 +42,13 @@ export interface ShardReport {
 export function readShards(store: Store, job: string, count: number): Promise<ShardReport[]> {
   return Promise.all(
     keysOf(job, count).shards.map(async (keys) => {
-      const { partitions, totals } = await measure(store, keys)
+      const { partitions, topics, totals } = await measure(store, keys)
       return {
         shard: keys.shard,
-        partitions: partitions.map(({ partition }) => partition),
+        partitions: partitions.map(({ partition: number }) => ({
+          topic: topics[topicIndexOf(number)]?.name ?? null,
+          partition: partitionOf(number),
+        })),
         waiting: totals.waiting,
         waitingBytes: totals.waitingBytes,
         master: nodeAddress(await masterOf(store.redis, keys.ledger)),

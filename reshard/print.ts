@@ -23,7 +23,17 @@ export function shardsText(job: string, { from, to }: ShardNumber, shards: Shard
       : `job ${job} has ${plural(from, 'shard')}, and is being changed to ${to}: run reshard --to ${to} to end that, or --to ${from} to give it up`
   const rows = shards.map(
     ({ shard, partitions, waiting, master }) =>
-      `  shard ${shard}   partitions ${partitions.join(', ') || 'none'}   ${plural(waiting, 'record')} waiting   ${master}`,
+      `  shard ${shard}   partitions ${placesText(partitions)}   ${plural(waiting, 'record')} waiting   ${master}`,
   )
   return [state, ...rows].join('\n')
+}
+
+/** "0, 3", and of several topics "0, 3 of orders; 0 of returns". */
+function placesText(partitions: ShardReport['partitions']): string {
+  const topics = Map.groupBy(partitions, ({ topic }) => topic)
+  const texts = Array.from(topics, ([topic, places]) => {
+    const numbers = places.map(({ partition }) => partition).join(', ')
+    return topic === null ? numbers : `${numbers} of ${topic}`
+  })
+  return texts.join('; ') || 'none'
 }

@@ -17,7 +17,7 @@ import { keysOf } from '../actors/keys.ts'
 import { measure } from '../actors/measure.ts'
 import type { Store } from '../actors/redis.ts'
 import { shardOf } from '../actors/shards.ts'
-import { type Change, changingText, goingShards } from './change.ts'
+import { allShards, type Change, changingText, goingShards } from './change.ts'
 import { drain, type OpenReader } from './drain.ts'
 import { attemptOf, Lease } from './lease.ts'
 import { refuseAtWork, refuseUnable } from './permission.ts'
@@ -171,6 +171,8 @@ async function giveUp(change: Change): Promise<Done> {
     )
   }
   await dropStaged(change)
+  // Of the first it goes with the number; before that everything can be staged anew.
+  for (const shard of allShards(change).slice(1)) await change.store.redis.unlink(shard.change)
   const text = changingText(from.shards.length, to.shards.length)
   await renumber(change, text, String(from.shards.length))
   return { outcome: 'given up' }

@@ -108,6 +108,43 @@ for (const [from, to] of [
   }, 300_000)
 }
 
+const namesOf = async ({ redis }: Store, job: Job) =>
+  (await redis.keys(`millrace:{${job.name}/*`)).filter((key) => !key.endsWith(':leader')).sort()
+
+for (const [from, to] of [
+  [1, 3],
+  [3, 2],
+] as const) {
+  test(`${from} → ${to}: left after any call, it can be given up, or is told to be ended`, async () => {
+    const ends = new Set<string>()
+    let calls = Infinity
+    const first = 1 + Math.floor(Math.random() * EVERY)
+    for (let last = first; last <= calls; last += EVERY) {
+      await withJob(async (store, job) => {
+        const before = await viewOf(store, job, await begin(store, job, from))
+        const names = await namesOf(store, job)
+        const left = leaving(store, last)
+        await change(left.store, job, to).catch(() => undefined)
+        if (left.calls() < last) calls = left.calls()
+        await store.redis.del(keysFor(job, 1).leader)
+        const back = await change(store, job, from).catch((error: Error) => error)
+        const end = back instanceof Error ? back.message : back.outcome
+        ends.add(back instanceof Error ? 'told' : back.outcome)
+        const isBack = end === 'given up' || end === 'same'
+        if (isBack) expect({ last, names: await namesOf(store, job) }).toEqual({ last, names })
+        // What came to its end is changed back as anything else is; what was decided is ended first.
+        else if (end !== 'changed') {
+          expect({ last, end }).toEqual({ last, end: expect.stringContaining('have begun') })
+          await change(store, job, to)
+        }
+        const after = await viewOf(store, job, await heldKeys(store, job.name))
+        expect({ last, ...after }).toEqual({ last, ...before })
+      })
+    }
+    expect(ends).toEqual(new Set(['same', 'given up', 'told', 'changed']))
+  }, 300_000)
+}
+
 test('left twice in a row, it is done again all the same', async () => {
   for (let last = 20; last <= 180; last += 20) {
     await withJob(async (store, job) => {
