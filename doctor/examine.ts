@@ -105,7 +105,13 @@ function examineRedis(
       const facts = await readRedis(store, keys, config, executorsMax)
       const leader = keys && (await store.redis.get(keys.leader).catch(() => null))
       const findings = [...judgeRedis(facts), ...divided, ...judgeSpread(facts.shards)]
-      if (leader) findings.push(ok('supervisor', `${leader} leads; another one would stand by`))
+      if (leader)
+        findings.push(
+          ok(
+            'supervisor',
+            `${leader} leads; one on another machine would run executors as well, one on the same would stand by`,
+          ),
+        )
       return { findings, ledger: keys && (await readLedger(store, keys)) }
     } catch (error) {
       return unanswered(`Redis at ${address} stopped answering: ${messageOf(error)}`)

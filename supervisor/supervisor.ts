@@ -266,7 +266,8 @@ export class Supervisor {
   async #standBy(snapshot: Snapshot | null): Promise<void> {
     if (!this.#standby) {
       const { log } = this.#options
-      log.info('another supervisor leads; standing by', { leader: this.#leadership.holder })
+      const part = this.#places?.takes ? 'executors run here as it wants' : 'standing by'
+      log.info(`another supervisor leads; ${part}`, { leader: this.#leadership.holder })
     }
     this.#standby = true
     this.#took = false
@@ -282,7 +283,7 @@ export class Supervisor {
     }
     await this.#attempts.attempt('run executors for the leader', async () => {
       const goal = snapshot && (await this.#places!.follow(snapshot))
-      await this.#fleet.reconcile(goal && snapshot, goal ?? this.#goal, reason)
+      await this.#fleet.reconcile(goal && snapshot, goal ?? this.#goal, 'the leader wants fewer here')
     })
     await this.#relatives.retire(reason)
   }
