@@ -14,7 +14,7 @@ import type { Offer } from '../actors/messages.ts'
 import { Attempts } from './attempts.ts'
 import { backlogOf } from './backlog.ts'
 import { advance } from './closing.ts'
-import { beginControl, type Limits, limitsOf } from './control.ts'
+import { beginControl, changedIn, type Limits, limitsOf } from './control.ts'
 import { CostMeter } from './cost.ts'
 import { decide } from './decide.ts'
 import { recordDecision } from './decisions.ts'
@@ -65,6 +65,8 @@ export class Supervisor {
   #degraded = ''
   #limited = false
   #ledgerKnown = false
+  /** The control hash as it was when this one had its say, or first saw it. */
+  #begunWith: Snapshot['control'] | null = null
   #sweptAt = 0
   #quiet = false
   /** A shadow's sinks are held back. */
@@ -132,6 +134,7 @@ export class Supervisor {
     const role = snapshot ? this.#leadership.heed(snapshot.leader) : asked
     this.#register.observe(snapshot)
     if (snapshot) this.#heed(snapshot)
+    this.#begunWith ??= snapshot?.control ?? null
     this.#ledgerKnown ||= snapshot?.begun === true
     switch (role) {
       case roles.leading:
@@ -194,8 +197,10 @@ export class Supervisor {
 
   async #takeOver(snapshot: Snapshot): Promise<void> {
     const { store, keys, limits, tenancy, log, id } = this.#options
-    await beginControl(store, keys, limits)
-    await tenancy?.begin()
+    const changed = changedIn(this.#begunWith ?? snapshot.control, snapshot.control)
+    await beginControl(store, keys, limits, changed)
+    await tenancy?.begin(changed)
+    this.#begunWith = null
     await this.#cost.open(this.#loop.begun)
     this.#loop.takesOver()
     for (const kind of ['executor', 'bridge', 'sinks', 'web']) await this.#register.forget(kind)

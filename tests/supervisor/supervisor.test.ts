@@ -204,6 +204,33 @@ describe('supervisor', () => {
     second.kill()
   }, 30_000)
 
+  test('flags of one that stood by replace what the leader began with, and not what was changed since', async () => {
+    const { store, keys, make } = await create('supervisor-limits', new Set(['min', 'max']), 2)
+    await store.redis.hset(keys.control, { min: 0, max: 4 })
+    await store.call('lead', keys.base, ['leader', 'first', 60_000])
+    const second = make('second')
+    await second.look()
+    await store.redis.hset(keys.control, 'min', 1)
+    const leads = () =>
+      until('the second to lead', async () => {
+        await second.look()
+        return (await store.redis.get(keys.leader)) === 'second'
+      })
+    await store.call('resign', keys.base, ['leader', 'first'])
+    await leads()
+    await second.look()
+    expect(await store.redis.hmget(keys.control, 'min', 'max')).toEqual(['1', '2'])
+    // Deposed by a stall of its own, it has nothing to say that it has not said.
+    await store.redis.hset(keys.control, 'max', 3)
+    await store.redis.set(keys.leader, 'first')
+    await second.look()
+    await store.redis.del(keys.leader)
+    await leads()
+    await second.look()
+    expect(await store.redis.hmget(keys.control, 'min', 'max')).toEqual(['1', '3'])
+    second.kill()
+  })
+
   test('where another scales, it decides and tells, and starts and drains nobody', async () => {
     const without = new Set(['bridge', 'sinks', 'web'] as const)
     const options = { scales: false, without }
