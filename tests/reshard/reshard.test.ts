@@ -9,12 +9,15 @@ import type { Job } from '../../actors/job.ts'
 import type { Keys } from '../../actors/keys.ts'
 import { openStore, type Store } from '../../actors/redis.ts'
 import { heldKeys } from '../../actors/shards.ts'
+import { readNumber } from '../../reshard/number.ts'
 import { reshard } from '../../reshard/reshard.ts'
 import { encodeBatch } from '../support/batches.ts'
 import { silentLog, testRedisUrl } from '../support/redis.ts'
 import { scale } from '../../faults/pipeline.ts'
 import { change, keysFor, leaving, openJob, partitionsOf, S, viewOf, work } from './setup.ts'
 
+/** Of five partitions, from one shard to three, and from three to two. */
+const MOVED = 3
 const EVERY = Math.ceil(8 / scale)
 
 async function begin(store: Store, job: Job, shards: number): Promise<Keys> {
@@ -135,7 +138,8 @@ for (const [from, to] of [
         // What came to its end is changed back as anything else is; what was decided is ended first.
         else if (end !== 'changed') {
           expect({ last, end }).toEqual({ last, end: expect.stringContaining('have begun') })
-          await change(store, job, to)
+          expect((await readNumber(store, job.name)).decided).toBeTrue()
+          expect(await change(store, job, to)).toMatchObject({ partitions: 5, moved: MOVED })
         }
         const after = await viewOf(store, job, await heldKeys(store, job.name))
         expect({ last, ...after }).toEqual({ last, ...before })
