@@ -19,7 +19,7 @@ import { judgeKafka, type LedgerFacts } from './kafka.ts'
 import { readKafka } from './kafka-facts.ts'
 import { judgeMachine, readMachine } from './machine.ts'
 import { judgeRedis } from './redis.ts'
-import { judgeSpread } from './spread.ts'
+import { judgeAway, judgeSpread } from './spread.ts'
 import { reachRedis, readRedis } from './redis-facts.ts'
 
 export interface ExamineOptions {
@@ -104,7 +104,12 @@ function examineRedis(
       const { keys, findings: divided } = await examineShards(store, job, config)
       const facts = await readRedis(store, keys, config, executorsMax)
       const leader = keys && (await store.redis.get(keys.leader).catch(() => null))
-      const findings = [...judgeRedis(facts), ...divided, ...judgeSpread(facts.shards)]
+      const findings = [
+        ...judgeRedis(facts),
+        ...divided,
+        ...judgeAway(facts.away),
+        ...judgeSpread(facts.shards),
+      ]
       if (leader)
         findings.push(
           ok(
