@@ -47,7 +47,8 @@ export async function beginControl(
 ): Promise<void> {
   for (const field of settings) {
     const value = initial[field]
-    if (initial.given.has(field) && !changed.has(field)) await store.redis.hset(keys.control, field, value)
+    if (initial.given.has(field) && !changed.has(field))
+      await store.redis.hset(keys.control, field, value)
     else await store.redis.hsetnx(keys.control, field, value)
   }
 }

@@ -171,9 +171,10 @@ export class Supervisor {
     const { decision, goal, moved } = await this.#place(snapshot, decided)
     await this.#act(goal && snapshot, goal ?? this.#goal, decision.sentence)
     const changes = decision.to !== decision.from
-    // That more would bring nothing is worth telling once, though nothing changes.
-    const limited = decision.reason === reasons.limit && !this.#limited
-    this.#limited = decision.reason === reasons.limit
+    // That more would bring nothing, or have no place, is worth telling once, though nothing changes.
+    const bounded = decided.reason === reasons.limit || decided.reason === reasons.hosts
+    const limited = bounded && !this.#limited
+    this.#limited = bounded
     if (changes || limited || moved) await this.#tell(decision)
     await this.#tellDegraded(decision)
     if (!snapshot) return
@@ -271,7 +272,7 @@ export class Supervisor {
   async #standBy(snapshot: Snapshot | null): Promise<void> {
     if (!this.#standby) {
       const { log } = this.#options
-      const part = this.#places?.takes ? 'executors run here as it wants' : 'standing by'
+      const part = this.#places?.part(snapshot) ?? 'standing by'
       log.info(`another supervisor leads; ${part}`, { leader: this.#leadership.holder })
     }
     this.#standby = true
@@ -288,7 +289,11 @@ export class Supervisor {
     }
     await this.#attempts.attempt('run executors for the leader', async () => {
       const goal = snapshot && (await this.#places!.follow(snapshot))
-      await this.#fleet.reconcile(goal && snapshot, goal ?? this.#goal, 'the leader wants fewer here')
+      await this.#fleet.reconcile(
+        goal && snapshot,
+        goal ?? this.#goal,
+        'the leader wants fewer here',
+      )
     })
     await this.#relatives.retire(reason)
   }
