@@ -16,7 +16,7 @@ export function canBeSame(
     return false
   }
   const [one, other] = values.map((entries, i) => {
-    return new Top(entries as TopEntry[], aggregates[i]!.most!)
+    return new Top(entries, aggregates[i]!.most!)
   }) as [Top, Top]
   // Counts that lack nothing are the same, or of other records.
   if (one.error === 0 && other.error === 0) return false
