@@ -9,15 +9,11 @@ export function canBeSame(
   aggregates: readonly [Compared, Compared],
 ): boolean {
   if (Bun.deepEquals(values[0], values[1])) return true
-  if (
-    aggregates.some(({ kind }) => kind !== 'topK') ||
-    !values.every((one) => Array.isArray(one))
-  ) {
-    return false
-  }
-  const [one, other] = values.map((entries, i) => {
-    return new Top(entries, aggregates[i]!.most!)
-  }) as [Top, Top]
+  if (aggregates.some(({ kind }) => kind !== 'topK')) return false
+  const [ones, others] = values
+  if (!Array.isArray(ones) || !Array.isArray(others)) return false
+  const one = new Top(ones, aggregates[0].most!)
+  const other = new Top(others, aggregates[1].most!)
   // Counts that lack nothing are the same, or of other records.
   if (one.error === 0 && other.error === 0) return false
   return one.allows(other) && other.allows(one)
