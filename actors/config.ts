@@ -334,3 +334,11 @@ export function redisAddress({ REDIS_URL }: Pick<Config, 'REDIS_URL'>): string {
   const address = parseRedisUrl(REDIS_URL)
   return address ? addressText(address) : 'REDIS_URL'
 }
+
+/** What to do about a Redis that does not answer. Nothing of ours starts a cluster or Sentinels. */
+export function redisHint({ REDIS_URL }: Pick<Config, 'REDIS_URL'>): string {
+  const kind = parseRedisUrl(REDIS_URL)?.kind ?? 'server'
+  return kind === 'server'
+    ? 'is it running? bun run services up'
+    : 'bun run doctor says which of its servers is away'
+}

@@ -3,21 +3,27 @@
  */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { codeOf } from './code.ts'
 import { messageOf, UsageError } from './errors.ts'
 import { isJobName, type Job, JOB_NAME_RULE } from './job.ts'
 
 export const SHIPPED_JOB = 'jobs/students.ts'
 
 /**
- * The job that a file exports by default.
- * @throws UsageError that names the file and what is wrong: not there, syntax, fields, no job
+ * The job that a file exports by default. A child of a supervisor loads what its supervisor has loaded: records
+ * are not judged, nor windows read, by two files at once because one was edited meanwhile.
+ * @throws UsageError that names the file and what is wrong: not there, syntax, fields, no job, changed
  */
-export async function loadJob(path: string): Promise<Job> {
+export async function loadJob(path: string, environment = process.env): Promise<Job> {
+  const { MILLRACE_AS, MILLRACE_CODE } = environment
   const file = resolve(path)
   if (!existsSync(file)) throw new UsageError(`job file ${path} does not exist`)
   let module: { default?: Job }
+  let code: string | null
   try {
-    module = (await import(file)) as { default?: Job }
+    // Side by side, as an executor that starts is waited for.
+    const loading = import(file) as Promise<{ default?: Job }>
+    ;[module, code] = await Promise.all([loading, MILLRACE_CODE ? codeOf(file) : null])
   } catch (error) {
     // By its name: a compiled actor and the job's file have each a class of their own.
     if ((error as Error | null)?.name === 'JobError')
@@ -29,7 +35,12 @@ export async function loadJob(path: string): Promise<Job> {
   if (typeof module.default?.ops !== 'string') {
     throw new UsageError(`job file ${path} must have: export default defineJob({ … })`)
   }
-  return asVersion(module.default, process.env.MILLRACE_AS)
+  if (code !== null && code !== MILLRACE_CODE) {
+    throw new UsageError(
+      `job file ${path} has changed since its supervisor began: restart the supervisor to run it as it is now, or put it back`,
+    )
+  }
+  return asVersion(module.default, MILLRACE_AS)
 }
 
 /** The sinks that a file declares, and how often they hear of open windows; also for a version, which writes to them once it is the one. */

@@ -130,7 +130,7 @@ class PatientCluster extends Cluster {
   }
 }
 
-const notReady = "the cluster isn't ready: no node of it answers"
+const notReady = "the cluster isn't ready: no node of it answers and says that it is"
 
 function clusterOf(
   { hosts, login }: Extract<RedisAddress, { kind: 'cluster' }>,

@@ -10,7 +10,7 @@ import append from './bridge/append.lua' with { type: 'text' }
 import share from './bridge/share.lua' with { type: 'text' }
 import topics from './bridge/topics.lua' with { type: 'text' }
 import { type Clock, systemClock } from './clock.ts'
-import { bounds, type Config, redisAddress } from './config.ts'
+import { bounds, type Config, redisAddress, redisHint } from './config.ts'
 import { messageOf } from './errors.ts'
 import commit from './executor/commit.lua' with { type: 'text' }
 import shared from './functions/keys.lua' with { type: 'text' }
@@ -108,7 +108,7 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
     commandMs: blockMs + commandMs,
     silenceMs: blockMs + bounds.redisSilenceMs,
   })
-  logOutages(redis, redisAddress(config), log)
+  logOutages(redis, config, log)
   const { call, callBuffer } = functionsOf(redis)
   const heard = refusals(redisAddress(config), log)
   return {
@@ -227,17 +227,15 @@ export function isOutage(error: unknown): boolean {
   )
 }
 
-function logOutages(redis: Redis | Cluster, address: string, log: Log): void {
+function logOutages(redis: Redis | Cluster, config: Config, log: Log): void {
+  const address = redisAddress(config)
   let away = false
   redis.on('error', (error: Error) => {
     if (away) return
     away = true
-    log.warn(
-      `Redis at ${address} does not answer; trying again (is it running? bun run services up)`,
-      {
-        error: messageOf(causeOf(error)),
-      },
-    )
+    log.warn(`Redis at ${address} does not answer; trying again (${redisHint(config)})`, {
+      error: messageOf(causeOf(error)),
+    })
   })
   redis.on('close', () => {
     // A close without an error, such as CLIENT KILL, is reported by the commands that it rejects.

@@ -19,7 +19,7 @@ import { judgeKafka, type LedgerFacts } from './kafka.ts'
 import { readKafka } from './kafka-facts.ts'
 import { judgeMachine, readMachine } from './machine.ts'
 import { judgeRedis } from './redis.ts'
-import { judgeSpread } from './spread.ts'
+import { judgeAway, judgeSpread } from './spread.ts'
 import { reachRedis, readRedis } from './redis-facts.ts'
 
 export interface ExamineOptions {
@@ -104,8 +104,19 @@ function examineRedis(
       const { keys, findings: divided } = await examineShards(store, job, config)
       const facts = await readRedis(store, keys, config, executorsMax)
       const leader = keys && (await store.redis.get(keys.leader).catch(() => null))
-      const findings = [...judgeRedis(facts), ...divided, ...judgeSpread(facts.shards)]
-      if (leader) findings.push(ok('supervisor', `${leader} leads; another one would stand by`))
+      const findings = [
+        ...judgeRedis(facts),
+        ...divided,
+        ...judgeAway(facts.away),
+        ...judgeSpread(facts.shards),
+      ]
+      if (leader)
+        findings.push(
+          ok(
+            'supervisor',
+            `${leader} leads; one on another machine would run executors as well, one on the same would stand by`,
+          ),
+        )
       return { findings, ledger: keys && (await readLedger(store, keys)) }
     } catch (error) {
       return unanswered(`Redis at ${address} stopped answering: ${messageOf(error)}`)

@@ -230,6 +230,14 @@ function judgeLedger(topic: TopicFacts, { job, ledger, acceptLoss, fresh }: JobF
     const found = `topic ${job.topic} was deleted and made again since job ${job.name} began to read it`
     return [fatal(what, found, 'run the job under another name to begin anew')]
   }
+  const lost = lostPlaces(topic, ledger)
+  if (lost.length > 0) {
+    const found = `Redis has lost where job ${job.name} is in ${placesText(lost)} of topic ${job.topic}, while Kafka says that it has read there: the Redis of a shard was emptied or replaced, and windows are lost with it`
+    if (fresh) return [warning(what, found, 'the whole job begins anew, as --fresh says')]
+    const todo =
+      'give that Redis its data back, or start once with --fresh to begin the whole job anew'
+    return [fatal(what, found, todo)]
+  }
   const findings = topic.partitions.flatMap((one) =>
     judgePosition(one, ledger.next.get(one.partition), {
       job,
@@ -239,6 +247,17 @@ function judgeLedger(topic: TopicFacts, { job, ledger, acceptLoss, fresh }: JobF
   )
   return findings.length > 0 ? findings : [ok(what, 'within what Kafka holds')]
 }
+
+/** Partitions that only Kafka knows to have been read; one that was added since, nobody does. */
+function lostPlaces({ partitions, committed }: TopicFacts, { topicId, next }: LedgerFacts) {
+  if (topicId === '') return []
+  return partitions
+    .map(({ partition }) => partition)
+    .filter((partition) => !next.has(partition) && (committed.get(partition) ?? 0) > 0)
+}
+
+const placesText = (partitions: readonly number[]): string =>
+  `${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')}`
 
 function judgePosition(
   one: PartitionFacts,

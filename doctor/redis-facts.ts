@@ -10,7 +10,7 @@ import type { Keys } from '../actors/keys.ts'
 import { openStore, type Store } from '../actors/redis.ts'
 import { parseRedisUrl } from '../actors/redis-address.ts'
 import { causeOf, masterOf, masters, nodeAddress } from '../actors/redis-connection.ts'
-import { away, fatal, type Finding } from './finding.ts'
+import { away as isAway, fatal, type Finding } from './finding.ts'
 import type { Info, RedisFacts } from './redis.ts'
 
 const connectMs = 2_000
@@ -67,7 +67,7 @@ function unreachable(address: string, refusal: string | undefined, error: string
     return fatal(what, found, 'put user and password into REDIS_URL (redis://user:password@host)')
   }
   const found = `Redis at ${address} does not answer: ${error}`
-  return away(what, found, 'start it (bun run services up) or set REDIS_URL')
+  return isAway(what, found, 'start it (bun run services up) or set REDIS_URL')
 }
 
 /** A server that takes writes, and what INFO tells of it; {} where it is not allowed. */
@@ -125,7 +125,13 @@ export async function readRedis(
   const writing = await failure(store.call('resign', base, ['doctor', 'doctor']))
   const shards = told.map(({ address }) => ({ address, shards: [] as number[] }))
   let waitingBytes = 0
+  const away: RedisFacts['away'] = []
   for (const shard of keys?.shards ?? []) {
+    const error = await failure(store.redis.exists(shard.ledger))
+    if (error !== null) {
+      away.push({ shard: shard.shard, error })
+      continue
+    }
     const serving = await masterOf(store.redis, shard.base)
     shards[told.findIndex((one) => one.server === serving)]?.shards.push(shard.shard)
     if (serving !== ours.server) continue
@@ -144,6 +150,7 @@ export async function readRedis(
     writing,
     waitingBytes,
     shards,
+    away,
     executorsMax,
   }
 }

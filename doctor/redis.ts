@@ -35,6 +35,8 @@ export interface RedisFacts {
   waitingBytes: number
   /** Which of the job's shards each master serves; those that serve none are among them. */
   shards: { address: string; shards: number[] }[]
+  /** Of the job's shards those that do not answer, and what a call of each fails with. */
+  away: { shard: number; error: string }[]
   executorsMax: number
 }
 

@@ -1,5 +1,5 @@
 /** How a job's shards lie on the masters of a cluster. Pure. */
-import { type Finding, ok, warning } from './finding.ts'
+import { away, type Finding, ok, warning } from './finding.ts'
 import type { RedisFacts } from './redis.ts'
 
 /** Nothing of a job with one shard, and of one server. */
@@ -15,3 +15,10 @@ export function judgeSpread(masters: RedisFacts['shards']): Finding[] {
   const todo = 'move a slot there (redis-cli --cluster reshard): a shard is as fast as its master'
   return [warning(what, `${found}; none at ${idle.join(', ')}`, todo)]
 }
+
+/** The whole job waits for each of its shards. */
+export const judgeAway = (shards: RedisFacts['away']): Finding[] =>
+  shards.map(({ shard, error }) => {
+    const todo = 'start its master, or let a replica take over: the job stands still until then'
+    return away('shards', `shard ${shard} does not answer: ${error}`, todo)
+  })

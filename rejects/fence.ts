@@ -48,7 +48,7 @@ export interface Fenced {
   close(): Promise<void>
 }
 
-/** @throws kafkajs's errors, also where Kafka is away for longer than a start takes */
+/** @throws RefusalError where another one begins; kafkajs's errors, also where Kafka is away for longer than a start takes */
 export async function openFence(
   kafka: Kafka,
   job: string,
@@ -77,7 +77,8 @@ export async function openFence(
     await patiently(clock, () => evidenceOf(kafka, name, topics))
   } catch (error) {
     await producer.disconnect()
-    throw error
+    // Of two that begin together the first is shut out before it has asked for anything.
+    throw isShutOut(error) ? shutOut(error) : error
   }
   return {
     evidence: () => patiently(clock, () => evidenceOf(kafka, name, topics)),

@@ -17,11 +17,11 @@ import { keysOf } from '../actors/keys.ts'
 import { measure } from '../actors/measure.ts'
 import type { Store } from '../actors/redis.ts'
 import { shardOf } from '../actors/shards.ts'
-import { type Change, changingText, goingShards } from './change.ts'
+import { allShards, type Change, changingText, goingShards } from './change.ts'
 import { drain, type OpenReader } from './drain.ts'
 import { attemptOf, Lease } from './lease.ts'
 import { refuseAtWork, refuseUnable } from './permission.ts'
-import { readNumber } from './number.ts'
+import { readNumber, wayOut } from './number.ts'
 import { dropStaged, readHeld, stage, type Staged } from './stage.ts'
 import { clearGone, takeAll } from './take.ts'
 
@@ -63,7 +63,7 @@ export async function reshard(parts: ReshardParts): Promise<Outcome> {
   const isBack = number.to !== null && number.from === to
   if (number.to !== null && number.to !== to && !isBack) {
     throw new RefusalError(
-      `the shards of job ${job.name} are being changed from ${number.from} to ${number.to}: run it with --to ${number.to} to end that, or with --to ${number.from} to give it up`,
+      `the shards of job ${job.name} are being changed from ${number.from} to ${number.to}: ${wayOut(number)}`,
     )
   }
   const home = keysOf(job.name)
@@ -103,19 +103,13 @@ async function carryOut(change: Change, parts: ReshardParts, before: string | nu
   await refuseAtWork(store, { from, clock, waits: false })
   const decided = await decidedIn(change)
   if (decided === null) return finish(change, await prepare(change, parts))
-  return finish({ ...change, id: decided }, { records: 0, partitions: 0, moved: 0 })
+  return finish({ ...change, id: decided }, 0)
 }
 
-interface Prepared {
-  records: number
-  partitions: number
-  moved: number
-}
-
-/** Everything that can be done without changing what there is. */
-async function prepare(change: Change, { openReader, code }: ReshardParts): Promise<Prepared> {
-  const { store, from, to, lease, clock, tell } = change
-  const { totals, partitions } = await measure(store, from)
+/** Everything that can be done without changing what there is; answers with the records that waited. */
+async function prepare(change: Change, { openReader, code }: ReshardParts): Promise<number> {
+  const { store, from, lease, clock, tell } = change
+  const { totals } = await measure(store, from)
   await drain(change, openReader, code)
   tell('putting together what the new shards hold')
   const staged = await stage(change)
@@ -125,10 +119,7 @@ async function prepare(change: Change, { openReader, code }: ReshardParts): Prom
   if ((await store.call('decide', from.base, [lease.id, change.id])) !== 1) {
     throw new RefusalError('somebody else changes the shards of the job; run it again')
   }
-  const moved = partitions.filter(
-    ({ partition }) => shardOf(from, partition).base !== shardOf(to, partition).base,
-  )
-  return { records: totals.waiting, partitions: partitions.length, moved: moved.length }
+  return totals.waiting
 }
 
 /** @throws RefusalError where an old shard is not what it was when it was copied */
@@ -137,18 +128,22 @@ async function refuseChanged(change: Change, { held }: Staged): Promise<void> {
   throw new RefusalError('the job was changed while its shards were copied; run it again')
 }
 
-async function finish(change: Change, prepared: Prepared): Promise<Done> {
+async function finish(change: Change, records: number): Promise<Done> {
   const { store, from, to, lease, tell } = change
   await lease.wait(ON_DISK_MS)
   tell('the new shards take what was put together')
   const panes = await takeAll(change)
   await lease.wait(ON_DISK_MS)
   await clearGone(change)
+  const { partitions } = await measure(store, to)
+  const moved = partitions.filter(
+    ({ partition }) => shardOf(from, partition).base !== shardOf(to, partition).base,
+  ).length
   const text = changingText(from.shards.length, to.shards.length)
   await renumber(change, text, String(to.shards.length))
   // Only what said that they went: nothing hangs on it any more.
   for (const shard of goingShards(change)) await store.redis.unlink(shard.change)
-  return { outcome: 'changed', ...prepared, panes }
+  return { outcome: 'changed', records, partitions: partitions.length, moved, panes }
 }
 
 async function renumber({ store, from, lease }: Change, is: string, next: string): Promise<void> {
@@ -171,6 +166,8 @@ async function giveUp(change: Change): Promise<Done> {
     )
   }
   await dropStaged(change)
+  // Of the first it goes with the number; before that everything can be staged anew.
+  for (const shard of allShards(change).slice(1)) await change.store.redis.unlink(shard.change)
   const text = changingText(from.shards.length, to.shards.length)
   await renumber(change, text, String(from.shards.length))
   return { outcome: 'given up' }

@@ -1,6 +1,6 @@
 /** `bun run jobs`: all jobs on one Redis, and forgetting those that are stopped. */
 import { systemClock } from '../actors/clock.ts'
-import { readConfig, redisAddress } from '../actors/config.ts'
+import { readConfig, redisAddress, redisHint } from '../actors/config.ts'
 import { RefusalError, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags } from '../actors/flags.ts'
 import { isJobName, JOB_NAME_RULE } from '../actors/job.ts'
@@ -57,7 +57,7 @@ await runMain('jobs', async () => {
     return await work(store)
   } catch (error) {
     if (!isOutage(error)) throw error
-    const line = `Redis at ${redisAddress(config)} does not answer; is it running? bun run services up`
+    const line = `Redis at ${redisAddress(config)} does not answer; ${redisHint(config)}`
     throw new RefusalError(line, { cause: error })
   } finally {
     await store.close()

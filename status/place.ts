@@ -3,7 +3,7 @@
  * answer is one line that names its address.
  */
 import { systemClock } from '../actors/clock.ts'
-import { type Config, readConfig, redisAddress } from '../actors/config.ts'
+import { type Config, readConfig, redisAddress, redisHint } from '../actors/config.ts'
 import { RefusalError } from '../actors/errors.ts'
 import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
@@ -50,4 +50,4 @@ export async function withPlace(
 }
 
 const silenceOf = (config: Config) =>
-  `Redis at ${redisAddress(config)} does not answer; is it running? bun run services up`
+  `Redis at ${redisAddress(config)} does not answer; ${redisHint(config)}`

@@ -84,14 +84,15 @@ export function limitsText({ executors }: StatusReport): string {
 }
 
 /** A header and a row for each host, where there are several. */
-export function hostRows({ hosts }: StatusReport): string[] {
+export function hostRows({ hosts, executors: { max } }: StatusReport): string[] {
   if (hosts.length < 2) return []
   const head = ['host', 'executors', 'wanted', 'at most', 'cores', 'idle', 'memory free', '']
   const rows = hosts.map((one) => [
     one.host,
     number(one.executors),
     one.wanted === null ? '–' : number(one.wanted),
-    number(one.limit),
+    // Without a bound of its own a machine takes as many as the job may have.
+    max !== null && one.limit >= max ? '–' : number(one.limit),
     number(one.cores),
     known(one.coresIdle, (cores) => cores.toFixed(1)),
     `${(one.memoryFreeBytes / 2 ** 30).toFixed(1)} GiB`,

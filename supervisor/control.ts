@@ -1,6 +1,7 @@
 /**
  * The operator's limits, as they stand in Redis: whoever changes them there (the API, another
- * terminal) is obeyed at the next look. Flags and environment are only what they begin with.
+ * terminal) is obeyed at the next look. Flags and environment are only what they begin with: a supervisor
+ * that takes over long after its start leaves alone what was changed meanwhile.
  */
 import { resultDelayRange } from '../actors/config.ts'
 import type { Keys } from '../actors/keys.ts'
@@ -28,15 +29,26 @@ export interface InitialLimits {
 const settings = ['min', 'max', 'policy', 'maxResultDelayMs'] as const
 export type Setting = (typeof settings)[number]
 
-/** Writes what was given, and the rest where nothing is there yet. */
+/** Fields of the control hash that somebody has changed since it was `before`. Pure. */
+export function changedIn(
+  before: Readonly<Record<string, string>>,
+  control: Readonly<Record<string, string>>,
+): ReadonlySet<string> {
+  const fields = new Set([...Object.keys(before), ...Object.keys(control)])
+  return new Set([...fields].filter((field) => before[field] !== control[field]))
+}
+
+/** Writes what was given, but for what was changed meanwhile, and the rest where nothing is there yet. */
 export async function beginControl(
   store: Store,
   keys: Keys,
   initial: InitialLimits,
+  changed: ReadonlySet<string>,
 ): Promise<void> {
   for (const field of settings) {
     const value = initial[field]
-    if (initial.given.has(field)) await store.redis.hset(keys.control, field, value)
+    if (initial.given.has(field) && !changed.has(field))
+      await store.redis.hset(keys.control, field, value)
     else await store.redis.hsetnx(keys.control, field, value)
   }
 }

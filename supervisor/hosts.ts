@@ -145,15 +145,20 @@ export function changesText(
   return changes.join(', ')
 }
 
-/** Hosts that the leader's word counts on and that are there no more, for people; '' for none. */
-export function lostText({ want }: Word, peers: readonly Peer[], { actors }: Snapshot): string {
-  const lost = [...want].filter(([id, count]) => count > 0 && !peers.some((peer) => peer.id === id))
-  return lost
-    .map(([id, count]) => {
-      const name = actors.find((actor) => actor.id === id)?.host ?? id
-      return `${name} is gone with ${plural(count, 'executor')}`
-    })
-    .join(', ')
+/**
+ * Hosts that the leader's word counts on and that are there no more, for people; '' for none. Those that ended in
+ * order while another led are no news.
+ */
+export function lostText(word: Word, peers: readonly Peer[], { actors }: Snapshot): string {
+  const isOwn = word.leader === peers[0]!.id
+  const lost = [...word.want].flatMap(([id, count]): string[] => {
+    if (count === 0 || peers.some((peer) => peer.id === id)) return []
+    const { host = id, state = null } = actors.find((actor) => actor.id === id) ?? {}
+    const had = plural(count, 'executor')
+    if (state !== 'stopped') return [`${host} is gone with ${had}`]
+    return isOwn ? [`${host} has ended, which had ${had}`] : []
+  })
+  return lost.join(', ')
 }
 
 /** "1.5 of 4 cores idle, 2.1 GiB free" */

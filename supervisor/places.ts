@@ -71,6 +71,14 @@ export class Places {
     return !this.#options.machine.standby
   }
 
+  /** What this supervisor does while another leads, for people: a machine has executors of one of them only. */
+  part(snapshot: Snapshot | null): string {
+    const { actors = [], leader } = snapshot ?? {}
+    const { name } = this.#options.machine
+    const isOther = actors.every(({ id, host }) => id !== leader || host !== name)
+    return this.takes && isOther ? 'executors run here as it wants' : 'standing by'
+  }
+
   /** For the heartbeat; undefined while it takes none. */
   offer(): Offer | undefined {
     return this.#options.machine.standby && !this.#leads ? undefined : this.#offer()

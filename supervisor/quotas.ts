@@ -47,12 +47,13 @@ export class Quotas {
     this.#initial = initial
   }
 
-  /** Writes what was given, and the rest where nothing is there yet. */
-  async begin(): Promise<void> {
+  /** Writes what was given, but for fields that were changed meanwhile, and the rest where nothing is there yet. */
+  async begin(changed: ReadonlySet<string> = new Set()): Promise<void> {
     const { redis } = this.#store
     for (const name of Object.keys(quotaFields) as QuotaName[]) {
       const [field, value] = [quotaFields[name], this.#initial[name]]
-      if (this.#initial.given.has(name)) await redis.hset(this.#keys.control, field, value)
+      const replaces = this.#initial.given.has(name) && !changed.has(field)
+      if (replaces) await redis.hset(this.#keys.control, field, value)
       else if (value > 0) await redis.hsetnx(this.#keys.control, field, value)
     }
   }

@@ -147,7 +147,9 @@ export class Servers {
     if (aof_enabled !== '1' || Number(uptime_in_seconds) > times.restartedS) return
     try {
       await server.bgrewriteaof()
-      log.info('Redis has restarted; its append-only file is written anew, in case it was torn')
+      log.info(
+        'Redis began to run only now; its append-only file is written anew, in case a crash tore it',
+      )
     } catch (error) {
       if (isOutage(error)) this.#runs.delete(address)
       // Another supervisor was first, or a hosted server keeps its files to itself.

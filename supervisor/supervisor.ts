@@ -14,7 +14,7 @@ import type { Offer } from '../actors/messages.ts'
 import { Attempts } from './attempts.ts'
 import { backlogOf } from './backlog.ts'
 import { advance } from './closing.ts'
-import { beginControl, type Limits, limitsOf } from './control.ts'
+import { beginControl, changedIn, type Limits, limitsOf } from './control.ts'
 import { CostMeter } from './cost.ts'
 import { decide } from './decide.ts'
 import { recordDecision } from './decisions.ts'
@@ -65,6 +65,8 @@ export class Supervisor {
   #degraded = ''
   #limited = false
   #ledgerKnown = false
+  /** The control hash as it was when this one had its say, or first saw it. */
+  #begunWith: Snapshot['control'] | null = null
   #sweptAt = 0
   #quiet = false
   /** A shadow's sinks are held back. */
@@ -132,6 +134,7 @@ export class Supervisor {
     const role = snapshot ? this.#leadership.heed(snapshot.leader) : asked
     this.#register.observe(snapshot)
     if (snapshot) this.#heed(snapshot)
+    this.#begunWith ??= snapshot?.control ?? null
     this.#ledgerKnown ||= snapshot?.begun === true
     switch (role) {
       case roles.leading:
@@ -168,9 +171,10 @@ export class Supervisor {
     const { decision, goal, moved } = await this.#place(snapshot, decided)
     await this.#act(goal && snapshot, goal ?? this.#goal, decision.sentence)
     const changes = decision.to !== decision.from
-    // That more would bring nothing is worth telling once, though nothing changes.
-    const limited = decision.reason === reasons.limit && !this.#limited
-    this.#limited = decision.reason === reasons.limit
+    // That more would bring nothing, or have no place, is worth telling once, though nothing changes.
+    const bounded = decided.reason === reasons.limit || decided.reason === reasons.hosts
+    const limited = bounded && !this.#limited
+    this.#limited = bounded
     if (changes || limited || moved) await this.#tell(decision)
     await this.#tellDegraded(decision)
     if (!snapshot) return
@@ -194,8 +198,10 @@ export class Supervisor {
 
   async #takeOver(snapshot: Snapshot): Promise<void> {
     const { store, keys, limits, tenancy, log, id } = this.#options
-    await beginControl(store, keys, limits)
-    await tenancy?.begin()
+    const changed = changedIn(this.#begunWith ?? snapshot.control, snapshot.control)
+    await beginControl(store, keys, limits, changed)
+    await tenancy?.begin(changed)
+    this.#begunWith = null
     await this.#cost.open(this.#loop.begun)
     this.#loop.takesOver()
     for (const kind of ['executor', 'bridge', 'sinks', 'web']) await this.#register.forget(kind)
@@ -266,7 +272,8 @@ export class Supervisor {
   async #standBy(snapshot: Snapshot | null): Promise<void> {
     if (!this.#standby) {
       const { log } = this.#options
-      log.info('another supervisor leads; standing by', { leader: this.#leadership.holder })
+      const part = this.#places?.part(snapshot) ?? 'standing by'
+      log.info(`another supervisor leads; ${part}`, { leader: this.#leadership.holder })
     }
     this.#standby = true
     this.#took = false
@@ -282,7 +289,11 @@ export class Supervisor {
     }
     await this.#attempts.attempt('run executors for the leader', async () => {
       const goal = snapshot && (await this.#places!.follow(snapshot))
-      await this.#fleet.reconcile(goal && snapshot, goal ?? this.#goal, reason)
+      await this.#fleet.reconcile(
+        goal && snapshot,
+        goal ?? this.#goal,
+        'the leader wants fewer here',
+      )
     })
     await this.#relatives.retire(reason)
   }

@@ -25,10 +25,10 @@ export class Tenancy {
     return this.#pool?.granted ?? Number.POSITIVE_INFINITY
   }
 
-  /** Leads from now on. */
-  async begin(): Promise<void> {
+  /** Leads from now on; `changed`: fields of the control hash that flags do not replace any more. */
+  async begin(changed: ReadonlySet<string>): Promise<void> {
     this.#registration.takesOver()
-    await this.#quotas.begin()
+    await this.#quotas.begin(changed)
   }
 
   /** What is due of the register and the quotas; rejects on an outage. */

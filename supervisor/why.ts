@@ -1,6 +1,6 @@
 /** `bun run why`: why there are as many executors as there are, and how it came to that. */
 import { systemClock } from '../actors/clock.ts'
-import { bounds, type Config, readConfig, redisAddress } from '../actors/config.ts'
+import { bounds, type Config, readConfig, redisAddress, redisHint } from '../actors/config.ts'
 import { parseDuration } from '../actors/duration.ts'
 import { RefusalError, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
@@ -176,7 +176,7 @@ function outageAsNull(error: unknown): null {
 
 function silence(config: Config, cause: unknown): RefusalError {
   const address = redisAddress(config)
-  const line = `Redis at ${address} does not answer; is it running? bun run services up`
+  const line = `Redis at ${address} does not answer; ${redisHint(config)}`
   return new RefusalError(line, { cause })
 }
 

@@ -15,6 +15,7 @@ import {
   type Totals,
   totalsOf,
 } from './pipeline.ts'
+import { partitionText } from './numbers.ts'
 import type { Ranges } from './ranges.ts'
 
 export interface Baseline {
@@ -109,7 +110,7 @@ export async function codeNotes(
   file: string | undefined,
 ): Promise<string[]> {
   const notes: string[] = []
-  if (baseline) notes.push(changeText(baseline))
+  if (baseline) notes.push(changeText(baseline, state))
   const code = file === undefined ? null : await codeOf(file)
   if (state.codes.size > 1) {
     notes.push("the job's code is being changed just now: what differs may be by that")
@@ -121,8 +122,11 @@ export async function codeNotes(
   return notes
 }
 
-function changeText({ at, totals, applied }: Baseline): string {
-  const offsets = Array.from(applied, ([p, ranges]) => `${p}:${ranges.at(-1)?.to ?? 0}`)
+function changeText({ at, totals, applied }: Baseline, state: PipelineState): string {
+  const offsets = Array.from(
+    applied,
+    ([number, ranges]) => `${partitionText(number, state)}:${ranges.at(-1)?.to ?? 0}`,
+  )
   return (
     `the job's code was changed at ${new Date(at).toISOString()}: ` +
     `${totals.committed.toLocaleString('en')} records before that (to offsets ${offsets.join(', ')}) were ` +

@@ -40,6 +40,14 @@ export function namedTopics(ledger: Readonly<Record<string, string>>): ReadTopic
 export const topicsRead = (job: Job, { topics }: Topics): readonly ReadTopic[] =>
   topics.length > 0 ? topics : [{ name: job.topic, index: 0, left: false, isOnly: true }]
 
+/** `3`, and where several topics are read `orders:3`. */
+export function partitionText(number: number, { topics }: Topics): string {
+  const index = Math.trunc(number / PARTITIONS_OF_A_TOPIC)
+  const partition = String(number - index * PARTITIONS_OF_A_TOPIC)
+  const topic = topics.find((one) => one.index === index)?.name ?? `topic ${index}`
+  return topics.length > 1 ? `${topic}:${partition}` : partition
+}
+
 /** The topic of a number, and Kafka's partition. */
 export function placeOf(
   number: number,

@@ -152,8 +152,8 @@ function noteVerdicts(state: PipelineState, recount: Recount, notes: string[]): 
   }
   if (recount.lateWithinDelay > 0) {
     notes.push(
-      `${recount.lateWithinDelay} records missed a window although they were within the watermark ` +
-        'delay of the newest before them; that is right only where their partition had been idle',
+      'records that missed a window although they were within the watermark delay of the newest before them: ' +
+        `${recount.lateWithinDelay}; that is right only where their partition had been idle`,
     )
   }
 }

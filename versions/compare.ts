@@ -1,6 +1,6 @@
 /**
  * Two versions of a job, window by window: what both have closed must have the same rows, if nothing was
- * to change, or differ only where it was.
+ * to change, or differ only where it was; what depends on the order of records, within its error (same.ts).
  *
  *   closed windows of both → those that both have, but for the first → rows by group → equal or not
  *
@@ -10,6 +10,7 @@
  */
 import type { Store } from '../actors/redis.ts'
 import type { WindowRow } from '../actors/windows/read.ts'
+import { type Compared, canBeSame } from './same.ts'
 import { type Closed, closedOf, type Version } from './closed.ts'
 
 export type { Version } from './closed.ts'
@@ -56,26 +57,43 @@ export async function compareVersions(
   const within = (start: number) => start >= readTo && start <= to
   const theirs = new Set(otherStarts.filter(within))
   const both = starts.filter((start) => within(start) && theirs.has(start))
-  const names = new Set(other.job.aggregates.map(({ name }) => name))
+  const compared = comparedOf(one.job, other.job)
   const result: Comparison = {
     windows: both.length,
     onlyOne: starts.filter(within).length + theirs.size - 2 * both.length,
     equal: 0,
     different: 0,
     examples: [],
-    aggregates: one.job.aggregates.map(({ name }) => name).filter((name) => names.has(name)),
+    aggregates: [...compared.keys()],
   }
-  for (const start of both) await compareWindow(closed, start, result)
+  for (const start of both) await compareWindow(closed, start, result, compared)
   return result
 }
 
 type Both = readonly [Closed, Closed]
+/** Aggregates that both have, as each has them. */
+type Shared = ReadonlyMap<string, readonly [Compared, Compared]>
 
-async function compareWindow([one, other]: Both, start: number, result: Comparison): Promise<void> {
+function comparedOf(one: Version['job'], other: Version['job']): Shared {
+  const theirs = new Map(other.aggregates.map(({ name, aggregate }) => [name, aggregate]))
+  return new Map(
+    one.aggregates.flatMap(({ name, aggregate }) => {
+      const its = theirs.get(name)
+      return its ? [[name, [aggregate, its] as const]] : []
+    }),
+  )
+}
+
+async function compareWindow(
+  [one, other]: Both,
+  start: number,
+  result: Comparison,
+  compared: Shared,
+): Promise<void> {
   const [ones, others] = [await one.rows(start), await other.rows(start)]
   for (const key of new Set([...ones.keys(), ...others.keys()])) {
     const rows = [ones.get(key) ?? null, others.get(key) ?? null] as const
-    if (isSame(rows, result.aggregates)) {
+    if (isSame(rows, compared)) {
       result.equal++
       continue
     }
@@ -89,8 +107,10 @@ async function compareWindow([one, other]: Both, start: number, result: Comparis
 
 function isSame(
   [one, other]: readonly [WindowRow | null, WindowRow | null],
-  aggregates: readonly string[],
+  compared: Shared,
 ): boolean {
   if (!one || !other) return false
-  return aggregates.every((name) => Bun.deepEquals(one.values[name], other.values[name]))
+  return [...compared].every(([name, aggregates]) =>
+    canBeSame([one.values[name], other.values[name]], aggregates),
+  )
 }

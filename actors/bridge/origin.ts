@@ -62,7 +62,7 @@ export function lostLedger(
   const several = known.length > 1
   const witness =
     read.size > 0
-      ? `Kafka says that it has been at work on ${several ? 'topics' : 'topic'} ${job.topic} (up to ${placesOf(read, known)} or more)`
+      ? `Kafka says that it has been at work on ${several ? 'topics' : 'topic'} ${job.topic} (up to ${placesOf(read, known)} at the least)`
       : 'parts of its windows are still there'
   return `Redis has lost the ledger of job ${job.name}, while ${witness}: it was emptied or replaced, and windows are lost with it; give Redis its data back, or start once with --fresh to begin anew (--from earliest reads again what Kafka still has)`
 }

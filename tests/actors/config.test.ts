@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bounds, readConfig, redisAddress } from '../../actors/config.ts'
+import { bounds, readConfig, redisAddress, redisHint } from '../../actors/config.ts'
 import { UsageError } from '../../actors/errors.ts'
 
 describe('the environment', () => {
@@ -94,6 +94,16 @@ describe('the environment', () => {
   test('keeps the password of Redis out of its address', () => {
     const config = readConfig({ REDIS_URL: 'rediss://user:secret@host.example/2' })
     expect(redisAddress(config)).toBe('host.example:6379')
+  })
+
+  test('what to do about a silent Redis is what can be done about that kind', () => {
+    expect(redisHint(readConfig({}))).toBe('is it running? bun run services up')
+    const several = ['redis://a:7000,b:7000', 'redis+sentinel://a:26379,b/name']
+    for (const REDIS_URL of several) {
+      expect(redisHint(readConfig({ REDIS_URL }))).toBe(
+        'bun run doctor says which of its servers is away',
+      )
+    }
   })
 })
 

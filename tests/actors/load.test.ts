@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { codeOf } from '../../actors/code.ts'
 import { UsageError } from '../../actors/errors.ts'
 import { loadJob, SHIPPED_JOB } from '../../actors/load.ts'
 import { rejection } from '../support/rejection.ts'
@@ -71,6 +72,21 @@ describe('a job file', () => {
   test('that is good is the job it exports', async () => {
     const loaded = await loadJob(file('good.ts', job('')))
     expect(loaded).toMatchObject({ name: 'job', topic: 'records', ops: 'n' })
+  })
+
+  test('is for a supervisor’s child the one that its supervisor loaded, but for comments', async () => {
+    const path = file('changed.ts', job('filter: ({ at }) => at > 1'))
+    const environment = { MILLRACE_CODE: (await codeOf(path))! }
+    expect((await loadJob(path, environment)).name).toBe('job')
+    file('changed.ts', job('// Why so.\n  filter: ({ at }) => at > 1'))
+    expect((await loadJob(path, environment)).name).toBe('job')
+    file('changed.ts', job('filter: ({ at }) => at > 2'))
+    const error = await rejection(loadJob(path, environment))
+    expect(error).toBeInstanceOf(UsageError)
+    expect(error.message).toBe(
+      `job file ${path} has changed since its supervisor began: restart the supervisor to run it as it is now, or put it back`,
+    )
+    expect((await loadJob(path, {})).name).toBe('job')
   })
 
   test('that ships can be loaded', async () => {

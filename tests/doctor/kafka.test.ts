@@ -169,6 +169,36 @@ describe('ledger', () => {
     expect(wrong({ topic: empty }, { ...of, ledger: none })).toEqual([])
   })
 
+  test('a part of the ledger that Redis has lost, with one of its shards', () => {
+    const partitions = [0, 1, 2].map((number) => ({ ...partition, partition: number }))
+    const shards = {
+      topic: {
+        ...topic,
+        partitions,
+        committed: new Map([
+          [0, 900],
+          [1, 800],
+        ]),
+      },
+    }
+    expect(wrong(shards)).toEqual(['fatal ledger'])
+    expect(wrong(shards, { ...of, fresh: true })).toEqual(['warning ledger'])
+    expect(judgeKafka({ ...kafka, ...shards }, of).at(-1)?.found).toMatch(
+      /^Redis has lost where job rooms is in partition 1 of topic readings/,
+    )
+    // A partition that was added since has no offset of the job's.
+    const added = {
+      topic: {
+        ...shards.topic,
+        committed: new Map([
+          [0, 900],
+          [1, 0],
+        ]),
+      },
+    }
+    expect(wrong(added)).toEqual([])
+  })
+
   test('a ledger that Redis has lost', () => {
     const committed = new Map([[0, 900]])
     const lost = { topic: { ...topic, committed } }

@@ -36,6 +36,7 @@ const facts: RedisFacts = {
   writing: null,
   waitingBytes: 0,
   shards: [],
+  away: [],
   executorsMax: 4,
 }
 

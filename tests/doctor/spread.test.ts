@@ -1,6 +1,6 @@
 /** How shards lie on the masters of a cluster, judged. */
 import { expect, test } from 'bun:test'
-import { judgeSpread } from '../../doctor/spread.ts'
+import { judgeAway, judgeSpread } from '../../doctor/spread.ts'
 
 const masters = (...shards: number[][]) =>
   shards.map((served, i) => ({ address: `m${i}:6379`, shards: served }))
@@ -21,4 +21,11 @@ test('evenly, or with fewer shards than masters, is as it should be', () => {
 test('nothing is said of one server, or of one shard', () => {
   expect(judgeSpread(masters([0, 1]))).toEqual([])
   expect(judgeSpread(masters([0], []))).toEqual([])
+})
+
+test('a shard whose master is away stops the job, and it waits for it', () => {
+  expect(judgeAway([])).toEqual([])
+  expect(judgeAway([{ shard: 2, error: 'Connection is closed.' }])).toMatchObject([
+    { level: 'fatal', waits: true, found: 'shard 2 does not answer: Connection is closed.' },
+  ])
 })

@@ -9,12 +9,15 @@ import type { Job } from '../../actors/job.ts'
 import type { Keys } from '../../actors/keys.ts'
 import { openStore, type Store } from '../../actors/redis.ts'
 import { heldKeys } from '../../actors/shards.ts'
+import { readNumber } from '../../reshard/number.ts'
 import { reshard } from '../../reshard/reshard.ts'
 import { encodeBatch } from '../support/batches.ts'
 import { silentLog, testRedisUrl } from '../support/redis.ts'
 import { scale } from '../../faults/pipeline.ts'
 import { change, keysFor, leaving, openJob, partitionsOf, S, viewOf, work } from './setup.ts'
 
+/** Of five partitions, from one shard to three, and from three to two. */
+const MOVED = 3
 const EVERY = Math.ceil(8 / scale)
 
 async function begin(store: Store, job: Job, shards: number): Promise<Keys> {
@@ -105,6 +108,44 @@ for (const [from, to] of [
       })
     }
     expect(calls).toBeGreaterThan(50)
+  }, 300_000)
+}
+
+const namesOf = async ({ redis }: Store, job: Job) =>
+  (await redis.keys(`millrace:{${job.name}/*`)).filter((key) => !key.endsWith(':leader')).sort()
+
+for (const [from, to] of [
+  [1, 3],
+  [3, 2],
+] as const) {
+  test(`${from} → ${to}: left after any call, it can be given up, or is told to be ended`, async () => {
+    const ends = new Set<string>()
+    let calls = Infinity
+    const first = 1 + Math.floor(Math.random() * EVERY)
+    for (let last = first; last <= calls; last += EVERY) {
+      await withJob(async (store, job) => {
+        const before = await viewOf(store, job, await begin(store, job, from))
+        const names = await namesOf(store, job)
+        const left = leaving(store, last)
+        await change(left.store, job, to).catch(() => undefined)
+        if (left.calls() < last) calls = left.calls()
+        await store.redis.del(keysFor(job, 1).leader)
+        const back = await change(store, job, from).catch((error: Error) => error)
+        const end = back instanceof Error ? back.message : back.outcome
+        ends.add(back instanceof Error ? 'told' : back.outcome)
+        const isBack = end === 'given up' || end === 'same'
+        if (isBack) expect({ last, names: await namesOf(store, job) }).toEqual({ last, names })
+        // What came to its end is changed back as anything else is; what was decided is ended first.
+        else if (end !== 'changed') {
+          expect({ last, end }).toEqual({ last, end: expect.stringContaining('have begun') })
+          expect((await readNumber(store, job.name)).decided).toBeTrue()
+          expect(await change(store, job, to)).toMatchObject({ partitions: 5, moved: MOVED })
+        }
+        const after = await viewOf(store, job, await heldKeys(store, job.name))
+        expect({ last, ...after }).toEqual({ last, ...before })
+      })
+    }
+    expect(ends).toEqual(new Set(['same', 'given up', 'told', 'changed']))
   }, 300_000)
 }
 

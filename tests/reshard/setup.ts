@@ -127,7 +127,7 @@ export async function viewOf(store: Store, job: Job, keys: Keys) {
   }
 }
 
-async function openRows(store: Store, job: Job, keys: Keys) {
+export async function openRows(store: Store, job: Job, keys: Keys) {
   const rows: unknown[] = []
   const query = { limit: 1_000 }
   for await (const { start, groups } of openWindows(store, keys, job, query, new PaneCache())) {

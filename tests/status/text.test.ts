@@ -57,6 +57,27 @@ describe('status as text', () => {
     expect(rows[2]).toEndWith('17 on here, killed by SIGKILL')
   })
 
+  test('several hosts are a row each; a bound that is none below the job’s is not told', () => {
+    const host = {
+      host: 'alpha',
+      supervisor: 's-1',
+      leads: true,
+      cores: 2,
+      coresIdle: 0.5,
+      memoryFreeBytes: 22_700.9 * 2 ** 20,
+      limit: 64,
+      executors: 2,
+      wanted: 2,
+    }
+    const hosts = [host, { ...host, host: 'beta', leads: false, limit: 3, executors: 1 }]
+    const rows = textOf(lookWith({ status: statusReport({ hosts }) })).slice(8, 11)
+    expect(rows.map((row) => row.trim())).toEqual([
+      'host   executors  wanted  at most  cores  idle  memory free',
+      'alpha          2       2        –      2   0.5     22.2 GiB  leads',
+      'beta           1       2        3      2   0.5     22.2 GiB',
+    ])
+  })
+
   test('a job that never ran', () => {
     const status = statusReport({
       state: 'stopped',

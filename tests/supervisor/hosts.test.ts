@@ -109,6 +109,15 @@ describe('hosts', () => {
     )
     expect(lostText(word, found, { actors } as Snapshot)).toBe('gamma is gone with 1 executor')
   })
+
+  test('a host that ended in order is not lost, and no news to who leads later', () => {
+    const actors = [supervisor('s-3', 'gamma', { alive: false, state: 'stopped' })]
+    const found = peersOf({ actors }, own)
+    const by = (leader: string) =>
+      lostText(wordOf({ leader, 'want:s-3': '2' }), found, { actors } as Snapshot)
+    expect(by('s-1')).toBe('gamma has ended, which had 2 executors')
+    expect(by('s-3')).toBe('')
+  })
 })
 
 describe('a decision', () => {

@@ -30,6 +30,9 @@ test('flags replace what Redis holds; the environment only begins', async () => 
   expect(await control()).toEqual({ quotaRecordsPerSecond: '500', quotaMemoryMib: '32' })
   await quotas(0, ['memoryMib']).begin()
   expect((await control()).quotaMemoryMib).toBe('0')
+  // An operator's change since the supervisor began is no flag's to take back.
+  await quotas(16, ['memoryMib', 'recordsPerSecond'], 7).begin(new Set(['quotaMemoryMib']))
+  expect(await control()).toEqual({ quotaRecordsPerSecond: '7', quotaMemoryMib: '0' })
 })
 
 describe('what a job weighs', () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { systemClock } from '../../actors/clock.ts'
 import students from '../../jobs/students.ts'
+import { createLog } from '../../actors/log.ts'
 import { measure } from '../../actors/measure.ts'
 import { type Actor, noWork } from '../../actors/messages.ts'
 import type { Child, Exit } from '../../supervisor/child.ts'
@@ -204,6 +205,33 @@ describe('supervisor', () => {
     second.kill()
   }, 30_000)
 
+  test('flags of one that stood by replace what the leader began with, and not what was changed since', async () => {
+    const { store, keys, make } = await create('supervisor-limits', new Set(['min', 'max']), 2)
+    await store.redis.hset(keys.control, { min: 0, max: 4 })
+    await store.call('lead', keys.base, ['leader', 'first', 60_000])
+    const second = make('second')
+    await second.look()
+    await store.redis.hset(keys.control, 'min', 1)
+    const leads = () =>
+      until('the second to lead', async () => {
+        await second.look()
+        return (await store.redis.get(keys.leader)) === 'second'
+      })
+    await store.call('resign', keys.base, ['leader', 'first'])
+    await leads()
+    await second.look()
+    expect(await store.redis.hmget(keys.control, 'min', 'max')).toEqual(['1', '2'])
+    // Deposed by a stall of its own, it has nothing to say that it has not said.
+    await store.redis.hset(keys.control, 'max', 3)
+    await store.redis.set(keys.leader, 'first')
+    await second.look()
+    await store.redis.del(keys.leader)
+    await leads()
+    await second.look()
+    expect(await store.redis.hmget(keys.control, 'min', 'max')).toEqual(['1', '3'])
+    second.kill()
+  })
+
   test('where another scales, it decides and tells, and starts and drains nobody', async () => {
     const without = new Set(['bridge', 'sinks', 'web'] as const)
     const options = { scales: false, without }
@@ -294,8 +322,10 @@ describe('supervisor', () => {
       memoryFreeBytes: () => 2 ** 33,
     })
     const first = make('first', { machine: machine('alpha') })
-    const second = make('second', { machine: machine('beta') })
-    const third = make('third', { machine: machine('gamma', true) })
+    const lines: string[] = []
+    const log = createLog('test', 'info', (line) => void lines.push(line))
+    const second = make('second', { machine: machine('beta'), log })
+    const third = make('third', { machine: machine('gamma', true), log })
     const tell = async () => {
       for (const [id, host, { offer }] of [
         ['first', 'alpha', first],
@@ -311,6 +341,10 @@ describe('supervisor', () => {
     await store.redis.hset(keys.control, { min: 2, max: 2 })
     for (const each of [first, second, third]) await each.look()
     expect(started.toSorted()).toEqual(['bridge', 'executor', 'executor'])
+    expect(lines.filter((line) => line.includes('another'))).toEqual([
+      expect.stringContaining('another supervisor leads; executors run here as it wants'),
+      expect.stringContaining('another supervisor leads; standing by'),
+    ])
     const [decision] = await readDecisions(store, keys, 1)
     expect(decision?.sentence).toContain('1 more on alpha (4.0 of 4 cores idle, 8.0 GiB free)')
     expect(decision?.sentence).toContain('1 more on beta')
@@ -327,6 +361,26 @@ describe('supervisor', () => {
     expect(await store.redis.xlen(keys.mailbox('executor-3'))).toBe(1)
     for (const each of [first, second, third]) each.kill()
   }, 30_000)
+
+  test('that no host has a place for what waits is told, once', async () => {
+    const { store, keys, started, make } = await withLedger('supervisor-places')
+    const machine = {
+      name: 'alpha',
+      cores: 4,
+      limit: 0,
+      standby: false,
+      idle: () => 4,
+      memoryFreeBytes: () => 2 ** 33,
+    }
+    const supervisor = make('one', { machine })
+    await append(store, keys.base)
+    for (let look = 0; look < 4; look++) await supervisor.look()
+    expect(started).toEqual(['bridge'])
+    expect(await readDecisions(store, keys, 10)).toMatchObject([
+      { to: 0, reason: 'hosts', sentence: '0 executors stay: 1 wanted, and the hosts take 0' },
+    ])
+    supervisor.kill()
+  })
 
   test.each(['bridge', 'executor', 'web'] as const)(
     'the %s that refuses again and again is given up, and the job is degraded with its reason',

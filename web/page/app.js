@@ -132,7 +132,7 @@ function render() {
   put(byId('topic'), `from ${job.topic}${versionText(status)}`)
   showWay(status, executors)
   showWatermark(status, now)
-  showExecutors(executors, now, status.hosts)
+  showExecutors(executors, now, status.hosts, status.executors.max)
   decisions.render(now)
   put(byId('standing'), standingText(status))
   if (cost) showCost(cost, now)

@@ -17,11 +17,14 @@ const columns = [
 
 export const isLiving = ({ state }) => ['starting', 'running', 'draining'].includes(state)
 
-/** `drain` is called with the id of the executor that is to go; `hosts` lists machines, where there are several. */
+/**
+ * `drain` is called with the id of the executor that is to go; `hosts` lists machines, where there are several, with
+ * the bounds that they have below `max`, the job's.
+ */
 export function createExecutors({ table, none, memory, hosts, drain }) {
   createHead(table.tHead)(columns)
   const show = createRows(table.tBodies[0])
-  return (executors, now, machines) => {
+  return (executors, now, machines, max) => {
     const living = executors.filter(isLiving)
     none.hidden = executors.length > 0
     table.hidden = executors.length === 0
@@ -30,15 +33,18 @@ export function createExecutors({ table, none, memory, hosts, drain }) {
     const several = machines.length > 1
     show(executors.map((executor) => executorRow(executor, now, drain, several)))
     hosts.hidden = !several
-    put(hosts, several ? machines.map(hostText).join('\n') : '')
+    put(hosts, several ? machines.map((host) => hostText(host, max)).join('\n') : '')
   }
 }
 
-function hostText({ host, leads, executors, wanted, limit, cores, coresIdle, memoryFreeBytes }) {
+function hostText(machine, max) {
+  const { host, leads, executors, wanted, limit, cores, coresIdle, memoryFreeBytes } = machine
+  // Without a bound of its own a machine takes as many as the job may have.
+  const bound = max === null || limit < max ? ` of at most ${limit}` : ''
   const idle = coresIdle === null ? '' : `, ${coresIdle.toFixed(1)} idle`
   const told = wanted === null || wanted === executors ? '' : `, ${wanted} wanted`
   const free = format.bytes(memoryFreeBytes)
-  return `${host}${leads ? ' (leads)' : ''}: ${executors} of at most ${limit}${told}; ${cores} cores${idle}; ${free} free`
+  return `${host}${leads ? ' (leads)' : ''}: ${format.count(executors, 'executor')}${bound}${told}; ${format.count(cores, 'core')}${idle}; ${free} free`
 }
 
 function executorRow(executor, now, drain, several) {

@@ -62,7 +62,14 @@ export const share = (value) => (isKnown(value) ? `${Math.round(value * 100)} %`
 export const money = (value) =>
   isKnown(value) ? (Math.abs(value) < 1 ? small.format(value) : cents.format(value)) : DASH
 
-export const bytes = (value) => (isKnown(value) ? `${tenth.format(value / 2 ** 20)} MB` : DASH)
+/** 92.4 MiB, 1,023 MiB, 22.2 GiB */
+export function bytes(value) {
+  if (!isKnown(value)) return DASH
+  const mebibytes = value / 2 ** 20
+  if (mebibytes < 100) return `${tenth.format(mebibytes)} MiB`
+  if (mebibytes < 1_024) return `${whole.format(mebibytes)} MiB`
+  return `${tenth.format(mebibytes / 1_024)} GiB`
+}
 
 /** 12 ms, 1.2 s, 3 min 20 s, 2 h 5 min, 3 d 4 h */
 export function duration(ms) {
