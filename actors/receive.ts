@@ -7,10 +7,10 @@
  * What is in one chunk, and what belongs to the handshake, goes kafkajs's own way.
  */
 import Connection from 'kafkajs/src/network/connection'
-import { Buffers, discard } from './buffers.ts'
+import { Buffers } from './buffers.ts'
 
-/** What large answers lie in; who has read one may give it back. One is filled while the other is read. */
-export const answers = new Buffers({ spareMax: 2, keptBytesMax: 8 * 1024 * 1024 })
+/** What large answers lie in; who has read one may give it back. */
+export const answers = new Buffers()
 
 type Assembly = NonNullable<Connection['assembly']>
 
@@ -46,4 +46,12 @@ function begin(connection: Connection, chunk: Buffer): Assembly | undefined {
     answer: answers.take(size),
     filled: 0,
   })
+}
+
+/**
+ * Frees the memory of a chunk that was copied, for the next one to have. The garbage collector would get
+ * to it tens of megabytes later; who read it in spite of that would find it empty.
+ */
+function discard({ buffer, length }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)
 }

@@ -13,7 +13,6 @@ import { backoffDelayMs } from './backoff.ts'
 import { systemClock } from './clock.ts'
 import { bounds, type Config } from './config.ts'
 import { parseRedisUrl, type RedisAddress } from './redis-address.ts'
-import './replies.ts'
 
 /** What may be asked of either; a cluster sends a command to who holds the slot of its first key. */
 export type RedisCommands = RedisCommander &

@@ -22,7 +22,6 @@ import weigh from './functions/weigh.lua' with { type: 'text' }
 import type { Log } from './log.ts'
 import { causeOf, connectRedis, masters, type RedisCommands } from './redis-connection.ts'
 import { setNew } from './redis-set.ts'
-import { payloads } from './replies.ts'
 import judged from './functions/judged.lua' with { type: 'text' }
 import took from './sinks/took.lua' with { type: 'text' }
 import advance from './windows/advance.lua' with { type: 'text' }
@@ -88,8 +87,6 @@ export interface Store {
   callBuffer(name: FunctionName, base: string, args: Argument[]): Promise<unknown>
   /** Sets a large value for so long, where the key has none; it must not change before the reply. */
   setNew(key: string, value: Buffer, expiryMs: number): Promise<unknown>
-  /** Takes back what a large value of a reply lay in: whoever gives it back reads it no more. */
-  giveBack(value: Buffer): void
   close(): Promise<void>
 }
 
@@ -116,7 +113,6 @@ export function openStore(config: Config, log: Log, options: StoreOptions = {}):
     call: (name, base, args) => heard(name, call(name, base, args)),
     callBuffer: (name, base, args) => heard(name, callBuffer(name, base, args)),
     setNew: (key, value, expiryMs) => setNew(redis, key, value, expiryMs),
-    giveBack: (value) => payloads.giveBack(value),
     close: () => closeRedis(redis),
   }
 }

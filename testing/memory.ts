@@ -32,7 +32,6 @@ export function memoryStore(now: () => number): Store {
   return {
     redis: redis as unknown as Store['redis'],
     ...functionsOf(redis),
-    giveBack: () => {},
     setNew: (key, value, expiryMs) => send(['SET', key, value, 'PX', expiryMs, 'NX']),
     close: () => Promise.resolve(),
   }

@@ -83,7 +83,6 @@ function awayStore(): Store {
     call: away,
     callBuffer: away,
     setNew: away,
-    giveBack: () => {},
     close: () => Promise.resolve(),
   }
 }

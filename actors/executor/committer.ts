@@ -119,9 +119,7 @@ export class Committer {
   }
 
   #settle(batch: Batch): void {
-    const { writer, job, stats, clock } = this.#options
-    // The job's own code may hold on to what it was given of them.
-    const keepsBytes = job.decode !== null || job.usesMeta
+    const { job, stats, clock } = this.#options
     const now = clock.now()
     let entries = 0
     for (const { entry, done, stamps, eventTimes } of batch.slices) {
@@ -130,7 +128,6 @@ export class Committer {
       if (!done) continue
       entries++
       this.#queue.settle(entry)
-      if (!keepsBytes) writer.giveBack(entry.payload)
     }
     stats.worked(batch.busyMs, batch.fold.records)
     stats.committed(batch.fold.records, entries)

@@ -296,7 +296,6 @@ export function storeOn(connection: Line): Store {
   const store = {
     redis: redis as unknown as Store['redis'],
     ...functionsOf(redis),
-    giveBack: () => {},
     setNew: (key: string, value: Buffer, expiryMs: number) =>
       connection.send(['SET', key, value, 'PX', String(expiryMs), 'NX'], false),
     close: () => {

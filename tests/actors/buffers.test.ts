@@ -3,7 +3,7 @@ import { Buffers } from '../../actors/buffers.ts'
 
 describe('buffers that are used again', () => {
   test('are overwritten only after they were given back', () => {
-    const buffers = new Buffers({ spareMax: 2, keptBytesMax: 8 * 1024 * 1024 })
+    const buffers = new Buffers()
     const first = buffers.take(100).fill(1)
     const second = buffers.take(100).fill(2)
     expect(first.every((byte) => byte === 1)).toBe(true)
@@ -15,7 +15,7 @@ describe('buffers that are used again', () => {
   })
 
   test('are given back by any part of them, and once only', () => {
-    const buffers = new Buffers({ spareMax: 2, keptBytesMax: 8 * 1024 * 1024 })
+    const buffers = new Buffers()
     const taken = buffers.take(100)
     buffers.giveBack(taken.subarray(10, 20))
     buffers.giveBack(taken)
@@ -25,14 +25,14 @@ describe('buffers that are used again', () => {
   })
 
   test('are none of somebody else', () => {
-    const buffers = new Buffers({ spareMax: 2, keptBytesMax: 8 * 1024 * 1024 })
+    const buffers = new Buffers()
     const foreign = Buffer.allocUnsafeSlow(100)
     buffers.giveBack(foreign)
     expect(buffers.take(100).buffer).not.toBe(foreign.buffer)
   })
 
   test('hold what is asked for: a smaller one is not taken, of a larger one the beginning', () => {
-    const buffers = new Buffers({ spareMax: 2, keptBytesMax: 8 * 1024 * 1024 })
+    const buffers = new Buffers()
     const [small, large] = [buffers.take(10), buffers.take(1_000)]
     buffers.giveBack(large)
     buffers.giveBack(small)
@@ -43,7 +43,7 @@ describe('buffers that are used again', () => {
   })
 
   test('are kept two at a time, the largest, and none for a single huge batch', () => {
-    const buffers = new Buffers({ spareMax: 2, keptBytesMax: 8 * 1024 * 1024 })
+    const buffers = new Buffers()
     const sizes = [10, 30, 20, 9 * 1024 * 1024]
     const taken = sizes.map((size) => buffers.take(size))
     for (const one of taken) buffers.giveBack(one)

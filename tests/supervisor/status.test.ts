@@ -8,7 +8,8 @@ import { backlogOf, kafkaLagOf } from '../../supervisor/backlog.ts'
 import { hostReports } from '../../supervisor/host-report.ts'
 import { limitsOf } from '../../supervisor/control.ts'
 import { forgotten } from '../../supervisor/register.ts'
-import { createStatusReader, stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
+import { stateOf, statusOf, watermarkHolder } from '../../supervisor/status.ts'
+import { createStatusReader } from '../../supervisor/status-reader.ts'
 
 type Known = Snapshot['actors'][number]
 const now = Date.parse('2026-01-01T00:00:00Z')
