@@ -105,7 +105,9 @@ test('both run executors; those of a lost one are replaced on the other, of the 
     await loseHost(pipeline, 'beta')
     await spread(pipeline, 'alpha')
     const told = (await decisions(pipeline)).map(({ sentence }) => sentence).join('\n')
-    expect(told).toMatch(/beta is gone with \d executors?; \d more on alpha/)
+    // In one decision, or in two where its executors' leases end later than its supervisor's.
+    expect(told).toMatch(/beta is gone with \d executors?/)
+    expect(told).toMatch(/\d more on alpha/)
 
     await startHost(pipeline, 'beta', { clockMs: TEN_MINUTES_MS })
     await runsOn(pipeline, 'supervisor', 'beta')
