@@ -3,20 +3,52 @@
  * that another hash means that records may be judged otherwise from then on. Packages are left out, and what
  * the environment says.
  */
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 
+export interface Code {
+  hash: string
+  /** Its files, each with its size and when it was written: while these are the same, so is the hash. */
+  files: string
+}
+
 /** Null where it can't be told; the job runs nevertheless. */
-export async function codeOf(file: string): Promise<string | null> {
+export async function codeOf(file: string): Promise<Code | null> {
   try {
     const built = await Bun.build({
       entrypoints: [resolve(file)],
       target: 'bun',
       packages: 'external',
+      metafile: true,
       minify: { whitespace: true, syntax: false, identifiers: false },
     })
     const [output] = built.outputs
-    return output ? Bun.hash(await output.text()).toString(16) : null
+    if (!output) return null
+    const paths = Object.keys(built.metafile?.inputs ?? {}).map((path) => resolve(path))
+    return {
+      hash: Bun.hash(await output.text()).toString(16),
+      files: JSON.stringify(stamped(paths)),
+    }
   } catch {
     return null
+  }
+}
+
+type Stamped = [path: string, bytes: number, writtenAt: number][]
+
+const stamped = (paths: readonly string[]): Stamped =>
+  paths.map((path) => {
+    const { size, mtimeMs } = statSync(path)
+    return [path, size, mtimeMs]
+  })
+
+/** Whether a job's files are as they were, as far as that is told without reading them. */
+export function isUntouched(files: string): boolean {
+  try {
+    const before = JSON.parse(files) as Stamped
+    const now = stamped(before.map(([path]) => path))
+    return before.length > 0 && Bun.deepEquals(now, before)
+  } catch {
+    return false
   }
 }

@@ -266,6 +266,8 @@ const environmentSchema = v.object({
   MILLRACE_HAND: v.optional(v.string()),
   /** The same of the job's code, by its hash. */
   MILLRACE_CODE: v.optional(v.string()),
+  /** The same to all of its children: the code's files as they were (code.ts). */
+  MILLRACE_CODE_FILES: v.optional(v.string()),
   /** The same to all of its children: whose they are. */
   MILLRACE_SUPERVISOR: v.optional(v.string()),
   /** What this machine is called among the hosts of a job; its own name by default. */

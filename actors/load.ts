@@ -3,7 +3,7 @@
  */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { codeOf } from './code.ts'
+import { codeOf, isUntouched } from './code.ts'
 import { messageOf, UsageError } from './errors.ts'
 import { isJobName, type Job, JOB_NAME_RULE } from './job.ts'
 
@@ -15,15 +15,12 @@ export const SHIPPED_JOB = 'jobs/students.ts'
  * @throws UsageError that names the file and what is wrong: not there, syntax, fields, no job, changed
  */
 export async function loadJob(path: string, environment = process.env): Promise<Job> {
-  const { MILLRACE_AS, MILLRACE_CODE } = environment
+  const { MILLRACE_AS, MILLRACE_CODE, MILLRACE_CODE_FILES = '' } = environment
   const file = resolve(path)
   if (!existsSync(file)) throw new UsageError(`job file ${path} does not exist`)
   let module: { default?: Job }
-  let code: string | null
   try {
-    // Side by side, as an executor that starts is waited for.
-    const loading = import(file) as Promise<{ default?: Job }>
-    ;[module, code] = await Promise.all([loading, MILLRACE_CODE ? codeOf(file) : null])
+    module = (await import(file)) as { default?: Job }
   } catch (error) {
     // By its name: a compiled actor and the job's file have each a class of their own.
     if ((error as Error | null)?.name === 'JobError')
@@ -35,7 +32,9 @@ export async function loadJob(path: string, environment = process.env): Promise<
   if (typeof module.default?.ops !== 'string') {
     throw new UsageError(`job file ${path} must have: export default defineJob({ … })`)
   }
-  if (code !== null && code !== MILLRACE_CODE) {
+  // To read the code takes longer than all the rest, and an executor that starts is waited for.
+  const code = MILLRACE_CODE && !isUntouched(MILLRACE_CODE_FILES) ? await codeOf(file) : null
+  if (code && code.hash !== MILLRACE_CODE) {
     throw new UsageError(
       `job file ${path} has changed since its supervisor began: restart the supervisor to run it as it is now, or put it back`,
     )

@@ -87,7 +87,7 @@ async function change({ file, job, store, config, json }: Place, to: number): Pr
     store,
     job,
     to,
-    code: await codeOf(file),
+    code: (await codeOf(file))?.hash ?? null,
     openReader: () => openStore(config, silent(), { blockMs: bounds.readBlockMs }),
     clock: systemClock,
     tell: (text) => progress.step(text),

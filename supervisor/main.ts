@@ -112,7 +112,8 @@ await runMain('supervisor', async () => {
   checkSinks(job, process.env)
   if (job.sinks.length > 0) process.env.MILLRACE_SINKS = 'yes'
   const code = await codeOf(file)
-  if (code !== null) process.env.MILLRACE_CODE = code
+  if (code)
+    Object.assign(process.env, { MILLRACE_CODE: code.hash, MILLRACE_CODE_FILES: code.files })
   const terminal = new Console(store, keys, job, (text) => void process.stdout.write(text))
   const processor = new Processor(systemClock)
   const compiled = new Compiled(root)
@@ -150,7 +151,7 @@ await runMain('supervisor', async () => {
     without: settings.without,
     tenancy: tenancyOf({ store, keys, clock }, job, config, { ...settings, web }),
     complaint: () => servers.complaint ?? pods?.trouble ?? null,
-    code,
+    code: code?.hash ?? null,
     onReplaced: (by) => life.drain(`version ${by} takes its place`),
     onDecision: (decision) => {
       // On a terminal the log line is right there already.

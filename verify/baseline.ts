@@ -114,7 +114,7 @@ export async function codeNotes(
   const code = file === undefined ? null : await codeOf(file)
   if (state.codes.size > 1) {
     notes.push("the job's code is being changed just now: what differs may be by that")
-  } else if (code !== null && state.codes.size > 0 && !state.codes.has(code)) {
+  } else if (code && state.codes.size > 0 && !state.codes.has(code.hash)) {
     notes.push(
       'the job file is not the code that runs: what differs may be by that (a supervisor that is started with the file runs it)',
     )

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { codeOf } from '../../actors/code.ts'
+import { codeOf, isUntouched } from '../../actors/code.ts'
 import { UsageError } from '../../actors/errors.ts'
 import { loadJob, SHIPPED_JOB } from '../../actors/load.ts'
 import { rejection } from '../support/rejection.ts'
@@ -76,10 +76,13 @@ describe('a job file', () => {
 
   test('is for a supervisor’s child the one that its supervisor loaded, but for comments', async () => {
     const path = file('changed.ts', job('filter: ({ at }) => at > 1'))
-    const environment = { MILLRACE_CODE: (await codeOf(path))! }
+    const { hash, files } = (await codeOf(path))!
+    const environment = { MILLRACE_CODE: hash, MILLRACE_CODE_FILES: files }
+    expect(isUntouched(files)).toBe(true)
     expect((await loadJob(path, environment)).name).toBe('job')
     file('changed.ts', job('// Why so.\n  filter: ({ at }) => at > 1'))
     expect((await loadJob(path, environment)).name).toBe('job')
+    expect(isUntouched(files)).toBe(false)
     file('changed.ts', job('filter: ({ at }) => at > 2'))
     const error = await rejection(loadJob(path, environment))
     expect(error).toBeInstanceOf(UsageError)
