@@ -7,10 +7,12 @@
  */
 import * as v from 'valibot'
 import { type Duration, unitMs } from './duration.ts'
+import { eventTimeOf, isKafkaTime } from './event-time.ts'
 import { fieldReader, reachesMeta } from './fields.ts'
 import { durationMs, JobError } from './job-error.ts'
+import { nameOf, topicsOf } from './names.ts'
 import type { Sink } from './sinks/sink.ts'
-import { type Asked, TOPICS_MAX, topicsText } from './topics.ts'
+import type { Asked } from './topics.ts'
 import { cellOps } from './windows/aggregates.ts'
 import { latenessOf, updatesOf, windowOf } from './windows/declared.ts'
 import { SPAN_OPS } from './windows/span.ts'
@@ -283,50 +285,6 @@ export function defineJob<const Schema extends v.GenericSchema, Flat>(
   }
 }
 
-export const JOB_NAME_RULE = '1 to 64 lower-case letters, digits, - or _'
-
-export const isJobName = (name: string): boolean => /^[a-z0-9][a-z0-9_-]{0,63}$/.test(name)
-
-/** A job's name, checked. @throws JobError */
-export function nameOf(name: unknown): string {
-  if (typeof name === 'string' && isJobName(name)) return name
-  throw new JobError(`name must be ${JOB_NAME_RULE}, not ${JSON.stringify(name)}`)
-}
-
-/** A topic's name, checked. @throws JobError */
-export function topicOf(topic: unknown, field = 'topic'): string {
-  if (typeof topic === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(topic)) return topic
-  throw new JobError(
-    `${field} must be 1 to 249 letters, digits, '.', '_' or '-', not ${JSON.stringify(topic)}`,
-  )
-}
-
-/** A list of one topic is that topic. */
-function topicsOf(topic: unknown, topics: unknown): Pick<Job, 'topic' | 'topics'> {
-  if (topics === undefined) return { topic: topicOf(topic), topics: null }
-  if (topic !== undefined) throw new JobError('a job has topic or topics, not both')
-  // Its flags g and y would make it remember where it ended.
-  const asked =
-    topics instanceof RegExp
-      ? new RegExp(topics.source, topics.flags.replace(/[gy]/g, ''))
-      : namesOf(topics)
-  if (!(asked instanceof RegExp) && asked.length === 1) return { topic: asked[0]!, topics: null }
-  return { topic: topicsText(asked), topics: asked }
-}
-
-function namesOf(topics: unknown): readonly string[] {
-  if (!Array.isArray(topics) || topics.length === 0) {
-    throw new JobError(
-      "topics must be a list of names such as ['orders', 'returns'], or a regular expression such as /^orders\\./",
-    )
-  }
-  const names = topics.map((name, place) => topicOf(name, `topics[${place}]`))
-  const twice = names.find((name, place) => names.indexOf(name) !== place)
-  if (twice !== undefined) throw new JobError(`topics names ${JSON.stringify(twice)} twice`)
-  if (names.length <= TOPICS_MAX) return names
-  throw new JobError(`topics must be at most ${TOPICS_MAX} names`)
-}
-
 function schemaOf(schema: unknown): v.GenericSchema {
   const candidate = schema as v.GenericSchema | undefined
   if (candidate?.kind !== 'schema') throw new JobError('schema must be a valibot schema')
@@ -342,25 +300,6 @@ function functionOf<Fn>(field: string, value: unknown, optional: boolean): Fn | 
   if (value === undefined && optional) return null
   if (typeof value !== 'function') throw new JobError(`${field} must be a function of a record`)
   return value as Fn
-}
-
-/** Marks Kafka's time. Of the whole process, as a compiled actor and the job's file have a copy each. */
-const KAFKA_TIME = Symbol.for('millrace.kafkaTime')
-
-/** Kafka's own timestamp; no number where there is none. */
-export const kafkaTime = Object.assign(
-  (_: unknown, { timestamp }: Pick<Meta, 'timestamp'>): number =>
-    timestamp < 0 ? Number.NaN : timestamp,
-  { [KAFKA_TIME]: true },
-)
-
-/** Whether a job's event time is that of Kafka, which is at hand for every record. */
-export const isKafkaTime = (eventTime: Job['eventTime']): boolean => KAFKA_TIME in eventTime
-
-function eventTimeOf(value: unknown): Job['eventTime'] {
-  if (value === 'kafka') return kafkaTime
-  if (typeof value === 'function') return value as Job['eventTime']
-  throw new JobError("eventTime must be a function of a record, or 'kafka'")
 }
 
 type FunctionName = 'decode' | 'filter' | 'eventTime' | 'flatMap' | 'groups' | 'work'

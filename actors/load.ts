@@ -5,7 +5,8 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { codeOf, isUntouched } from './code.ts'
 import { messageOf, UsageError } from './errors.ts'
-import { isJobName, type Job, JOB_NAME_RULE } from './job.ts'
+import type { Job } from './job.ts'
+import { isJobName, JOB_NAME_RULE } from './names.ts'
 
 export const SHIPPED_JOB = 'jobs/students.ts'
 

@@ -19,15 +19,7 @@ export const contents: readonly Section[] = [
     files: [
       {
         path: 'actors/job.ts',
-        internal: [
-          'Job',
-          'JOB_NAME_RULE',
-          'isJobName',
-          'nameOf',
-          'topicOf',
-          'kafkaTime',
-          'isKafkaTime',
-        ],
+        internal: ['Job'],
       },
       { path: 'actors/job-error.ts', only: ['JobError'] },
       { path: 'actors/duration.ts', only: ['Duration'] },

@@ -9,7 +9,7 @@
 import * as v from 'valibot'
 import { isLoopback, isPageUrl } from '../actors/binding.ts'
 import type { Clock } from '../actors/clock.ts'
-import { isJobName } from '../actors/job.ts'
+import { isJobName } from '../actors/names.ts'
 import { shared } from '../actors/keys.ts'
 import type { Store } from '../actors/redis.ts'
 

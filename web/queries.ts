@@ -6,7 +6,7 @@
 import * as v from 'valibot'
 import { resultDelayRange } from '../actors/config.ts'
 import { parseDuration } from '../actors/duration.ts'
-import { isJobName, JOB_NAME_RULE } from '../actors/job.ts'
+import { isJobName, JOB_NAME_RULE } from '../actors/names.ts'
 import { type QuotaName, quotaRange } from '../actors/quota.ts'
 
 /** Executors that anybody may ask for; the same bound as EXECUTORS_MAX has. */

@@ -3,8 +3,9 @@
  * the code that reads it. Learns from the records that no layout fits, ever more seldom where that
  * does not help, so that a topic of many shapes costs hardly more than without it.
  */
+import { isKafkaTime } from '../event-time.ts'
 import { fieldsReached } from '../fields.ts'
-import { isKafkaTime, type Job } from '../job.ts'
+import type { Job } from '../job.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import type { RecordCursor } from './records.ts'
 import { compileScan, type Scan, type Wanted } from './scan.ts'

@@ -35,6 +35,7 @@ import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { SinkError, within } from './bounded.ts'
 import { readAccount, type SinkAccount, type SinkState } from './accounts.ts'
+import { Gap } from './gap.ts'
 import { SinkLease } from './lease.ts'
 import {
   beginning,
@@ -59,7 +60,6 @@ import {
   closedCount,
   newestPosition,
   newestUpdate,
-  oldestWindow,
   type Read,
   readClosed,
 } from './stream.ts'
@@ -86,8 +86,6 @@ const times = {
   /** Between two accounts, each of which renews the lease. */
   tellMs: 1_500,
   closeMs: 1_000,
-  /** What was lost is a complaint for so long; the count of it stays. */
-  lostToldMs: 60 * 60_000,
 } as const
 
 const nothing: Read = { windows: [], lost: 0 }
@@ -99,6 +97,7 @@ const outages = { baseMs: 100, capMs: 1_000 }
 export class Delivery {
   readonly #options: DeliveryOptions
   readonly #lease: SinkLease
+  readonly #gap: Gap
   readonly #address: string
   readonly #succession: Succession
   /** As sinks know it, by the name of the first of its versions. */
@@ -111,10 +110,6 @@ export class Delivery {
   /** The sink has what ended by then, from a version before us; nothing of that is written again. */
   #hasTo = -Infinity
   #attempt = 0
-  /** Windows behind `#lostAfter` that are cut away, and when such a gap was last passed over. */
-  #missing = 0
-  #lostAfter = ''
-  #lostAt = -Infinity
   /** After a refusal so many windows are offered one by one, to find the one. */
   #singly = 0
   /** What a write waits for is aborted when the lease is lost. */
@@ -126,6 +121,7 @@ export class Delivery {
     this.#succession = succession
     this.#job = { ...job, name: succession.owner }
     this.#lease = new SinkLease({ ...options, sink: sink.name })
+    this.#gap = new Gap(options)
     this.#address = sink.address(this.#job, environment)
     this.#account = {
       kind: sink.kind,
@@ -144,16 +140,10 @@ export class Delivery {
   /** What is wrong with the sink, in one sentence; null for nothing. */
   get complaint(): string | null {
     const { state, reason, lost } = this.#account
-    const { sink, clock } = this.#options
-    const wrong = state === 'down' || state === 'refused' ? [`sink ${sink.name}: ${reason}`] : []
-    const told = clock.elapsed() - this.#lostAt < times.lostToldMs
-    const count = this.#missing + (told ? lost : 0)
-    if (count > 0) {
-      wrong.push(
-        `sink ${sink.name} has lost ${count} windows that were cut away before it took them`,
-      )
-    }
-    return wrong.length > 0 ? wrong.join('; ') : null
+    const isWrong = state === 'down' || state === 'refused'
+    const wrong = isWrong ? `sink ${this.#options.sink.name}: ${reason}` : null
+    const told = [wrong, this.#gap.complaint(lost)].filter((one) => one !== null)
+    return told.length > 0 ? told.join('; ') : null
   }
 
   /** Runs until the signal; a write that is under way is finished. */
@@ -239,22 +229,8 @@ export class Delivery {
     if (isBefore(newer, updatesId)) this.#place = { ...this.#place, updatesId: newer }
   }
 
-  /** Said once of a place; counted when the window behind the gap is taken. */
-  #tellLost(lost: number, next: number): void {
-    const { sink, log } = this.#options
-    const { end, id } = this.#place
-    if (this.#lostAfter === id && this.#missing === lost) return
-    this.#lostAfter = id
-    this.#missing = lost
-    const from = end === null ? '' : ` that ended after ${new Date(end).toISOString()} and`
-    const until = new Date(next).toISOString()
-    log.error(
-      `sink ${sink.name}: ${lost} closed windows${from} before ${until} were cut from Redis before it took them, and are lost to it`,
-    )
-  }
-
   async #offer({ windows, lost }: Read): Promise<void> {
-    if (lost > 0) this.#tellLost(lost, windows[0]!.end)
+    if (lost > 0) this.#gap.tell(this.#place, lost, windows[0]!.end)
     const last = windows.at(-1)!
     const batch: Batch = { expected: this.#stored, position: last.position, windows }
     try {
@@ -314,8 +290,7 @@ export class Delivery {
       lost: lost + more.lost,
       writtenAt: clock.now(),
     }
-    if (more.lost > 0) this.#lostAt = clock.elapsed()
-    this.#missing = 0
+    this.#gap.pass(more.lost)
     this.#attempt = 0
     this.#singly = Math.max(0, this.#singly - 1)
     this.#enter('running')
@@ -350,22 +325,9 @@ export class Delivery {
     } else {
       this.#enter('down', `at ${this.#address} is down; trying again: ${messageOf(error)}`)
     }
-    await this.#lookForLoss()
+    await this.#gap.look(this.#place)
     await this.#tellQuietly()
     return backoffDelayMs(retries, this.#attempt, clock.random())
-  }
-
-  /** What it can't take now may be cut away meanwhile. */
-  async #lookForLoss(): Promise<void> {
-    const { store, keys } = this.#options
-    const { number } = this.#place
-    try {
-      const oldest = number > 0 ? await oldestWindow(store, keys) : null
-      const lost = oldest ? oldest.number - number - 1 : 0
-      if (oldest && lost > 0) this.#tellLost(lost, oldest.end)
-    } catch (error) {
-      if (!isOutage(error)) throw error
-    }
   }
 
   async #tell(position = ''): Promise<void> {
