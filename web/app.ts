@@ -34,6 +34,7 @@ import { pageOf } from './pages.ts'
 import * as queries from './queries.ts'
 import { newestRejects } from './rejects.ts'
 import * as schemas from './schemas.ts'
+import { windowsSchema, windowTotalsSchema } from './window-schemas.ts'
 import { checked, wellEncoded, withoutBody, withoutQuery } from './validate.ts'
 import { windowsPage, windowsVersion } from './windows.ts'
 
@@ -200,7 +201,7 @@ function addWindows(
     description:
       'A field that groups the rows bounds them to one value of it. A group field that is named like' +
       ' another field here needs `key.` in front.',
-    answers: { 200: schemas.windowsSchema },
+    answers: { 200: windowsSchema },
     conditional: true,
   })
   const windowsQuery = queries.windowsQueryOf(job.groups.map(({ name }) => name))
@@ -217,7 +218,7 @@ function addWindows(
     id: 'listWindowTotals',
     tag: 'Records',
     summary: 'The newest windows, each as one row over all of its groups',
-    answers: { 200: schemas.windowTotalsSchema },
+    answers: { 200: windowTotalsSchema },
   })
   app.get('/api/windows/totals', totals, checked('query', queries.totalsQuery), async (c) => {
     const windows = await followed.totals(c.req.valid('query').limit)

@@ -5,9 +5,11 @@
 import type * as v from 'valibot'
 import type { Failure } from './openapi.ts'
 import type * as schemas from './schemas.ts'
+import type * as windowSchemas from './window-schemas.ts'
 
-type Answer<Name extends keyof typeof schemas> = (typeof schemas)[Name] extends v.GenericSchema
-  ? v.InferOutput<(typeof schemas)[Name]>
+type Schemas = typeof schemas & typeof windowSchemas
+type Answer<Name extends keyof Schemas> = Schemas[Name] extends v.GenericSchema
+  ? v.InferOutput<Schemas[Name]>
   : never
 
 const at = '2026-01-31T12:00:00.000Z'

@@ -13,7 +13,7 @@ import type { Log } from '../actors/log.ts'
 import { isOutage } from '../actors/redis.ts'
 import type { ActorReport } from '../supervisor/status.ts'
 import type { StatusReader } from '../supervisor/status-reader.ts'
-import type { WindowReport, WindowTotalReport } from './schemas.ts'
+import type { WindowReport, WindowTotalReport } from './window-schemas.ts'
 
 export const LISTENERS_MOST = 32
 

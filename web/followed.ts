@@ -5,7 +5,7 @@
 import { PaneCache } from '../actors/windows/read.ts'
 import type { WebParts } from './app.ts'
 import type { WindowsSource } from './feed.ts'
-import type { WindowTotalReport } from './schemas.ts'
+import type { WindowTotalReport } from './window-schemas.ts'
 import { RecentTotals, totalReport } from './totals.ts'
 import { newestRows, windowReport, windowsVersion, withoutClosed } from './windows.ts'
 

@@ -6,11 +6,7 @@ import * as v from 'valibot'
 import { actorKinds, actorStates } from '../actors/messages.ts'
 import { stages } from '../actors/lineage.ts'
 import { sinkStates } from '../actors/sinks/accounts.ts'
-
-const time = v.pipe(v.string(), v.isoTimestamp())
-const count = v.pipe(v.number(), v.integer())
-const next = v.optional(v.pipe(v.string(), v.description('There is more: give it as `cursor`')))
-const unknownOr = <const Schema extends v.GenericSchema>(schema: Schema) => v.nullable(schema)
+import { count, next, time, unknownOr } from './scalars.ts'
 
 export const decisionSchema = v.object({
   id: v.pipe(v.string(), v.description('Unique, and in order')),
@@ -169,61 +165,6 @@ export const executorSchema = v.object({
   ),
 })
 export const executorsSchema = v.object({ executors: v.array(executorSchema) })
-
-const groupValue = unknownOr(v.union([v.string(), v.number(), v.boolean()]))
-
-const aggregateValues = v.record(
-  v.string(),
-  unknownOr(
-    v.union([
-      v.number(),
-      v.string(),
-      v.boolean(),
-      v.pipe(v.record(v.string(), unknownOr(v.number())), v.description('quantiles')),
-      v.pipe(
-        v.array(v.object({ value: groupValue, count: v.number(), error: v.number() })),
-        v.description('topK: each came `count` to `count + error` times'),
-      ),
-    ]),
-  ),
-)
-
-const revision = v.optional(
-  v.pipe(
-    count,
-    v.description(
-      'Of a closed window that late records may still change, or that was told while it was open: how often it was told before',
-    ),
-  ),
-)
-
-export const windowSchema = v.object({
-  start: time,
-  end: time,
-  state: v.picklist(['open', 'closed']),
-  revision,
-  key: v.record(v.string(), groupValue),
-  values: aggregateValues,
-})
-export const windowsSchema = v.object({
-  windows: v.array(windowSchema),
-  next,
-})
-export type WindowReport = v.InferOutput<typeof windowSchema>
-
-export const windowTotalsSchema = v.object({
-  windows: v.array(
-    v.object({
-      start: time,
-      end: time,
-      state: v.picklist(['open', 'closed']),
-      revision,
-      groups: v.pipe(count, v.description('How many groups the window has')),
-      values: v.pipe(aggregateValues, v.description('The aggregates over all groups together')),
-    }),
-  ),
-})
-export type WindowTotalReport = v.InferOutput<typeof windowTotalsSchema>['windows'][number]
 
 const historyPointSchema = v.object({
   at: time,

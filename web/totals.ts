@@ -12,7 +12,7 @@ import { closedTotals, readOpenTotals, type WindowTotal } from '../actors/window
 import { readSettledTo } from '../actors/windows/open.ts'
 import type { PaneCache } from '../actors/windows/open.ts'
 import { TOTALS_MOST } from './queries.ts'
-import type { WindowTotalReport } from './schemas.ts'
+import type { WindowTotalReport } from './window-schemas.ts'
 
 /** Groups that one look may read: the first look at many groups comes to its end a part at a time. */
 const groupsMost = 50_000

@@ -19,7 +19,7 @@ import {
 } from '../actors/windows/read.ts'
 import { HttpError } from './errors.ts'
 import { groupFilterOf, type windowsQueryOf } from './queries.ts'
-import type { WindowReport } from './schemas.ts'
+import type { WindowReport } from './window-schemas.ts'
 
 type Query = v.InferOutput<ReturnType<typeof windowsQueryOf>>
 

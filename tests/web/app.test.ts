@@ -8,6 +8,7 @@ import { freePort } from '../../services/ports.ts'
 import { recordDecision, recordEffect } from '../../supervisor/decisions.ts'
 import { Loop } from '../../supervisor/loop.ts'
 import * as schemas from '../../web/schemas.ts'
+import { windowsSchema } from '../../web/window-schemas.ts'
 import { until } from '../../faults/until.ts'
 import { silentLog } from './seed.ts'
 import { openWeb, post, type Web } from './setup.ts'
@@ -63,7 +64,7 @@ describe('answers have the form of their schemas', () => {
     ['/healthz', schemas.healthSchema],
     ['/api/status', schemas.statusSchema],
     ['/api/executors', schemas.executorsSchema],
-    ['/api/windows', schemas.windowsSchema],
+    ['/api/windows', windowsSchema],
     ['/api/decisions', schemas.decisionsSchema],
     ['/api/cost', schemas.costSchema],
     ['/api/loop', schemas.loopSchema],
@@ -132,7 +133,7 @@ describe('GET /api/windows', () => {
   const starts = async (query: string) => {
     const { status, body } = await web.json(`/api/windows?${query}`)
     expect(status).toBe(200)
-    const { windows } = v.parse(schemas.windowsSchema, body)
+    const { windows } = v.parse(windowsSchema, body)
     return windows.map(({ start, state, key }) => [Date.parse(start) - T, state, key.who])
   }
 
@@ -171,7 +172,7 @@ describe('GET /api/windows', () => {
     let cursor = ''
     for (let page = 0; page < 5; page++) {
       const { body } = await web.json(`/api/windows?limit=1${cursor}`)
-      const { windows, next } = v.parse(schemas.windowsSchema, body)
+      const { windows, next } = v.parse(windowsSchema, body)
       paged.push(...windows.map(({ start, state, key }) => [Date.parse(start) - T, state, key.who]))
       expect(next === undefined).toBe(page === 4)
       cursor = `&cursor=${next}`

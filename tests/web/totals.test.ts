@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { PaneCache } from '../../actors/windows/read.ts'
-import { windowTotalsSchema } from '../../web/schemas.ts'
+import { windowTotalsSchema } from '../../web/window-schemas.ts'
 import { RecentTotals } from '../../web/totals.ts'
 import { uniqueName } from '../../faults/names.ts'
 import { seed } from './seed.ts'
