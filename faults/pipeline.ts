@@ -1,7 +1,6 @@
 /**
  * A whole pipeline of real processes that something is done to: supervisors of one job, and what is
- * asked of them. `withPipeline` starts nothing by itself, ends everything, and keeps the log and what
- * is in Redis where it failed.
+ * asked of them. Its life is with-pipeline.ts's.
  */
 import {
   closeSync,
@@ -29,7 +28,7 @@ import type { Report } from '../verify/verify.ts'
 import type { RejectReport } from '../web/schemas.ts'
 import type { WindowReport } from '../web/window-schemas.ts'
 import { Feed, type Sample } from './sample.ts'
-import { createTopic, type TestTopic, type TopicOptions } from './topic.ts'
+import type { TestTopic, TopicOptions } from './topic.ts'
 import { until, type UntilOptions } from './until.ts'
 
 export interface PipelineOptions {
@@ -70,49 +69,6 @@ export const scale = Number(process.env.MILLRACE_TEST_SCALE || 1)
 const root = join(import.meta.dir, '..')
 /** Longer than executors, bridge and web may take for their ends one after the other. */
 const STOP_TIMEOUT_MS = 45_000
-
-/** Runs a test with a pipeline whose supervisors it starts; leaves nothing running. */
-export async function withPipeline(
-  options: PipelineOptions,
-  test: (pipeline: Pipeline) => Promise<void>,
-): Promise<void> {
-  const { kafkaBrokers } = options.direct ?? options.services
-  const name = options.names ? { name: options.names.topic } : {}
-  const topic = await createTopic(options.label, { ...options.topic, ...name, kafkaBrokers })
-  const pipeline = new Pipeline(options, topic)
-  try {
-    await orAborted(test(pipeline), options.signal)
-    await pipeline.stop()
-    expectNobody(pipeline)
-    await pipeline.clear()
-  } catch (error) {
-    const words = await pipeline.lastWords()
-    if (options.onFailure) options.onFailure(pipeline, words)
-    else process.stderr.write(`${words}\n`)
-    await pipeline.kill()
-    // The next pipeline of this job has the same names, and must find nothing.
-    if (options.names) await pipeline.forget().catch(() => undefined)
-    throw error
-  } finally {
-    await pipeline.kill()
-    await pipeline.store.close()
-  }
-}
-
-/** Resolves with the work, or rejects as soon as the signal is aborted; the work then goes unheard. */
-async function orAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (!signal) return work
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(new Error('interrupted'))
-  if (signal.aborted) abort()
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
-    work.catch(() => {})
-  }
-}
 
 /** One supervisor process, and where its web page is once it leads. */
 export interface SupervisorProcess {
@@ -410,13 +366,6 @@ export function killQuietly(pid: number, signal: NodeJS.Signals): boolean {
   } catch {
     return false
   }
-}
-
-function expectNobody(pipeline: Pipeline): void {
-  const left = pipeline.processes()
-  if (left.length === 0) return
-  const names = left.map(({ pid, command }) => `${pid} ${command.slice(0, 120)}`)
-  throw new Error(`processes are left: ${names.join('; ')}`)
 }
 
 /** What a developer has set for a pipeline of their own must not reach ours. */

@@ -2,11 +2,8 @@
  * A pipeline for a test: a job of tests/fixtures/jobs, on the tests' own servers unless others are named.
  */
 import { join } from 'node:path'
-import {
-  type Pipeline,
-  type PipelineOptions,
-  withPipeline as withNamedPipeline,
-} from '../../faults/pipeline.ts'
+import { type Pipeline, type PipelineOptions } from '../../faults/pipeline.ts'
+import { withPipeline as withNamedPipeline } from '../../faults/with-pipeline.ts'
 import { testServices } from '../support/services.ts'
 
 export { killQuietly, type Pipeline, scale } from '../../faults/pipeline.ts'

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { freePort } from '../../services/ports.ts'
 import { uniqueName } from '../../faults/names.ts'
-import { withPipeline } from '../../faults/pipeline.ts'
+import { withPipeline } from '../../faults/with-pipeline.ts'
 import { testServices } from '../support/services.ts'
 
 const root = resolve(import.meta.dir, '../..')
