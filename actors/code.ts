@@ -3,7 +3,7 @@
  * that another hash means that records may be judged otherwise from then on. Packages are left out, and what
  * the environment says.
  */
-import { statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 export interface Code {
@@ -24,7 +24,7 @@ export async function codeOf(file: string): Promise<Code | null> {
     })
     const [output] = built.outputs
     if (!output) return null
-    const paths = Object.keys(built.metafile?.inputs ?? {}).map((path) => resolve(path))
+    const paths = Object.keys(built.metafile?.inputs ?? {}).map((path) => realpathSync(path))
     return {
       hash: Bun.hash(await output.text()).toString(16),
       files: JSON.stringify(stamped(paths)),
@@ -42,13 +42,23 @@ const stamped = (paths: readonly string[]): Stamped =>
     return [path, size, mtimeMs]
   })
 
-/** Whether a job's files are as they were, as far as that is told without reading them. */
-export function isUntouched(files: string): boolean {
+/**
+ * Whether a file's code is another one than it was. It is read only where its files are not as they were: to
+ * read it takes longer than all the rest of a start. No where the code was that of another file.
+ */
+export async function hasChanged(file: string, { hash, files }: Code): Promise<boolean> {
+  const before = JSON.parse(files) as Stamped
+  const own = realpathSync(file)
+  if (before.every(([path]) => path !== own) || isUntouched(before)) return false
+  const now = await codeOf(file)
+  return now !== null && now.hash !== hash
+}
+
+function isUntouched(before: Stamped): boolean {
   try {
-    const before = JSON.parse(files) as Stamped
-    const now = stamped(before.map(([path]) => path))
-    return before.length > 0 && Bun.deepEquals(now, before)
+    return Bun.deepEquals(stamped(before.map(([path]) => path)), before)
   } catch {
+    // One of them is gone.
     return false
   }
 }

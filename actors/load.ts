@@ -3,7 +3,7 @@
  */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { codeOf, isUntouched } from './code.ts'
+import { hasChanged } from './code.ts'
 import { messageOf, UsageError } from './errors.ts'
 import type { Job } from './job.ts'
 import { isJobName, JOB_NAME_RULE } from './names.ts'
@@ -16,7 +16,7 @@ export const SHIPPED_JOB = 'jobs/students.ts'
  * @throws UsageError that names the file and what is wrong: not there, syntax, fields, no job, changed
  */
 export async function loadJob(path: string, environment = process.env): Promise<Job> {
-  const { MILLRACE_AS, MILLRACE_CODE, MILLRACE_CODE_FILES = '' } = environment
+  const { MILLRACE_AS, MILLRACE_CODE = '', MILLRACE_CODE_FILES = '' } = environment
   const file = resolve(path)
   if (!existsSync(file)) throw new UsageError(`job file ${path} does not exist`)
   let module: { default?: Job }
@@ -33,9 +33,8 @@ export async function loadJob(path: string, environment = process.env): Promise<
   if (typeof module.default?.ops !== 'string') {
     throw new UsageError(`job file ${path} must have: export default defineJob({ … })`)
   }
-  // To read the code takes longer than all the rest, and an executor that starts is waited for.
-  const code = MILLRACE_CODE && !isUntouched(MILLRACE_CODE_FILES) ? await codeOf(file) : null
-  if (code && code.hash !== MILLRACE_CODE) {
+  const known = { hash: MILLRACE_CODE, files: MILLRACE_CODE_FILES }
+  if (known.files && (await hasChanged(file, known))) {
     throw new UsageError(
       `job file ${path} has changed since its supervisor began: restart the supervisor to run it as it is now, or put it back`,
     )
