@@ -42,11 +42,12 @@ function entryOf(values: string[], given: Partial<Entry> = {}): Entry {
   }
 }
 
+/** By it no batch is full because the machine is slow. */
+const patient = { ...systemClock, elapsed: () => 0 }
+
 test('with work, a batch that reached its bound can be folded again', async () => {
   const job = defineJob({ ...declaration, work: (row) => row })
-  // It is the number of rejects that ends it, however slow the machine is.
-  const clock = { ...systemClock, elapsed: () => 0 }
-  const batch = new Batch({ job, clock, mark: () => Promise.resolve() }, verdict)
+  const batch = new Batch({ job, clock: patient, mark: () => Promise.resolve() }, verdict)
   const entry = entryOf(Array.from({ length: bounds.commitRejectsMax + 50 }, () => 'not JSON'))
   const slice = await batch.take(entry, new RecordCursor(entry.payload, 0, entry.to), () => false)
   expect(slice).toMatchObject({ done: false, records: bounds.commitRejectsMax })
@@ -64,7 +65,7 @@ test('what hung once is not tried again when a batch is folded again; its neighb
     return new Promise<typeof row>(() => {})
   }
   const job = defineJob({ ...declaration, work, workTimeout: '20 ms', concurrency: 4 })
-  const batch = new Batch({ job, clock: systemClock, mark: () => Promise.resolve() }, verdict)
+  const batch = new Batch({ job, clock: patient, mark: () => Promise.resolve() }, verdict)
   const entry = entryOf(['{"at":1}', '{"at":2}', '{"at":3}'])
   await batch.take(entry, new RecordCursor(entry.payload, 0, 3), () => false)
   const again = await batch.again(verdict, new WeakSet())
@@ -88,7 +89,7 @@ test('while Redis is asked to note a record nothing is in hand: who dies then di
   const filter = () => look('code') < 0
   const mark = async () => void look('mark')
   const hand = new Hand(path)
-  const context = { job: defineJob({ ...declaration, filter }), clock: systemClock, mark, hand }
+  const context = { job: defineJob({ ...declaration, filter }), clock: patient, mark, hand }
   const entry = entryOf(['{"at":1}', '{"at":2}'], { crashes: 1 })
   await new Batch(context, verdict).take(entry, new RecordCursor(entry.payload, 0, 2), () => false)
   expect(seen).toEqual(['mark –', 'code 0', 'mark –', 'code 1'])
@@ -99,7 +100,7 @@ test('what is poison stays poison when a batch is folded again', async () => {
   const seen: number[] = []
   const filter = (row: { at: number }) => seen.push(row.at) > 0
   const job = defineJob({ ...declaration, filter })
-  const batch = new Batch({ job, clock: systemClock, mark: () => Promise.resolve() }, verdict)
+  const batch = new Batch({ job, clock: patient, mark: () => Promise.resolve() }, verdict)
   const entry = entryOf(['{"at":1}', '{"at":2}'], { crashes: 2, suspects: new Map([[1, 2]]) })
   await batch.take(entry, new RecordCursor(entry.payload, 0, 2), () => false)
   const again = await batch.again(verdict, new WeakSet())
