@@ -226,6 +226,15 @@ export class Pipeline {
     return this.get<StatusReport>('/api/status')
   }
 
+  /** The status once it knows of all that is committed now: what the page tells may be a moment old. */
+  async statusNow(): Promise<StatusReport> {
+    const { totals } = await this.snapshot()
+    return until('the status to know of all that is committed', async () => {
+      const status = await this.status()
+      return status.totals.committed >= totals.committed ? status : null
+    })
+  }
+
   async isReady(): Promise<boolean> {
     return (await this.fetch('/readyz')).ok
   }

@@ -33,7 +33,7 @@ test(`${RECORDS} records, 1 % malformed, and ${cases.length} oddities: each has 
       waiting: 0,
     })
     await expectPlaces(pipeline)
-    expect((await pipeline.status()).totals.unaccounted).toBe(0)
+    expect((await pipeline.statusNow()).totals.unaccounted).toBe(0)
     expect(await pipeline.verify()).toMatchObject({ ok: true, unaccounted: 0 })
     expect((await pipeline.snapshot()).actors.filter(({ state }) => state === 'dead')).toEqual([])
   })

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestRecord } from '../../faults/topic.ts'
-import { until } from '../../faults/until.ts'
 import { root, writeBlocks } from '../docs/blocks.ts'
 import { byOthers, framed, payments, rideOf, subjects } from '../fixtures/formats.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
@@ -46,11 +45,7 @@ async function play(
     await pipeline.topic.produce(records)
     await pipeline.drained()
     rows = (await pipeline.windows()).map(({ key, values }) => ({ ...key, ...values }))
-    // What the page shows may be a moment old.
-    const totals = await until('the status to know of all', async () => {
-      const { totals: known } = await pipeline.status()
-      return known.committed === values.length && known
-    })
+    const { totals } = await pipeline.statusNow()
     expect(totals).toMatchObject({
       counted: good.length,
       rejected: broken.length,

@@ -103,7 +103,7 @@ test('another job: functions, least and greatest, a filter, windows side by side
     expect(last).toMatchObject({ reason: 'late', partition: 1, value: late })
     expect(first).toMatchObject({ reason: 'schema', partition: 0, value: '{"at":"noon"}' })
     expect(await found(pipeline)).toEqual(expected)
-    expect((await pipeline.status()).totals).toMatchObject({
+    expect((await pipeline.statusNow()).totals).toMatchObject({
       counted: 11,
       filtered: 1,
       rejected: 1,
