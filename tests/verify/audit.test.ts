@@ -6,6 +6,7 @@
  *   window       [0, 10) open                        [0, 10) closed, [10, 20) open
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test'
+import { messageOf } from '../../actors/errors.ts'
 import { readConfig } from '../../actors/config.ts'
 import type { Job } from '../../actors/job.ts'
 import { kafkaClient } from '../../actors/kafka-client.ts'
@@ -197,7 +198,7 @@ test('a round that fails has lost nothing', async () => {
       (error: unknown) => error,
     )
     // Where everything is there within the millisecond, nothing stalls.
-    if (failed) expect(String(failed)).toContain('no record came')
+    if (failed) expect(messageOf(failed)).toContain('no record came')
     // What it read meanwhile is known, and the rest comes with the next rounds.
     expect(await audit.round()).toMatchObject({ ...clean, records: 6 })
   } finally {
