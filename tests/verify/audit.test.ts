@@ -14,6 +14,7 @@ import { type Keys, keysOf } from '../../actors/keys.ts'
 import { createLog } from '../../actors/log.ts'
 import { openStore, type Store, untilReady } from '../../actors/redis.ts'
 import { createTopic, type TestTopic } from '../../faults/topic.ts'
+import { until } from '../../faults/until.ts'
 import { Audit } from '../../verify/audit.ts'
 import { testServices } from '../support/services.ts'
 import { jobOn } from './job.ts'
@@ -190,20 +191,20 @@ test('from now on it leaves out what was before, and windows that hold some of i
 
 test('a round that fails has lost nothing', async () => {
   await become(first)
-  const broken = open({ stallMs: 1 })
-  try {
-    await become({ ...second, closed: [], closedTo: 0 })
+  await become({ ...second, closed: [], closedTo: 0 })
+  // Now and then everything is there within the millisecond, and nothing stalls.
+  const failure = await until('a round that fails', async () => {
+    const broken = open({ stallMs: 1 })
     const failed = await broken.round().then(
       () => null,
       (error: unknown) => error,
     )
-    // Where everything is there within the millisecond, nothing stalls.
-    if (failed) expect(messageOf(failed)).toContain('no record came')
-    // What it read meanwhile is known, and the rest comes with the next rounds.
-    expect(await audit.round()).toMatchObject({ ...clean, records: 6 })
-  } finally {
     await broken.close()
-  }
+    return failed
+  })
+  expect(messageOf(failure)).toContain('no record came')
+  // What it read meanwhile is known, and the rest comes with the next rounds.
+  expect(await audit.round()).toMatchObject({ ...clean, records: 6 })
 })
 
 /*   watermark 10 s    [0, 10) told as 0      a late record, not told yet
