@@ -60,7 +60,7 @@ export class Watch {
       case 'XADD':
         if (rest!.startsWith(`"${decisions}"`)) this.#decided(rest!)
         return
-      case 'HINCRBY':
+      case 'HSET':
         if (rest!.startsWith(`"${totals}" "appended"`)) this.#stages.appended ??= at
         // What the commit function does is told after it has been done.
         if (rest!.startsWith(`"${totals}" "committed"`)) this.#end(at)

@@ -92,7 +92,7 @@ export class TestJob extends FedJob {
     })
     const next = offset + 1
     this.#ends.set(number, next)
-    const entry = [offset, next, 1, payload]
+    const entry = [1, offset, next, 1, payload]
     await this.#call('append', [number, offset, next, next, ...entry])
     await this.#work()
     await this.#look()

@@ -74,13 +74,13 @@ end, { 'allow-oom' })
 local BURST_US, WAIT_MAX_US = 1000000, 60000000
 local function paced(base, records)
   local quota = key(base, 'quota')
-  local part = redis.call('HGET', quota, 'pace')
-  local rate = tonumber(part or redis.call('HGET', key(base, 'control'), 'quotaRecordsPerSecond') or '') or 0
-  local held = redis.call('HGET', quota, 'memoryHeld') == '1'
+  local own = redis.call('HMGET', quota, 'pace', 'memoryHeld', 'due')
+  local rate = tonumber(own[1] or redis.call('HGET', key(base, 'control'), 'quotaRecordsPerSecond') or '') or 0
+  local held = own[2] == '1'
   if rate <= 0 then return held and 1000 or 0, 0 end
   local time = now() * 1000
-  local due = tonumber(redis.call('HGET', quota, 'due') or '0')
-  due = math.min(math.max(due, time), time + WAIT_MAX_US) + math.floor(records * 1000000 / rate)
+  local due = math.min(math.max(tonumber(own[3] or '0'), time), time + WAIT_MAX_US)
+    + math.floor(records * 1000000 / rate)
   redis.call('HSET', quota, 'due', int(due))
   local wait = math.ceil(math.max(0, due - time - BURST_US) / 1000)
   if wait > 0 then redis.call('HSET', quota, 'heldAt', int(time / 1000)) end
@@ -88,65 +88,100 @@ local function paced(base, records)
   return held and math.max(wait, 1000) or wait, math.ceil(rate)
 end
 
--- append: entries of one partition in and its ledger forward, if the ledger still says `expected`.
--- args: partition, expected, next, high watermark, then for each entry: from, to, records, payload,
---       '' for one that was set under its key before. Lua hashes every byte of what it is given, so
---       large payloads stay outside; from here on they no longer expire.
+-- What a call brings to each of its partitions, with the topic's name where the ledger has it.
+-- reply: the parts | nil, the refusal of the whole call
+local function readParts(base, args)
+  local parts, fields, at = {}, {}, 1
+  while at <= #args do
+    local part = { p = args[at], expected = args[at + 1], next = args[at + 2], high = args[at + 3], entries = {} }
+    for i = 1, tonumber(args[at + 4]) do
+      local first = at + 5 + (i - 1) * 4
+      part.entries[i] = { from = args[first], to = args[first + 1], records = args[first + 2], payload = args[first + 3] }
+    end
+    at = at + 5 + #part.entries * 4
+    parts[#parts + 1] = part
+    fields[#fields + 1] = part.p .. ':next'
+    fields[#fields + 1] = topicField(part.p)
+  end
+  local held = redis.call('HMGET', key(base, 'ledger'), unpack(fields))
+  for i, part in ipairs(parts) do
+    local current, topic = held[2 * i - 1], held[2 * i]
+    if current ~= part.expected then return nil, { 0, current or '', part.p } end
+    part.topic = nameIn(topic)
+    for _, entry in ipairs(part.entries) do
+      if entry.payload == '' then
+        entry.aside = payloadKey(base, part.p, entry.from, entry.to)
+        if redis.call('EXISTS', entry.aside) == 0 then return nil, { 2, entry.aside } end
+      end
+    end
+  end
+  return parts
+end
+
+-- reply: the payload's length
+local function addEntry(stream, part, entry)
+  local size = #entry.payload
+  if entry.aside then
+    redis.call('PERSIST', entry.aside)
+    size = redis.call('STRLEN', entry.aside)
+  end
+  local fields = { 'p', part.p, 'from', entry.from, 'to', entry.to, 'n', entry.records, 'b', size,
+    'd', entry.payload }
+  if part.topic then
+    fields[#fields + 1] = 't'
+    fields[#fields + 1] = part.topic
+  end
+  redis.call('XADD', stream, '*', unpack(fields))
+  return size
+end
+
+-- append: entries of some partitions in and the ledger forward, if it still says what is `expected` of each
+-- of them; else nothing.
+-- args: for each partition: its number, expected, next, high watermark, number of entries, then for each of
+--       these: from, to, records, payload, '' for one that was set under its key before. Lua hashes every
+--       byte of what it is given, so large payloads stay outside; from here on they no longer expire.
 --       Without entries only the ledger moves, over offsets that hold no record for us.
 -- reply: {1, records waiting, bytes waiting, busy µs, records committed, and where a quota holds or paces
---        the job: ms to wait before the next, records a second} | {0, what the ledger says}
+--        the job: ms to wait before the next, records a second}
+--        | {0, what the ledger says, the first partition of which it says something else}
 --        | {2, key} a payload that was to be there is not
 -- Not allow-oom: when memory is out, only what frees memory may go on.
 register('append', function(keys, args)
   local base = keys[1]
-  local ledger = key(base, 'ledger')
-  local totals = key(base, 'totals')
-  local p, expected, next = args[1], args[2], args[3]
-  local current = redis.call('HGET', ledger, p .. ':next')
-  if current ~= expected then
-    return { 0, current or '' }
-  end
-  for i = 5, #args, 4 do
-    local aside = payloadKey(base, p, args[i], args[i + 1])
-    if args[i + 3] == '' and redis.call('EXISTS', aside) == 0 then return { 2, aside } end
-  end
+  local totals, stream = key(base, 'totals'), key(base, 'entries')
+  local parts, refusal = readParts(base, args)
+  if not parts then return refusal end
   local time = int(now())
-  local topic = topicName(base, p)
-  local records, bytes, entries = 0, 0, 0
-  for i = 5, #args, 4 do
-    local size = #args[i + 3]
-    if size == 0 then
-      local aside = payloadKey(base, p, args[i], args[i + 1])
-      redis.call('PERSIST', aside)
-      size = redis.call('STRLEN', aside)
+  local records, bytes, entries, moves = 0, 0, 0, {}
+  for _, part in ipairs(parts) do
+    local p = part.p
+    for _, entry in ipairs(part.entries) do
+      bytes = bytes + addEntry(stream, part, entry)
+      records = records + tonumber(entry.records)
+      entries = entries + 1
     end
-    local entry = { 'p', p, 'from', args[i], 'to', args[i + 1], 'n', args[i + 2], 'b', size,
-      'd', args[i + 3] }
-    if topic then
-      entry[#entry + 1] = 't'
-      entry[#entry + 1] = topic
+    local fields = { p .. ':next', part.next, p .. ':high', part.high, p .. ':seenAt', time }
+    -- A partition that only moves brings no data.
+    if #part.entries > 0 then fields[7], fields[8] = p .. ':dataAt', time end
+    for _, field in ipairs(fields) do moves[#moves + 1] = field end
+  end
+  redis.call('HSET', key(base, 'ledger'), unpack(moves))
+  for _, part in ipairs(parts) do
+    if #part.entries == 0 then
+      finish(base, part.p, part.expected, part.next, '', { steps = STEPS_MAX })
     end
-    redis.call('XADD', key(base, 'entries'), '*', unpack(entry))
-    records = records + tonumber(args[i + 2])
-    bytes = bytes + size
-    entries = entries + 1
   end
-  redis.call('HSET', ledger, p .. ':next', next, p .. ':high', args[4], p .. ':seenAt', time)
-  if entries == 0 then
-    finish(base, p, expected, next, '', { steps = STEPS_MAX })
-  else
-    redis.call('HSET', ledger, p .. ':dataAt', time)
-  end
-  redis.call('HINCRBY', totals, 'appended', records)
-  redis.call('HINCRBY', totals, 'entriesAppended', entries)
-  local waiting = redis.call('HINCRBY', totals, 'waiting', records)
-  local waitingBytes = redis.call('HINCRBY', totals, 'waitingBytes', bytes)
+  local held = redis.call('HMGET', totals, 'appended', 'entriesAppended', 'waiting', 'waitingBytes', 'busyUs',
+    'committed')
+  for i, value in ipairs(held) do held[i] = tonumber(value or '0') end
+  local waiting, waitingBytes = held[3] + records, held[4] + bytes
+  redis.call('HSET', totals, 'appended', int(held[1] + records), 'entriesAppended', int(held[2] + entries),
+    'waiting', int(waiting), 'waitingBytes', int(waitingBytes))
   if waiting == records and records > 0 then
     -- The first to wait: whoever leads may have no executor running.
     redis.call('XADD', key(base, 'mailbox:supervisor'), 'MAXLEN', '16', '*', 'm', '{"kind":"arrived"}')
   end
-  local used = redis.call('HMGET', totals, 'busyUs', 'committed')
-  local reply = { 1, waiting, waitingBytes, tonumber(used[1] or '0'), tonumber(used[2] or '0') }
+  local reply = { 1, waiting, waitingBytes, held[5], held[6] }
   local wait, rate = paced(base, records)
   if wait > 0 or rate > 0 then
     reply[6], reply[7] = wait, rate

@@ -1,8 +1,8 @@
 /**
  * What was fetched goes into the stream: packed into entries, and appended in calls of bounded size, each
- * of which moves the partition's next offset and counts only if the ledger still says what we believe.
+ * of which moves its partitions' next offsets and counts only if the ledger still says what we believe.
  *
- *   fetched partition → plan → entries → append ×n → the ledger's next offset
+ *   fetched partitions → parts → calls (calls.ts) → append ×n → the ledger's next offsets
  *
  * The reply of an append tells how full the stream is, what a record costs the executors and whether a
  * quota holds the job: by them the next entries are cut, and the next append waits.
@@ -11,22 +11,12 @@ import { bounds } from '../config.ts'
 import type { FetchedPartition } from '../fetched.ts'
 import { placeText, topicOf } from '../topics.ts'
 import type { BridgeOptions } from './bridge.ts'
+import { firstCall, type Part, together } from './calls.ts'
 import { Cost } from './cost.ts'
 import { overtaken } from './listing.ts'
 import { Pace } from './pace.ts'
-import { callLength, isLarge, pack, type PackedEntry } from './pack.ts'
+import { isLarge, pack } from './pack.ts'
 import { type Session, Stale } from './session.ts'
-
-/** What one fetched partition adds: entries over [from, next). */
-export interface Plan {
-  partition: number
-  from: number
-  next: number
-  high: number
-  entries: PackedEntry[]
-  /** When it was fetched, where that is traced. */
-  since: number
-}
 
 const fullPollMs = 20
 
@@ -54,73 +44,64 @@ export class Appender {
     return this.#pace.holds
   }
 
-  /** What one fetched partition adds, from the session's position on. */
-  plan({ partition, batches, high, next }: FetchedPartition, from: number): Plan {
+  /** What one fetched partition adds, from the session's position on; null for nothing. */
+  plan({ partition, batches, high, next }: FetchedPartition, from: number): Part | null {
+    if (next === from && batches.length === 0) return null
     const records = Math.min(this.#cost.recordsPerEntry, this.#pace.recordsMax)
-    const limits = { bytes: bounds.entryBytes, records }
-    const since = this.#options.trace?.now() ?? 0
-    return { partition, from, next, high, entries: pack(from, batches, limits), since }
+    const entries = pack(from, batches, { bytes: bounds.entryBytes, records })
+    // The last one takes in what follows it without records for us, so that entries tile.
+    const last = entries.at(-1)
+    if (last) last.to = next
+    return { partition, from, next, high, entries, since: this.#options.trace?.now() ?? 0 }
   }
 
-  /** A batch that is split goes into every part, so that a plan may be far more than was fetched. */
-  async append(plan: Plan, session: Session, signal: AbortSignal): Promise<void> {
-    const { partition, entries } = plan
+  /** Resolves when all is appended, or the signal has come. */
+  async append(parts: readonly Part[], session: Session, signal: AbortSignal): Promise<void> {
+    await Promise.all(together(parts).map((list) => this.#appendInTurn(list, session, signal)))
+  }
+
+  /** A batch that is split goes into every entry, so that a part may be far more than was fetched. */
+  async #appendInTurn(parts: Part[], session: Session, signal: AbortSignal): Promise<void> {
     const { appended } = session.positions
-    let from = plan.from
-    for (let first = 0; first < entries.length; ) {
-      if (first > 0 && !this.hasRoom()) await this.untilRoom(signal)
-      if (first > 0 && signal.aborted) return
-      const count = this.#pace.cut(entries, first, callLength(entries, first))
-      const part = entries.slice(first, first + count)
-      first += count
-      const to = first === entries.length ? plan.next : part.at(-1)!.to
-      // The last entry takes in what follows it without records for us, so that entries tile.
-      const last = part.at(-1)!
-      part[part.length - 1] = { ...last, to }
-      const send = () => this.#send(plan, from, to, part, session)
-      if (!(await this.#pace.inTurn(send, signal))) return
-      const topic = topicOf(partition, session.known, this.#options.job)
-      this.#options.trace?.appended({ topic, partition }, part, plan.since)
-      appended.set(partition, to)
-      from = to
-    }
-    if (entries.length === 0 && plan.next > from) {
-      await this.#send(plan, from, plan.next, [], session)
-      appended.set(partition, plan.next)
+    for (let left = parts, isFirst = true; left.length > 0; isFirst = false) {
+      if (!isFirst && !this.hasRoom()) await this.untilRoom(signal)
+      if (!isFirst && signal.aborted) return
+      const { call, rest } = firstCall(left, this.#pace.recordsMax)
+      if (!(await this.#pace.inTurn(() => this.#send(call, session), signal))) return
+      for (const { partition, next, entries, since } of call) {
+        appended.set(partition, next)
+        const topic = topicOf(partition, session.known, this.#options.job)
+        this.#options.trace?.appended({ topic, partition }, entries, since)
+      }
+      left = rest
     }
   }
 
-  async #send(
-    { partition, high }: Plan,
-    expected: number,
-    next: number,
-    entries: PackedEntry[],
-    { known }: Session,
-  ): Promise<void> {
+  async #send(parts: readonly Part[], { known }: Session): Promise<void> {
     const { store, keys, clock } = this.#options
     // Sent together: Redis takes commands of one connection in their order.
-    const asides = entries.filter(isLarge).map(({ from, to, payload }) =>
-      // Only where there is none: one that waits under this key already must not begin to expire.
-      store.setNew(keys.payload(partition, from, to), payload, bounds.payloadExpiryMs),
+    const asides = parts.flatMap(({ partition, entries }) =>
+      entries.filter(isLarge).map(({ from, to, payload }) =>
+        // Only where there is none: one that waits under this key already must not begin to expire.
+        store.setNew(keys.payload(partition, from, to), payload, bounds.payloadExpiryMs),
+      ),
     )
-    const args = entries.flatMap((entry) => [
-      entry.from,
-      entry.to,
-      entry.records,
-      isLarge(entry) ? '' : entry.payload,
-    ])
-    const appended = store.call('append', keys.base, [partition, expected, next, high, ...args])
+    const appended = store.call('append', keys.base, parts.flatMap(argsOf))
     await Promise.all([...asides, appended])
     const reply = (await appended) as [number, ...(number | string)[]]
-    const place = placeText(partition, known)
-    if (reply[0] === 2) throw new Stale(`a payload of ${place} expired; reading again`)
-    if (reply[0] !== 1) throw overtaken(place, expected, String(reply[1]))
+    if (reply[0] === 2) throw new Stale(`payload ${reply[1]} expired; reading again`)
+    if (reply[0] !== 1) {
+      const part = parts.find(({ partition }) => partition === Number(reply[2]))!
+      throw overtaken(placeText(part.partition, known), part.from, String(reply[1]))
+    }
     const [, records, bytes, busyUs, committed, waitMs, rate] = reply.map(Number)
     this.#waiting = { records: records!, bytes: bytes! }
     this.#cost.learn(busyUs!, committed!, clock.elapsed())
     this.#pace.heed(waitMs, rate)
-    this.done.entries += entries.length
-    this.done.records += entries.reduce((sum, entry) => sum + entry.records, 0)
+    for (const { entries } of parts) {
+      this.done.entries += entries.length
+      this.done.records += entries.reduce((sum, entry) => sum + entry.records, 0)
+    }
   }
 
   /** Whether the stream takes more, as its last reply has it. */
@@ -142,4 +123,15 @@ export class Appender {
       await clock.sleep(fullPollMs, signal)
     }
   }
+}
+
+/** A part as the append function takes it. */
+function argsOf({ partition, from, next, high, entries }: Part): (number | string | Buffer)[] {
+  const fields = entries.flatMap((entry) => [
+    entry.from,
+    entry.to,
+    entry.records,
+    isLarge(entry) ? '' : entry.payload,
+  ])
+  return [partition, from, next, high, entries.length, ...fields]
 }

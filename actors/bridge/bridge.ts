@@ -21,7 +21,8 @@ import type { Log } from '../log.ts'
 import { isOutage, type Store } from '../redis.ts'
 import { placeText } from '../topics.ts'
 import type { Trace } from '../trace/trace.ts'
-import { Appender, type Plan } from './appender.ts'
+import { Appender } from './appender.ts'
+import type { Part } from './calls.ts'
 import type { From } from './from.ts'
 import { Frontiers } from './frontiers.ts'
 import { overtaken } from './listing.ts'
@@ -174,10 +175,10 @@ export class Bridge {
     while (!signal.aborted) {
       const fetched = await answered(fetching, this.#options.clock, signal)
       if (!fetched) break
-      const work = fetched.map((one) => this.#plan(one, session))
+      const parts = fetched.map((one) => this.#plan(one, session)).filter((part) => part !== null)
       const overlap = this.#appender.hasRoom()
       if (overlap && !signal.aborted) fetching = fetch()
-      await Promise.all(work.map((one) => this.#appender.append(one, session, signal)))
+      await this.#appender.append(parts, session, signal)
       // Redis has answered each append, so it has all their bytes. After an error one may still be on
       // its way, and nobody gives back what it lies in.
       kafka.release(fetched)
@@ -188,7 +189,7 @@ export class Bridge {
   }
 
   /** What one fetched partition adds; moves the session's position past it. */
-  #plan(fetched: FetchedPartition, { positions, known }: Session): Plan {
+  #plan(fetched: FetchedPartition, { positions, known }: Session): Part | null {
     const { life } = this.#options
     const { partition, error, high, next } = fetched
     const from = positions.next.get(partition)!

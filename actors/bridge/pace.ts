@@ -10,7 +10,6 @@ import type { Clock } from '../clock.ts'
 import type { Keys } from '../keys.ts'
 import { allowed, quotaFields } from '../quota.ts'
 import type { Store } from '../redis.ts'
-import type { PackedEntry } from './pack.ts'
 
 /** While it is held it looks this often whether it still is: a quota may be raised meanwhile. */
 const pollMs = 500
@@ -58,16 +57,6 @@ export class Pace {
   heed(waitMs: number | undefined, recordsPerSecond: number | undefined): void {
     this.#recordsMax = recordsPerSecond || Number.POSITIVE_INFINITY
     this.#freeAt = waitMs ? this.#clock.elapsed() + waitMs : 0
-  }
-
-  /** How many of these entries, from `first`, one append may have; one at the least. */
-  cut(entries: readonly PackedEntry[], first: number, count: number): number {
-    let records = 0
-    for (let taken = 0; taken < count; taken++) {
-      records += entries[first + taken]!.records
-      if (taken > 0 && records > this.#recordsMax) return taken
-    }
-    return count
   }
 
   /**

@@ -87,15 +87,3 @@ function split(position: number, batch: RawBatch, records: number, recordsMax: n
 
 /** Whether the payload lies beside the stream. */
 export const isLarge = ({ payload }: PackedEntry) => payload.length > bounds.inlineBytesMax
-
-/** How many entries one call takes: half a megabyte, so that Redis is held for a moment only. */
-export function callLength(entries: PackedEntry[], first: number): number {
-  let bytes = 0
-  let count = 0
-  while (first + count < entries.length && count < 64) {
-    bytes += entries[first + count]!.payload.length
-    if (count > 0 && bytes > 2 * bounds.entryBytes) break
-    count++
-  }
-  return count
-}

@@ -93,8 +93,7 @@ local function obstacle(base, me, slices, panes, shape)
   local lost = { 'lost' }
   for _, slice in ipairs(slices) do
     local owner = ofGroup({ 'XPENDING', entries, GROUP, slice.id, slice.id, 1 })[1]
-    local progress = redis.call('HGET', key(base, 'progress'), slice.id)
-    local from = progress and string.match(progress, '^[^|]*') or slice.entryFrom
+    local from = slice.progress and string.match(slice.progress, '^[^|]*') or slice.entryFrom
     if not owner or owner[2] ~= me or from ~= slice.from then
       lost[#lost + 1] = slice.id
     end
@@ -140,9 +139,9 @@ local function mergePlain(pane, cells, first, last, held)
   return fields
 end
 
--- What some of a pane's groups will hold, as HSET takes it, and the room that is left then; of those that it
--- has no room for, their names go to `full`. Nothing where the pane is another job's.
-local function mergeGroups(pane, cells, first, last, room, full)
+-- What some of a pane's groups will hold, as HSET takes it; of those that it has no room for, their names go
+-- to `full`. Nothing where the pane is another job's.
+local function mergeGroups(pane, cells, first, last, groupsMax, full)
   local held = redis.call('HMGET', pane.key, unpack(pane.groups, first, last))
   local places, before, added, fields = {}, {}, {}, {}
   for i, state in ipairs(held) do
@@ -151,19 +150,20 @@ local function mergeGroups(pane, cells, first, last, room, full)
       places[#places + 1], before[#before + 1] = 2 * i, state
     end
   end
-  if #before == #held and not pane.cells then return mergePlain(pane, cells, first, last, held), room end
+  if #before == #held and not pane.cells then return mergePlain(pane, cells, first, last, held) end
   for i, known in ipairs(held) do
     local group = first + i - 1
     fields[2 * i - 1], fields[2 * i] = pane.groups[group], stateIn(pane, cells, group)
     if known then
       added[#added + 1] = fields[2 * i]
     else
-      room = room - 1
-      if room < 0 then full[#full + 1] = pane.groups[group] end
+      -- Asked for where a group is new only, which is hardly ever.
+      pane.room = (pane.room or groupsMax - redis.call('HLEN', pane.key)) - 1
+      if pane.room < 0 then full[#full + 1] = pane.groups[group] end
     end
   end
   for i, state in ipairs(mergeAll(cells, before, added)) do fields[places[i]] = state end
-  return fields, room
+  return fields
 end
 
 -- What the panes will hold, not yet written: merging can fail, and writing must not. Answers with an
@@ -171,12 +171,10 @@ end
 local function mergePanes(base, panes, groupsMax, cells)
   for _, pane in ipairs(panes) do
     pane.key, pane.fields = key(base, 'pane:' .. int(pane.start)), {}
-    local room = groupsMax - redis.call('HLEN', pane.key)
     local full = { 'full', int(pane.start) }
     for first = 1, #pane.groups, cells.together do
       local last = math.min(first + cells.together - 1, #pane.groups)
-      local fields
-      fields, room = mergeGroups(pane, cells, first, last, room, full)
+      local fields = mergeGroups(pane, cells, first, last, groupsMax, full)
       if not fields then return { 'shape' } end
       pane.fields[#pane.fields + 1] = fields
     end
@@ -191,14 +189,13 @@ local function writePanes(base, panes)
   end
 end
 
--- Moves an entry's progress; a finished one is acknowledged and deleted, the frontier moved.
+-- Moves an entry's progress, or the frontier where it is finished.
 -- A slice's records are counted against what the bridge announced from the batch headers, which may
 -- hold more (a fetch that began inside a batch); the difference is taken back when the entry ends.
 local function writeSlice(base, slice, totals, walk)
-  local progress = redis.call('HGET', key(base, 'progress'), slice.id)
   local max, records = slice.max, slice.records
-  if progress then
-    local held = { string.match(progress, '^([^|]*)|([^|]*)|([^|]*)$') }
+  if slice.progress then
+    local held = { string.match(slice.progress, '^([^|]*)|([^|]*)|([^|]*)$') }
     if max == '' or (held[2] ~= '' and tonumber(held[2]) > tonumber(max)) then max = held[2] end
     records = records + tonumber(held[3])
   end
@@ -207,19 +204,47 @@ local function writeSlice(base, slice, totals, walk)
     totals.waiting = totals.waiting - slice.records
     return
   end
-  local entries = key(base, 'entries')
-  redis.call('XACK', entries, GROUP, slice.id)
-  redis.call('XDEL', entries, slice.id)
-  redis.call('UNLINK', payloadKey(base, slice.partition, slice.entryFrom, slice.entryTo))
-  for _, name in ipairs({ 'progress', 'crashes', 'suspects' }) do
-    redis.call('HDEL', key(base, name), slice.id)
-  end
   finish(base, slice.partition, slice.entryFrom, slice.entryTo, max, walk)
   local announced = tonumber(slice.announced)
   totals.appended = totals.appended + records - announced
   totals.waiting = totals.waiting - slice.records + records - announced
   totals.waitingBytes = totals.waitingBytes - slice.bytes
   totals.entriesCommitted = totals.entriesCommitted + 1
+end
+
+-- Acknowledges and deletes entries that are finished, with all that was kept of them.
+local function endEntries(base, me, slices)
+  local entries, ids, payloads = key(base, 'entries'), {}, {}
+  local hand = string.match(redis.call('HGET', key(base, 'hand'), me) or '', '^[^|]*')
+  for _, slice in ipairs(slices) do
+    if slice.done then
+      ids[#ids + 1] = slice.id
+      payloads[#payloads + 1] = payloadKey(base, slice.partition, slice.entryFrom, slice.entryTo)
+      if slice.progress then redis.call('HDEL', key(base, 'progress'), slice.id) end
+      if slice.id == hand then redis.call('HDEL', key(base, 'hand'), me) end
+    end
+  end
+  if #ids == 0 then return end
+  redis.call('XACK', entries, GROUP, unpack(ids))
+  redis.call('XDEL', entries, unpack(ids))
+  redis.call('UNLINK', unpack(payloads))
+  redis.call('HDEL', key(base, 'crashes'), unpack(ids))
+  redis.call('HDEL', key(base, 'suspects'), unpack(ids))
+end
+
+-- Adds to the totals what is not 0, and to the hash of places, which is a sum modulo its own number.
+local function addTotals(base, totals, hash)
+  local names = { 'committed', 'hash' }
+  for name, amount in pairs(totals) do
+    if amount ~= 0 and name ~= 'committed' then names[#names + 1] = name end
+  end
+  local held, fields = redis.call('HMGET', key(base, 'totals'), unpack(names)), {}
+  for i, name in ipairs(names) do
+    local before = tonumber(held[i] or '0')
+    fields[2 * i - 1] = name
+    fields[2 * i] = int(name == 'hash' and (before + hash) % HASH_MODULUS or before + totals[name])
+  end
+  redis.call('HSET', key(base, 'totals'), unpack(fields))
 end
 
 local function writeSessionsOf(base, lists)
@@ -231,12 +256,18 @@ local function writeSessionsOf(base, lists)
   if any then redis.call('HINCRBY', key(base, 'panes'), '0', 1) end
 end
 
-local function readSlices(take)
-  local slices = {}
+-- Each with its progress, false for none.
+local function readSlices(base, take)
+  local slices, ids = {}, {}
   for i = 1, tonumber(take()) do
     slices[i] = { id = take(), partition = take(), entryFrom = take(), entryTo = take(),
       announced = take(), bytes = tonumber(take()), from = take(), to = take(), max = take(),
       records = tonumber(take()), done = take() == '1' }
+    ids[i] = slices[i].id
+  end
+  if #ids == 0 then return slices end
+  for i, progress in ipairs(redis.call('HMGET', key(base, 'progress'), unpack(ids))) do
+    slices[i].progress = progress
   end
   return slices
 end
@@ -278,7 +309,7 @@ register('commit', function(keys, args)
     appended = 0, waiting = 0, waitingBytes = 0, entriesCommitted = 0 }
   local hash = tonumber(take())
   totals.committed = totals.counted + totals.filtered + totals.late + totals.rejected
-  local slices = readSlices(take)
+  local slices = readSlices(base, take)
   local panes = readDeltas(take, shape)
   local refused = obstacle(base, me, slices, panes, shape)
   local sessions
@@ -292,11 +323,8 @@ register('commit', function(keys, args)
   if sessions then writeSessionsOf(base, sessions) else writePanes(base, panes) end
   if shape.revised then markChanged(base, shape, panes) end
   local walk = { steps = STEPS_MAX }
-  local hand = string.match(redis.call('HGET', key(base, 'hand'), me) or '', '^[^|]*')
-  for _, slice in ipairs(slices) do
-    writeSlice(base, slice, totals, walk)
-    if slice.done and slice.id == hand then redis.call('HDEL', key(base, 'hand'), me) end
-  end
+  for _, slice in ipairs(slices) do writeSlice(base, slice, totals, walk) end
+  endEntries(base, me, slices)
   for _ = 1, tonumber(take()) do
     local partition, offset, reason = take(), take(), take()
     redis.call('XADD', key(base, 'rejects'), 'MAXLEN', '~', rejectsKept, '*',
@@ -309,12 +337,6 @@ register('commit', function(keys, args)
     redis.call('XADD', key(base, 'verdicts'), 'MAXLEN', '~', verdictsKept, '*',
       'p', take(), 'reason', take(), 'closedTo', take(), 'offsets', take())
   end
-  for name, amount in pairs(totals) do
-    if amount ~= 0 then redis.call('HINCRBY', key(base, 'totals'), name, int(amount)) end
-  end
-  if hash ~= 0 then
-    local held = tonumber(redis.call('HGET', key(base, 'totals'), 'hash') or '0')
-    redis.call('HSET', key(base, 'totals'), 'hash', int((held + hash) % HASH_MODULUS))
-  end
+  addTotals(base, totals, hash)
   return { 'ok' }
 end, { 'allow-oom' })

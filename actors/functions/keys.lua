@@ -25,10 +25,14 @@ local function topicField(number)
   return 'topic:' .. int(math.floor(tonumber(number) / STRIDE))
 end
 
+-- The name in a topic's field; nil where there is none.
+local function nameIn(text)
+  return text and string.match(text, '^[^|]*') or nil
+end
+
 -- The name of a partition's topic; nil where the ledger does not name it.
 local function topicName(base, number)
-  local text = redis.call('HGET', key(base, 'ledger'), topicField(number))
-  return text and string.match(text, '^[^|]*') or nil
+  return nameIn(redis.call('HGET', key(base, 'ledger'), topicField(number)))
 end
 
 local function isLeft(text)
@@ -83,8 +87,8 @@ end
 local function finish(base, partition, from, to, max, walk)
   local ledger = key(base, 'ledger')
   local finished = key(base, 'finished')
-  local frontier = redis.call('HGET', ledger, partition .. ':frontier')
-  if frontier ~= from then
+  local held = redis.call('HMGET', ledger, partition .. ':frontier', partition .. ':max')
+  if held[1] ~= from then
     redis.call('HSET', finished, partition .. ':' .. from, to .. '|' .. max)
     return
   end
@@ -101,11 +105,12 @@ local function finish(base, partition, from, to, max, walk)
     end
     following = redis.call('HGET', finished, partition .. ':' .. to)
   end
-  redis.call('HSET', ledger, partition .. ':frontier', to)
-  local known = tonumber(redis.call('HGET', ledger, partition .. ':max') or '')
+  local fields = { partition .. ':frontier', to }
+  local known = tonumber(held[2] or '')
   if highest and (not known or highest > known) then
-    redis.call('HSET', ledger, partition .. ':max', int(highest))
+    fields[3], fields[4] = partition .. ':max', int(highest)
   end
+  redis.call('HSET', ledger, unpack(fields))
 end
 
 -- Goes on with walks that ended before the prefix did. What looks at the frontiers calls it, again and

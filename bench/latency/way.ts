@@ -68,7 +68,7 @@ export class Ways {
       case 'FCALL':
         if (/^"\w+_commit"/.test(rest!)) this.#called(at, rest!)
         return
-      case 'HINCRBY':
+      case 'HSET':
         // The last that the append function does, and the last of the commit function.
         if (rest!.startsWith(`"${totals}" "appended"`)) this.#handOut(at)
         if (rest!.startsWith(`"${totals}" "committed"`)) this.#committed(at)

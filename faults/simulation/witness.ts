@@ -10,6 +10,7 @@
  */
 import type { Job } from '../../actors/job.ts'
 import { topicIndexOf } from '../../actors/topics.ts'
+import { type AppendPart, readAppend } from './append.ts'
 import { readCommit } from './commit.ts'
 import { isRevised } from '../../actors/windows/revisions.ts'
 import { judge } from './judge.ts'
@@ -179,29 +180,30 @@ export class Witness {
 
   #appended(args: Argument[], outcome: number): void {
     const { trace } = this.#options
-    const [p, expected, next, high] = args.slice(4, 8).map(Number) as [
-      number,
-      number,
-      number,
-      number,
-    ]
     if (outcome === 0) return trace.count('append refused')
     if (outcome === 2) return trace.count('payload expired')
+    const parts = readAppend(args)
+    if (parts.length > 1) trace.count('append of several partitions')
+    for (const part of parts) this.#appendedTo(part)
+  }
+
+  #appendedTo({ partition: p, expected, next, high, entries }: AppendPart): void {
+    const { trace } = this.#options
     const place = this.#state.places.get(p)
     if (!place) return this.find(`partition ${p} was appended to before it was opened`)
     if (place.next !== expected) {
       this.find(`partition ${p}: offsets from ${expected} appended where ${place.next} is next`)
     }
     let from = expected
-    for (let i = 8; i < args.length; i += 4) {
-      if (Number(args[i]) !== from) this.find(`partition ${p}: entries leave a hole at ${from}`)
-      from = Number(args[i + 1])
+    for (const entry of entries) {
+      if (entry.from !== from) this.find(`partition ${p}: entries leave a hole at ${from}`)
+      from = entry.to
     }
-    if (args.length > 8 && from !== next) this.find(`partition ${p}: entries end before ${next}`)
-    if (args.length === 8) this.#apply(p, place, expected, next)
+    if (entries.length > 0 && from !== next) this.find(`partition ${p}: entries end before ${next}`)
+    if (entries.length === 0) this.#apply(p, place, expected, next)
     place.next = next
     this.#see(p, high)
-    if (args.length > 8) place.dataAt = this.#now
+    if (entries.length > 0) place.dataAt = this.#now
     trace.count('appended')
   }
 

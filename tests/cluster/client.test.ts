@@ -49,7 +49,7 @@ async function another(): Promise<ClusterNode> {
 
 const value = Buffer.alloc(300_000, 'payload ')
 const append = (from: number) =>
-  store.call('append', keys.base, [0, from, from + 1, from + 1, from, from + 1, 1, ''])
+  store.call('append', keys.base, [0, from, from + 1, from + 1, 1, from, from + 1, 1, ''])
 
 /** As the bridge does: sent together, so that the function finds what was set before it. */
 async function appendLarge(from: number): Promise<[done: number, waiting: number]> {

@@ -196,7 +196,7 @@ test(
           value: JSON.stringify({ at: last + i, who: 'waited', n: 5 }),
         }))
         const payload = encodeBatch(records)
-        const args = [p, at, at + 2, at + 2, at, at + 2, 2, payload]
+        const args = [p, at, at + 2, at + 2, 1, at, at + 2, 2, payload]
         expect(((await store.call('append', shard.base, args)) as number[])[0]).toBe(1)
       }
       const to = 3

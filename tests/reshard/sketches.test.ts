@@ -56,7 +56,7 @@ async function waiting(store: Store, job: Job, shards: number): Promise<void> {
     await store.call('open', base, ['topic-id', shapeText(job), ...own.flatMap((p) => [p, 0, 0])])
   }
   for (let p = 0; p < PARTITIONS; p++) {
-    const args = [p, 0, RECORDS, RECORDS, 0, RECORDS, RECORDS, encodeBatch(recordsOf(p))]
+    const args = [p, 0, RECORDS, RECORDS, 1, 0, RECORDS, RECORDS, encodeBatch(recordsOf(p))]
     const [appended] = (await store.call('append', shardOf(keys, p).base, args)) as [number]
     expect(appended).toBe(1)
   }

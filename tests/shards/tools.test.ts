@@ -52,6 +52,7 @@ const append = ({ base }: Keys, partition: number, from: number, records: number
     from,
     from + records,
     from + records,
+    1,
     from,
     from + records,
     records,

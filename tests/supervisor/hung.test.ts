@@ -42,7 +42,7 @@ async function start(label: string, hangs: 'commit' | 'read' | 'nowhere'): Promi
   await store.call('open', keys.base, ['topic', 'shape', 0, 0, RECORDS])
   for (let offset = 0; offset < RECORDS; offset++) {
     const payload = encodeBatch([{ offset, value: student() }])
-    const place = [0, offset, offset + 1, RECORDS]
+    const place = [0, offset, offset + 1, RECORDS, 1]
     await store.call('append', keys.base, [...place, offset, offset + 1, 1, payload])
   }
   return family

@@ -70,7 +70,7 @@ async function create(
 
 /** A record in the stream, as the bridge's append leaves it. */
 const append = (store: Awaited<ReturnType<typeof openJob>>['store'], base: string) =>
-  store.call('append', base, [0, 0, 1, 1, 0, 1, 1, 'payload'])
+  store.call('append', base, [0, 0, 1, 1, 1, 0, 1, 1, 'payload'])
 
 /** An executor on another machine, as its heartbeat tells of it. */
 const elsewhere = (id: string): Actor => ({

@@ -145,9 +145,11 @@ export class Shard {
       records ?? to - from,
       payload ?? 'x',
     ])
-    return this.call('append', partition, expected, to, high ?? to, ...args) as Promise<
-      [number, ...(number | string)[]]
-    >
+    return this.call(
+      'append',
+      ...[partition, expected, to, high ?? to, entries.length],
+      ...args,
+    ) as Promise<[number, ...(number | string)[]]>
   }
 
   /** Reads new entries as a member of the group. */

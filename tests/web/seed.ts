@@ -49,7 +49,7 @@ export async function seed(job: Job): Promise<Seeded> {
   let offset = 0
   const append = async (count: number) => {
     const to = offset + count
-    const entry = [offset, to, count, Buffer.from('x')]
+    const entry = [1, offset, to, count, Buffer.from('x')]
     await store.call('append', keys.base, [0, String(offset), String(to), String(to), ...entry])
     offset = to
   }

@@ -73,9 +73,9 @@ describe('append', () => {
     await it.append(0, 10, [{ from: 10, to: 15 }])
     const before = await it.everything()
     // Behind, ahead, as a number that only looks the same, and for a partition that is not there.
-    expect(await it.append(0, 10, [{ from: 10, to: 15 }])).toEqual([0, '15'])
-    expect(await it.append(0, 16, [{ from: 16, to: 17 }])).toEqual([0, '15'])
-    expect(await it.append(7, 15, [{ from: 15, to: 16 }])).toEqual([0, ''])
+    expect(await it.append(0, 10, [{ from: 10, to: 15 }])).toEqual([0, '15', '0'])
+    expect(await it.append(0, 16, [{ from: 16, to: 17 }])).toEqual([0, '15', '0'])
+    expect(await it.append(7, 15, [{ from: 15, to: 16 }])).toEqual([0, '', '7'])
     expect(await it.everything()).toBe(before)
   })
 
@@ -83,7 +83,7 @@ describe('append', () => {
     await it.register(0)
     await it.append(0, 0, [{ from: 0, to: 5 }])
     // The bridge does not know; the ledger does, and the next session begins there.
-    expect(await it.append(0, 0, [{ from: 0, to: 5 }])).toEqual([0, '5'])
+    expect(await it.append(0, 0, [{ from: 0, to: 5 }])).toEqual([0, '5', '0'])
     expect(await it.call('open', 'topic-id', 'shape', 0, 0, 9)).toEqual(['ok', '0', '5'])
     expect(await it.measure()).toMatchObject({ entries: 1, totals: { appended: 5 } })
   })
@@ -107,7 +107,7 @@ describe('append', () => {
     await it.register(0)
     await it.append(0, 0, [{ from: 0, to: 5 }])
     // The bridge is at 9, the ledger was rolled back to 5: not one offset in between may be lost.
-    expect(await it.append(0, 9, [{ from: 9, to: 12 }])).toEqual([0, '5'])
+    expect(await it.append(0, 9, [{ from: 9, to: 12 }])).toEqual([0, '5', '0'])
   })
 
   test('wakes whoever leads when the first records come, and only then', async () => {
@@ -121,6 +121,41 @@ describe('append', () => {
   })
 })
 
+describe('append of several partitions', () => {
+  const first = [0, 10, 13, 20, 1, 10, 13, 3, 'abc']
+  const moves = [1, 5, 9, 9, 0]
+  const last = [2, 0, 4, 4, 2, 0, 1, 1, 'x', 1, 4, 3, 'yz']
+
+  test('moves each of their ledgers, and counts all of them', async () => {
+    await it.register(10, 5, 0)
+    expect(await it.call('append', ...first, ...moves, ...last)).toEqual([1, 7, 6, 0, 0])
+    expect(await fields('0:next', '1:next', '1:frontier', '2:next')).toEqual(['13', '9', '9', '4'])
+    expect(await fields('0:high', '1:high', '2:high')).toEqual(['20', '9', '4'])
+    const entries = await it.read('e1')
+    expect(entries.map(({ partition, from, to }) => [partition, from, to])).toEqual([
+      [0, 10, 13],
+      [2, 0, 1],
+      [2, 1, 4],
+    ])
+    expect((await it.measure()).totals).toMatchObject({ appended: 7, entriesAppended: 3 })
+  })
+
+  test('of which one is elsewhere changes none, and says which', async () => {
+    await it.register(10, 5, 1)
+    const before = await it.everything()
+    expect(await it.call('append', ...first, ...moves, ...last)).toEqual([0, '1', '2'])
+    expect(await it.everything()).toBe(before)
+  })
+
+  test('of which one lacks a payload changes none', async () => {
+    await it.register(10, 5, 0)
+    const before = await it.everything()
+    const gone = [2, 0, 4, 4, 1, 0, 4, 4, '']
+    expect(await it.call('append', ...first, ...gone)).toEqual([2, it.keys.payload(2, 0, 4)])
+    expect(await it.everything()).toBe(before)
+  })
+})
+
 describe('append without entries', () => {
   test('moves the frontier over offsets that hold nothing for us', async () => {
     await it.register(0)
@@ -131,7 +166,7 @@ describe('append without entries', () => {
       '9',
       undefined,
     ])
-    expect(await it.append(0, 0, [], { next: 7 })).toEqual([0, '7'])
+    expect(await it.append(0, 0, [], { next: 7 })).toEqual([0, '7', '0'])
   })
 
   test('waits with the frontier for the entries in front', async () => {
@@ -232,7 +267,7 @@ describe('a large payload', () => {
     await it.register(0)
     await it.append(0, 0, [{ from: 0, to: 5 }])
     await it.redis.set(aside(0, 5), 'large', 'PX', 60_000, 'NX')
-    expect(await it.append(0, 0, [{ from: 0, to: 5, payload: '' }])).toEqual([0, '5'])
+    expect(await it.append(0, 0, [{ from: 0, to: 5, payload: '' }])).toEqual([0, '5', '0'])
     expect(await it.redis.pttl(aside(0, 5))).toBeGreaterThan(0)
   })
 })

@@ -245,7 +245,8 @@ test('a fetch that fails while an append waits ends the session, not the process
 })
 
 describe('the memory of a fetch', () => {
-  const payload = (partition: number) => Buffer.alloc(5_000, partition + 1)
+  // So much that each partition has a call of its own.
+  const payload = (partition: number) => Buffer.alloc(300_000, partition + 1)
   /** One record in each partition. */
   function lending() {
     const state = { sessions: 0, fetches: 0, released: 0 }
@@ -337,7 +338,7 @@ describe("Kafka's ends that another bridge went beyond", () => {
     void start(topic())
     await untilBegun()
     await stop()
-    for (const p of PARTITIONS) await place.store.call('append', place.keys.base, [p, 0, 8, 8])
+    for (const p of PARTITIONS) await place.store.call('append', place.keys.base, [p, 0, 8, 8, 0])
   })
 
   test('are asked again, and it goes on', async () => {

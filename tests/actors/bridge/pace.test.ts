@@ -1,7 +1,6 @@
 /** The pace of a job's quota: kept in Redis by the append itself, and waited for by each bridge. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { Clock } from '../../../actors/clock.ts'
-import type { PackedEntry } from '../../../actors/bridge/pack.ts'
 import { Pace } from '../../../actors/bridge/pace.ts'
 import { rejection } from '../../support/rejection.ts'
 import { Shard } from '../../support/shard.ts'
@@ -159,17 +158,11 @@ describe('a bridge', () => {
     expect(await after).toBe(true)
   })
 
-  test('appends about a second of its quota at once, and an entry at the least', async () => {
+  test('appends about a second of its quota at once', async () => {
     const { pace } = open()
-    const entry = (records: number) => ({ records }) as PackedEntry
-    const entries = [40, 40, 40, 900].map(entry)
-    expect(pace.cut(entries, 0, 4)).toBe(4)
     await setQuota(100)
     await pace.look()
     expect(pace.recordsMax).toBe(100)
-    expect(pace.cut(entries, 0, 4)).toBe(2)
-    expect(pace.cut(entries, 2, 2)).toBe(1)
-    expect(pace.cut(entries, 3, 1)).toBe(1)
     pace.heed(undefined, undefined)
     expect(pace.recordsMax).toBe(Infinity)
   })

@@ -62,6 +62,7 @@ class Hand {
         from,
         this.#end,
         this.#end,
+        1,
         from,
         this.#end,
         records.length,

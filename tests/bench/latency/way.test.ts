@@ -11,7 +11,7 @@ function redis() {
     const seconds = (1_700_000_000 + at / 1_000).toFixed(6)
     ways.see(`+${seconds} [0 ${from}] ${words.map((word) => `"${word}"`).join(' ')}`)
   }
-  const totals = (at: number, name: string) => line(at, 'lua', 'HINCRBY', keys.totals, name, 1)
+  const totals = (at: number, name: string) => line(at, 'lua', 'HSET', keys.totals, name, 1)
   return {
     ways,
     totals,

@@ -97,13 +97,13 @@ test('memory is out: what frees memory goes on, the rest is refused', () => {
   model.outOfMemory = true
   expect(call('open', 'id', 'shape', 0, 0, 0)).toEqual(['ok', '0', '0'])
   expect(call('enter', 'e1')).toBe(1)
-  expect(() => call('append', 0, 0, 1, 1, 0, 1, 1, 'x')).toThrow(/^OOM /)
+  expect(() => call('append', 0, 0, 1, 1, 1, 0, 1, 1, 'x')).toThrow(/^OOM /)
   expect(() => model.execute(['HSET', 'a', 'b', 'c'])).toThrow(/^OOM /)
   expect(() => model.execute(['XGROUP', 'CREATE', 'base:entries', 'g', '0'])).toThrow(/^OOM /)
   expect(model.execute(['XGROUP', 'DELCONSUMER', 'base:entries', 'executors', 'e1'])).toBe(0)
   expect(typeof call('measure')).toBe('string')
   model.outOfMemory = false
-  expect(call('append', 0, 0, 1, 1, 0, 1, 1, 'x')).toEqual([1, 1, 1, 0, 0])
+  expect(call('append', 0, 0, 1, 1, 1, 0, 1, 1, 'x')).toEqual([1, 1, 1, 0, 0])
 })
 
 test('a snapshot is whole, and can be restored more than once', () => {

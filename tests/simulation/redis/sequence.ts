@@ -141,7 +141,14 @@ export class Sequence {
     return this.#call('resign', name, holder && this.#chance(0.5) ? holder : this.#one(actors))
   }
 
+  /** Mostly of one partition; each is in a call once. */
   #append(): Command {
+    const parts = this.#times(this.#chance(0.7) ? 1 : 2 + this.#int(2), () => this.#part())
+    const distinct = new Map(parts.map((part) => [part[0], part]))
+    return this.#call('append', ...[...distinct.values()].flat())
+  }
+
+  #part(): (string | number)[] {
     const p = this.#partition()
     const expected = this.#chance(0.9) ? this.#next(p) : this.#int(20)
     let at = expected
@@ -161,7 +168,7 @@ export class Sequence {
       at = to
     } else if (this.#chance(0.03) && entries[0]) entries[0][3] = ''
     if (entries.length === 0 && this.#chance(0.5)) at += this.#int(4)
-    return this.#call('append', p, expected, at, at + this.#int(2), ...entries.flat())
+    return [p, expected, at, at + this.#int(2), entries.length, ...entries.flat()]
   }
 
   #payload(): Command {
