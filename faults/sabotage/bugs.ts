@@ -61,14 +61,8 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'actors/bridge/append.lua',
-        find: `  if current ~= expected then
-    return { 0, current or '' }
-  end
-  for i = 5`,
-        put: `  if not current or tonumber(next) <= tonumber(current) then
-    return { 0, current or '' }
-  end
-  for i = 5`,
+        find: 'if current ~= part.expected then',
+        put: 'if not current or tonumber(part.next) <= tonumber(current) then',
       },
     ],
   },
@@ -92,9 +86,9 @@ export const bugs: Bug[] = [
       acknowledge,
       {
         file: 'actors/executor/commit.lua',
-        find: `  redis.call('XACK', entries, GROUP, slice.id)
-  redis.call('XDEL', entries, slice.id)
-  redis.call('UNLINK', payloadKey(base, slice.partition, slice.entryFrom, slice.entryTo))
+        find: `  redis.call('XACK', entries, GROUP, unpack(ids))
+  redis.call('XDEL', entries, unpack(ids))
+  redis.call('UNLINK', unpack(payloads))
 `,
         put: '',
       },
