@@ -152,7 +152,7 @@ register('append', function(keys, args)
   local parts, refusal = readParts(base, args)
   if not parts then return refusal end
   local time = int(now())
-  local records, bytes, entries, moves = 0, 0, 0, {}
+  local records, bytes, entries, moves, idle = 0, 0, 0, {}, {}
   for _, part in ipairs(parts) do
     local p = part.p
     for _, entry in ipairs(part.entries) do
@@ -162,14 +162,16 @@ register('append', function(keys, args)
     end
     local fields = { p .. ':next', part.next, p .. ':high', part.high, p .. ':seenAt', time }
     -- A partition that only moves brings no data.
-    if #part.entries > 0 then fields[7], fields[8] = p .. ':dataAt', time end
+    if #part.entries > 0 then fields[7], fields[8] = p .. ':dataAt', time else idle[#idle + 1] = p end
     for _, field in ipairs(fields) do moves[#moves + 1] = field end
   end
   redis.call('HSET', key(base, 'ledger'), unpack(moves))
-  for _, part in ipairs(parts) do
-    if #part.entries == 0 then
-      finish(base, part.p, part.expected, part.next, '', { steps = STEPS_MAX })
+  if #idle > 0 then
+    local prefixes = prefixesOf(base, idle)
+    for _, part in ipairs(parts) do
+      if #part.entries == 0 then finish(prefixes, part.p, part.expected, part.next, '') end
     end
+    putPrefixes(prefixes)
   end
   local held = redis.call('HMGET', totals, 'appended', 'entriesAppended', 'waiting', 'waitingBytes', 'busyUs',
     'committed')
@@ -202,7 +204,9 @@ register('lose', function(keys, args)
     return { 0, current or '' }
   end
   redis.call('HSET', ledger, p .. ':next', next, p .. ':high', args[4], p .. ':seenAt', int(now()))
-  finish(base, p, expected, next, '', { steps = STEPS_MAX })
+  local prefixes = prefixesOf(base, { p })
+  finish(prefixes, p, expected, next, '')
+  putPrefixes(prefixes)
   redis.call('HINCRBY', key(base, 'totals'), 'lost', int(tonumber(next) - tonumber(expected)))
   redis.call('XADD', key(base, 'losses'), 'MAXLEN', '~', args[5], '*', 'p', p, 'from', expected, 'to', next)
   return { 1 }

@@ -40,7 +40,10 @@ export function together(parts: readonly Part[]): Part[][] {
 }
 
 /** The first call, of one entry at the least, and what it leaves. `recordsMax` is what a quota lets it have. */
-export function firstCall(parts: readonly Part[], recordsMax: number): { call: Part[]; rest: Part[] } {
+export function firstCall(
+  parts: readonly Part[],
+  recordsMax: number,
+): { call: Part[]; rest: Part[] } {
   const call: Part[] = []
   let count = 0
   let bytes = 0

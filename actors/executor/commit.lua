@@ -87,14 +87,29 @@ local function firstOf(shape, pane)
   return earliest
 end
 
+-- Which of the slices' entries are the caller's, by their ids: asked of all at once where they lie as they
+-- were read, and of one at a time where others lie between.
+local function ownOf(base, me, slices)
+  local entries, own = key(base, 'entries'), {}
+  local first, last = slices[1], slices[#slices]
+  for _, item in ipairs(ofGroup({ 'XPENDING', entries, GROUP, first.id, last.id, #slices, me })) do
+    own[item[1]] = true
+  end
+  for _, slice in ipairs(slices) do
+    if not own[slice.id] then
+      own[slice.id] = #ofGroup({ 'XPENDING', entries, GROUP, slice.id, slice.id, 1, me }) > 0
+    end
+  end
+  return own
+end
+
 -- What would keep this commit from being applied whole; nil where nothing does.
 local function obstacle(base, me, slices, panes, shape)
-  local entries = key(base, 'entries')
   local lost = { 'lost' }
+  local own = #slices > 0 and ownOf(base, me, slices)
   for _, slice in ipairs(slices) do
-    local owner = ofGroup({ 'XPENDING', entries, GROUP, slice.id, slice.id, 1 })[1]
     local from = slice.progress and string.match(slice.progress, '^[^|]*') or slice.entryFrom
-    if not owner or owner[2] ~= me or from ~= slice.from then
+    if not own[slice.id] or from ~= slice.from then
       lost[#lost + 1] = slice.id
     end
   end
@@ -192,7 +207,7 @@ end
 -- Moves an entry's progress, or the frontier where it is finished.
 -- A slice's records are counted against what the bridge announced from the batch headers, which may
 -- hold more (a fetch that began inside a batch); the difference is taken back when the entry ends.
-local function writeSlice(base, slice, totals, walk)
+local function writeSlice(base, slice, totals, prefixes)
   local max, records = slice.max, slice.records
   if slice.progress then
     local held = { string.match(slice.progress, '^([^|]*)|([^|]*)|([^|]*)$') }
@@ -204,7 +219,7 @@ local function writeSlice(base, slice, totals, walk)
     totals.waiting = totals.waiting - slice.records
     return
   end
-  finish(base, slice.partition, slice.entryFrom, slice.entryTo, max, walk)
+  finish(prefixes, slice.partition, slice.entryFrom, slice.entryTo, max)
   local announced = tonumber(slice.announced)
   totals.appended = totals.appended + records - announced
   totals.waiting = totals.waiting - slice.records + records - announced
@@ -228,8 +243,19 @@ local function endEntries(base, me, slices)
   redis.call('XACK', entries, GROUP, unpack(ids))
   redis.call('XDEL', entries, unpack(ids))
   redis.call('UNLINK', unpack(payloads))
-  redis.call('HDEL', key(base, 'crashes'), unpack(ids))
-  redis.call('HDEL', key(base, 'suspects'), unpack(ids))
+  local crashes, suspects = key(base, 'crashes'), key(base, 'suspects')
+  if redis.call('EXISTS', crashes, suspects) == 0 then return end
+  redis.call('HDEL', crashes, unpack(ids))
+  redis.call('HDEL', suspects, unpack(ids))
+end
+
+local function writeSlices(base, me, slices, totals)
+  local partitions = {}
+  for i, slice in ipairs(slices) do partitions[i] = slice.partition end
+  local prefixes = prefixesOf(base, partitions)
+  for _, slice in ipairs(slices) do writeSlice(base, slice, totals, prefixes) end
+  putPrefixes(prefixes)
+  endEntries(base, me, slices)
 end
 
 -- Adds to the totals what is not 0, and to the hash of places, which is a sum modulo its own number.
@@ -322,9 +348,7 @@ register('commit', function(keys, args)
 
   if sessions then writeSessionsOf(base, sessions) else writePanes(base, panes) end
   if shape.revised then markChanged(base, shape, panes) end
-  local walk = { steps = STEPS_MAX }
-  for _, slice in ipairs(slices) do writeSlice(base, slice, totals, walk) end
-  endEntries(base, me, slices)
+  writeSlices(base, me, slices, totals)
   for _ = 1, tonumber(take()) do
     local partition, offset, reason = take(), take(), take()
     redis.call('XADD', key(base, 'rejects'), 'MAXLEN', '~', rejectsKept, '*',

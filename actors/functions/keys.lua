@@ -82,20 +82,43 @@ local function ofGroup(command)
   return reply.err and redis.call(unpack(command)) or reply
 end
 
--- Marks [from, to) of a partition as finished and moves the contiguous prefix as far as `walk.steps`
--- goes. max: the highest event time in it, '' where it has none.
-local function finish(base, partition, from, to, max, walk)
-  local ledger = key(base, 'ledger')
-  local finished = key(base, 'finished')
-  local held = redis.call('HMGET', ledger, partition .. ':frontier', partition .. ':max')
-  if held[1] ~= from then
+-- How far partitions are finished without a gap, and the highest event time in that: read at once here, moved by
+-- `finish`, and written at once by `putPrefixes`. A call moves them over STEPS_MAX entries at the most.
+local function prefixesOf(base, partitions)
+  local prefixes = { ledger = key(base, 'ledger'), finished = key(base, 'finished'), list = {}, of = {},
+    steps = STEPS_MAX }
+  local fields = {}
+  for _, p in ipairs(partitions) do
+    if not prefixes.of[p] then
+      prefixes.of[p] = { frontier = p .. ':frontier', max = p .. ':max' }
+      prefixes.list[#prefixes.list + 1] = prefixes.of[p]
+      fields[#fields + 1] = p .. ':frontier'
+      fields[#fields + 1] = p .. ':max'
+    end
+  end
+  if #fields == 0 then return prefixes end
+  local held = redis.call('HMGET', prefixes.ledger, unpack(fields))
+  for i, prefix in ipairs(prefixes.list) do
+    prefix.to, prefix.highest = held[2 * i - 1], tonumber(held[2 * i] or '')
+  end
+  -- Whether any entry finished before one in front of it, which is hardly ever.
+  prefixes.hasAhead = redis.call('EXISTS', prefixes.finished) == 1
+  return prefixes
+end
+
+-- Marks [from, to) of a partition as finished and moves its prefix as far as the steps go. max: the highest
+-- event time in it, '' where it has none.
+local function finish(prefixes, partition, from, to, max)
+  local prefix, finished = prefixes.of[partition], prefixes.finished
+  if prefix.to ~= from then
     redis.call('HSET', finished, partition .. ':' .. from, to .. '|' .. max)
+    prefixes.hasAhead = true
     return
   end
   local highest = tonumber(max)
-  local following = redis.call('HGET', finished, partition .. ':' .. to)
-  while following and walk.steps > 0 do
-    walk.steps = walk.steps - 1
+  local following = prefixes.hasAhead and redis.call('HGET', finished, partition .. ':' .. to)
+  while following and prefixes.steps > 0 do
+    prefixes.steps = prefixes.steps - 1
     redis.call('HDEL', finished, partition .. ':' .. to)
     local separator = string.find(following, '|', 1, true)
     to = string.sub(following, 1, separator - 1)
@@ -105,12 +128,25 @@ local function finish(base, partition, from, to, max, walk)
     end
     following = redis.call('HGET', finished, partition .. ':' .. to)
   end
-  local fields = { partition .. ':frontier', to }
-  local known = tonumber(held[2] or '')
-  if highest and (not known or highest > known) then
-    fields[3], fields[4] = partition .. ':max', int(highest)
+  prefix.to, prefix.isMoved = to, true
+  if highest and (not prefix.highest or highest > prefix.highest) then
+    prefix.highest, prefix.isRaised = highest, true
   end
-  redis.call('HSET', ledger, unpack(fields))
+end
+
+local function putPrefixes(prefixes)
+  local fields = {}
+  for _, prefix in ipairs(prefixes.list) do
+    if prefix.isMoved then
+      fields[#fields + 1] = prefix.frontier
+      fields[#fields + 1] = prefix.to
+    end
+    if prefix.isRaised then
+      fields[#fields + 1] = prefix.max
+      fields[#fields + 1] = int(prefix.highest)
+    end
+  end
+  if #fields > 0 then redis.call('HSET', prefixes.ledger, unpack(fields)) end
 end
 
 -- Goes on with walks that ended before the prefix did. What looks at the frontiers calls it, again and
@@ -118,17 +154,20 @@ end
 local function follow(base, frontiers)
   local finished = key(base, 'finished')
   if redis.call('EXISTS', finished) == 0 then return false end
-  local walk = { steps = STEPS_MAX }
+  local steps = STEPS_MAX
   for partition, frontier in pairs(frontiers) do
     -- Without a frontier (false) the ledger is gone, which is not ours to tell.
-    local place = frontier and walk.steps > 0 and partition .. ':' .. frontier
+    local place = frontier and steps > 0 and partition .. ':' .. frontier
     local following = place and redis.call('HGET', finished, place)
     if following then
-      walk.steps = walk.steps - 1
+      local prefixes = prefixesOf(base, { partition })
+      prefixes.steps = steps - 1
       redis.call('HDEL', finished, place)
       local to, max = string.match(following, '^(%d+)|(.*)$')
-      finish(base, partition, frontier, to, max, walk)
+      finish(prefixes, partition, frontier, to, max)
+      putPrefixes(prefixes)
+      steps = prefixes.steps
     end
   end
-  return walk.steps <= 0
+  return steps <= 0
 end

@@ -19,7 +19,7 @@ export interface Bug {
 }
 
 const COMMIT_CALL = "const commit = () => writer.call('commit', keys.base, args)"
-const OWNERSHIP = 'if not owner or owner[2] ~= me or from ~= slice.from then'
+const OWNERSHIP = 'if not own[slice.id] or from ~= slice.from then'
 
 /** Acknowledgement as a call of its own, which is what commit exists to avoid. */
 const acknowledge: Edit = {
@@ -50,7 +50,7 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'actors/executor/commit.lua',
-        find: 'if not owner or owner[2] ~= me or from ~= slice.from then',
+        find: OWNERSHIP,
         put: 'if false then',
       },
     ],
@@ -109,12 +109,11 @@ export const bugs: Bug[] = [
     edits: [
       {
         file: 'actors/functions/keys.lua',
-        find: `    redis.call('HSET', finished, partition .. ':' .. from, to .. '|' .. max)
+        find: `    prefixes.hasAhead = true
 `,
-        put: `    redis.call('HSET', finished, partition .. ':' .. from, to .. '|' .. max)
-    local reached = tonumber(redis.call('HGET', ledger, partition .. ':max') or '')
-    if tonumber(max) and (not reached or tonumber(max) > reached) then
-      redis.call('HSET', ledger, partition .. ':max', max)
+        put: `    prefixes.hasAhead = true
+    if tonumber(max) and (not prefix.highest or tonumber(max) > prefix.highest) then
+      prefix.highest, prefix.isRaised = tonumber(max), true
     end
 `,
       },

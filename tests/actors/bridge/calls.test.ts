@@ -65,11 +65,7 @@ test('an entry larger than a call goes alone', () => {
 
 test('a call has about as many records as a quota lets it have, and an entry at the least', () => {
   const parts = [part(0, [1, 1], 40), part(1, [1], 40), part(2, [1], 900)]
-  expect(shape(callsOf(parts, 100))).toEqual([
-    [[0, 0, 20]],
-    [[1, 0, 10]],
-    [[2, 0, 10]],
-  ])
+  expect(shape(callsOf(parts, 100))).toEqual([[[0, 0, 20]], [[1, 0, 10]], [[2, 0, 10]]])
 })
 
 test('a call has 64 entries at the most, and a partition that only moves counts as one', () => {
@@ -92,7 +88,8 @@ test('whatever comes, each part is appended whole, in order, and no call is larg
           const pieces = calls.flat().filter(({ partition }) => partition === whole.partition)
           expect(pieces[0]!.from).toBe(whole.from)
           expect(pieces.at(-1)!.next).toBe(whole.next)
-          for (const [i, piece] of pieces.slice(1).entries()) expect(piece.from).toBe(pieces[i]!.next)
+          for (const [i, piece] of pieces.slice(1).entries())
+            expect(piece.from).toBe(pieces[i]!.next)
           expect(pieces.flatMap(({ entries }) => entries)).toEqual(whole.entries)
         }
         for (const call of calls) {
