@@ -14,7 +14,7 @@ import type { Own } from '../own.ts'
 import { percentilesOf, type Percentiles } from '../percentiles.ts'
 import { type Pipeline, startLoad, untilCaughtUp } from '../pipeline.ts'
 import { Usage } from '../usage.ts'
-import { delayOf, isSeen, type Probe, type Probes } from './probes.ts'
+import { delayOf, isSeen, type Probe, type Probes, readBackOf } from './probes.ts'
 import type { Options } from './options.ts'
 import { type Played, type StageSpan, stageSpans } from './played.ts'
 import { Ways } from './way.ts'
@@ -82,6 +82,7 @@ async function measureSpan(course: Course, probesPerSecond: number, loadPid: num
     probes: sent.length,
     unseen: sent.filter((probe) => !isSeen(probe)).length,
     delayMs: percentilesOf(sent.map((probe) => delayOf(probe, now))),
+    readBackMs: percentilesOf(sent.map((probe) => readBackOf(probe, now))),
     apiMs: apiOf(delaysBetween(begin.actors, end.actors)),
     cpuPercent: percentOf(begin.micros, end.micros, seconds),
     load: loadavg()[0] ?? 0,
@@ -150,7 +151,7 @@ function spansOf(sent: Probe[], ways: Ways, aheadMs: number): Record<StageSpan, 
     const way = ways.of(probe.partition, probe.offset)
     if (!way || !isSeen(probe)) return []
     const produced = probe.producedAt + aheadMs
-    const seen = probe.visibleAt + aheadMs
+    const visible = probe.visibleAt + aheadMs
     return [
       {
         'produced → acknowledged': probe.acknowledgedAt - probe.producedAt,
@@ -158,8 +159,8 @@ function spansOf(sent: Probe[], ways: Ways, aheadMs: number): Record<StageSpan, 
         'appended → read': way.read - way.appended,
         'read → commit called': way.called - way.read,
         'commit called → committed': way.committed - way.called,
-        'committed → seen': seen - way.committed,
-        'produced → seen': seen - produced,
+        'committed → visible': visible - way.committed,
+        'produced → visible': visible - produced,
       },
     ]
   })

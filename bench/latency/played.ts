@@ -13,6 +13,8 @@ export interface Played {
   unseen: number
   /** Production to visibility, by the probes; ms. */
   delayMs: Percentiles
+  /** Until what is visible has been read back besides. */
+  readBackMs: Percentiles
   /** As the API's `latencyMs` tells it, of all records; upper bounds of buckets that are 19 % wide. */
   apiMs: Record<keyof Percentiles, number | null>
   /** % of one core while it was measured. */
@@ -28,7 +30,7 @@ export const stageSpans = [
   'appended → read',
   'read → commit called',
   'commit called → committed',
-  'committed → seen',
-  'produced → seen',
+  'committed → visible',
+  'produced → visible',
 ] as const
 export type StageSpan = (typeof stageSpans)[number]

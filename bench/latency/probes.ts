@@ -3,14 +3,15 @@
  * of its own of. So a probe's effect is one field of one pane, which is there from the moment of its
  * commit on (the commit function is atomic) and not before, whatever else is committed.
  *
- *   produced (handed to the producer) → acknowledged … → visible (an HMGET of the pane finds it)
+ *   produced (handed to the producer) → acknowledged … → visible (the write of its pane is heard of)
+ *   → read back (an HMGET of the pane has found it)
  *
  * All is timed by one process's clock, with fractions of a millisecond. Redis notifies of each write
  * to a pane (keyspace notifications, about a microsecond for each write to a hash, where polling once a
- * millisecond costs a tenth of a core), and the pane is looked at then. A probe is told to be visible
- * when the look that found it has answered, as a reader would have it: never too early, and too late by
- * the notification's and the answer's way, which the stages tell (`committed → seen`). Probes leave
- * open loop: none waits for the one before.
+ * millisecond costs a tenth of a core), and the pane is looked at then. A probe that the look finds was
+ * visible when the last write was heard of that was heard of by the look's answer: never too early, and too
+ * late by the notification's way, which the stages tell (`committed → visible`). Probes leave open loop: none
+ * waits for the one before.
  */
 import { seededRandom, systemClock } from '../../actors/clock.ts'
 import type { Config } from '../../actors/config.ts'
@@ -31,6 +32,7 @@ export interface Probe {
   producedAt: number
   acknowledgedAt: number
   visibleAt: number
+  readBackAt: number
 }
 
 export interface ProbeOptions {
@@ -54,6 +56,8 @@ export class Probes {
   #sent = 0
   #looking = false
   #lookAgain = false
+  /** When a write was heard of last, since the last look began. */
+  #heardAt: number | null = null
 
   private constructor(
     options: ProbeOptions,
@@ -90,7 +94,10 @@ export class Probes {
     const { redis } = this.#notices
     await untilReady(this.#notices)
     await redis.config('SET', 'notify-keyspace-events', 'Kh')
-    redis.on('pmessage', () => this.#written())
+    redis.on('pmessage', () => {
+      this.#heardAt = systemClock.elapsed()
+      this.#written()
+    })
     await redis.psubscribe(`__keyspace@0__:${this.#options.pipeline.keys.base}:pane:*`)
   }
 
@@ -139,6 +146,7 @@ export class Probes {
       producedAt: systemClock.elapsed(),
       acknowledgedAt: Number.NaN,
       visibleAt: Number.NaN,
+      readBackAt: Number.NaN,
     }
     this.#underWay.add(probe)
     const sent = this.#send(JSON.stringify(record), partition, now).then((offset) => {
@@ -170,13 +178,19 @@ export class Probes {
   async #look(): Promise<void> {
     const { store, keys } = this.#options.pipeline
     const panes = Map.groupBy(this.#underWay, ({ pane }) => pane)
+    // Without one it is the clock that has us look: a notification may be lost with its connection.
+    const cause = this.#heardAt
+    this.#heardAt = null
     await Promise.all(
       Array.from(panes, async ([pane, probes]) => {
         const cells = await store.redis.hmget(keys.pane(pane), ...probes.map(({ group }) => group))
-        const at = systemClock.elapsed()
+        const readBackAt = systemClock.elapsed()
+        // The notification of what was found may lie behind the answer, in another socket.
+        await new Promise(setImmediate)
+        const visibleAt = this.#heardAt ?? cause ?? readBackAt
         for (const [index, probe] of probes.entries()) {
           if (cells[index] === null) continue
-          probe.visibleAt = at
+          Object.assign(probe, { visibleAt, readBackAt })
           this.#underWay.delete(probe)
         }
       }),
@@ -207,3 +221,7 @@ export const isSeen = ({ visibleAt }: Probe): boolean => !Number.isNaN(visibleAt
 /** Production to visibility; of one that was given up, what it had waited by `now`. */
 export const delayOf = (probe: Probe, now: number): number =>
   (isSeen(probe) ? probe.visibleAt : now) - probe.producedAt
+
+/** Production until it was read back. */
+export const readBackOf = (probe: Probe, now: number): number =>
+  (isSeen(probe) ? probe.readBackAt : now) - probe.producedAt

@@ -38,10 +38,10 @@ export function reportText(results: Played[]): string {
 }
 
 const METHOD = [
-  'Probes: from the moment at which the record is handed to the producer to the answer of the look that',
-  'finds its group in the live pane, which Redis announces (committed → seen). API: Kafka',
-  'timestamp to the reply of the commit, in whole ms, each the upper bound of a bucket 19 % wide; what',
-  'executors tell once a second, so the span begins and ends up to a second off the probes’.',
+  'Probes: from the moment at which the record is handed to the producer to that at which the bench hears of',
+  'the write of the live pane that has its group; read back: until a look that follows has answered with it.',
+  'API: Kafka timestamp to the reply of the commit, in whole ms, each the upper bound of a bucket 19 % wide;',
+  'what executors tell once a second, so the span begins and ends up to a second off the probes’.',
 ]
 
 const delayHeads = [
@@ -49,6 +49,8 @@ const delayHeads = [
   'committed/s',
   'probes',
   ...shares.map((share) => titles[share]),
+  'read back p50',
+  'p99',
   ...shares.map((share) => `API ${titles[share]}`),
 ]
 
@@ -58,6 +60,8 @@ function delayCells(played: Played): string[] {
     whole(played.committedPerSecond),
     whole(played.probes),
     ...shares.map((share) => millis(played.delayMs[share])),
+    millis(played.readBackMs.p50),
+    millis(played.readBackMs.p99),
     ...shares.map((share) => millis(played.apiMs[share] ?? Number.NaN)),
   ]
 }

@@ -9,6 +9,7 @@ const played = (values: Partial<Played> = {}): Played => ({
   probes: 2_400,
   unseen: 0,
   delayMs: { p50: 4, p99: 7.5, p999: 31, max: 40 },
+  readBackMs: { p50: 4, p99: 7.5, p999: 31, max: 40 },
   apiMs: { p50: 4, p99: 8, p999: 32, max: null },
   cpuPercent: { executor: 5.04, load: 0 },
   load: 1,
