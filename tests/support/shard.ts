@@ -147,7 +147,11 @@ export class Shard {
     ])
     return this.call(
       'append',
-      ...[partition, expected, to, high ?? to, entries.length],
+      partition,
+      expected,
+      to,
+      high ?? to,
+      entries.length,
       ...args,
     ) as Promise<[number, ...(number | string)[]]>
   }
