@@ -10,6 +10,12 @@ const MICROS_PER_TICK = 10_000
 const MEMORY_EVERY = 8
 const OTHER = 'other'
 
+/** Microseconds for which the machine's host had others run while something here wanted to, of all processors. */
+export function stolenMicros(): number {
+  const [, , , , , , , , ticks] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 9)
+  return Number(ticks) * MICROS_PER_TICK
+}
+
 interface Seen {
   name: string
   ticks: number

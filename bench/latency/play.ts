@@ -13,7 +13,7 @@ import { watchRedis } from '../monitor.ts'
 import type { Own } from '../own.ts'
 import { percentilesOf, type Percentiles } from '../percentiles.ts'
 import { type Pipeline, startLoad, untilCaughtUp } from '../pipeline.ts'
-import { Usage } from '../usage.ts'
+import { stolenMicros, Usage } from '../usage.ts'
 import { delayOf, isSeen, type Probe, type Probes, readBackOf } from './probes.ts'
 import type { Options } from './options.ts'
 import { type Played, type StageSpan, stageSpans } from './played.ts'
@@ -92,7 +92,7 @@ async function measureSpan(course: Course, probesPerSecond: number, loadPid: num
 /** What Redis says of the pipeline, and the CPU used until now, in µs. */
 async function account(pipeline: Pipeline, usage: Usage) {
   const snapshot = await pipeline.snapshot()
-  return { ...snapshot, micros: usage.microsPer(1) }
+  return { ...snapshot, micros: { ...usage.microsPer(1), stolen: stolenMicros() } }
 }
 
 function apiOf(delays: number[]): Played['apiMs'] {

@@ -17,7 +17,7 @@ export interface Played {
   readBackMs: Percentiles
   /** As the API's `latencyMs` tells it, of all records; upper bounds of buckets that are 19 % wide. */
   apiMs: Record<keyof Percentiles, number | null>
-  /** % of one core while it was measured. */
+  /** % of one core while it was measured; `stolen`: what the machine's host gave to others meanwhile. */
   cpuPercent: Record<string, number>
   /** Runnable programs over the last minute, when the measurement ended. */
   load: number

@@ -41,7 +41,8 @@ const METHOD = [
   'Probes: from the moment at which the record is handed to the producer to that at which the bench hears of',
   'the write of the live pane that has its group; read back: until a look that follows has answered with it.',
   'API: Kafka timestamp to the reply of the commit, in whole ms, each the upper bound of a bucket 19 % wide;',
-  'what executors tell once a second, so the span begins and ends up to a second off the probes’.',
+  'what executors tell once a second, so the span begins and ends up to a second off the probes’. Stolen: for',
+  'as long somebody here wanted to run, and the machine’s host had others run; no result is there before.',
 ]
 
 const delayHeads = [
