@@ -98,7 +98,13 @@ test('aborted transactions never count, and nothing waits behind their markers',
       })
       expect((await pipeline.snapshot()).totals.committed).toBe(behind.committed)
       await open.commit()
+      const before = await pipeline.topic.ends()
       await send('last, aborted', 'abort')
+      // Kafka answers first, and writes the markers then, before which nothing of it can be read.
+      await until('the last markers', async () => {
+        const ends = await pipeline.topic.ends()
+        return ends.every((end, p) => end > before[p]! + BigInt(RECORDS / 2))
+      })
     } finally {
       await producer.disconnect()
     }
