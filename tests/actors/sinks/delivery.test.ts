@@ -84,7 +84,12 @@ test('what is refused for good is found and waited for, and what came before it 
   expect(delivery.complaint).toBe(
     `sink memory: at nowhere:1 refuses the window after that which ended at ${new Date(T + 20_000).toISOString()}: constraint "positive"; put it right, or let it be passed over with onRefusal`,
   )
-  expect(await report(sink)).toMatchObject({ state: 'refused', lagWindows: 2, skipped: 0 })
+  // Its account is written after it has complained.
+  const refused = await until('its account', async () => {
+    const account = await report(sink)
+    return account.state === 'refused' && account
+  })
+  expect(refused).toMatchObject({ lagWindows: 2, skipped: 0 })
   sink.onWrite = null
   await until('the rest', () => sink.starts.length === 4)
   expect(sink.starts).toEqual(starts(4))
