@@ -16,6 +16,13 @@ const starts = (count: number, from = 0) =>
 const report = async (...sinks: ReturnType<typeof memorySink>[]) =>
   (await readSinks(it.store, it.keys, { sinks }, Date.now()))[0]!
 
+/** Its account with this state, which is written a moment after the complaint. */
+const told = (sink: ReturnType<typeof memorySink>, state: 'down' | 'refused') =>
+  until(`an account that is ${state}`, async () => {
+    const account = await report(sink)
+    return account.state === state && account
+  })
+
 test('takes whole windows in their order, from the first that there is', async () => {
   const sink = memorySink()
   await it.close(3)
@@ -60,7 +67,7 @@ test('one that is down holds its own place and nobody else’s, and says so', as
   expect(delivery.complaint).toBe(
     'sink bad: at nowhere:1 is down; trying again: connection refused',
   )
-  expect(await report(bad)).toMatchObject({ state: 'down', lagWindows: 3, windows: 0 })
+  expect(await told(bad, 'down')).toMatchObject({ lagWindows: 3, windows: 0 })
   bad.onWrite = null
   await until('the bad one', () => bad.starts.length === 3)
   await until('no complaint', () => delivery.complaint === null)
@@ -84,12 +91,7 @@ test('what is refused for good is found and waited for, and what came before it 
   expect(delivery.complaint).toBe(
     `sink memory: at nowhere:1 refuses the window after that which ended at ${new Date(T + 20_000).toISOString()}: constraint "positive"; put it right, or let it be passed over with onRefusal`,
   )
-  // Its account is written after it has complained.
-  const refused = await until('its account', async () => {
-    const account = await report(sink)
-    return account.state === 'refused' && account
-  })
-  expect(refused).toMatchObject({ lagWindows: 2, skipped: 0 })
+  expect(await told(sink, 'refused')).toMatchObject({ lagWindows: 2, skipped: 0 })
   sink.onWrite = null
   await until('the rest', () => sink.starts.length === 4)
   expect(sink.starts).toEqual(starts(4))
@@ -139,7 +141,7 @@ test('what is cut away while it is down is told at once, and counted once', asyn
   await it.store.redis.xtrim(it.keys.closed, 'MAXLEN', 1)
   const lost = 'sink memory has lost 3 windows that were cut away before it took them'
   await until('the loss', () => delivery.complaint?.includes(lost))
-  expect(await report(sink)).toMatchObject({ lost: 0, state: 'down' })
+  expect(await told(sink, 'down')).toMatchObject({ lost: 0 })
   sink.onWrite = null
   await until('the last', () => sink.starts.length === 2)
   await until('its account', async () => (await report(sink)).lagWindows === 0)
