@@ -152,7 +152,7 @@ register('append', function(keys, args)
   local parts, refusal = readParts(base, args)
   if not parts then return refusal end
   local time = int(now())
-  local records, bytes, entries, moves, idle = 0, 0, 0, {}, {}
+  local records, bytes, entries, moves, empty = 0, 0, 0, {}, {}
   for _, part in ipairs(parts) do
     local p = part.p
     for _, entry in ipairs(part.entries) do
@@ -162,12 +162,12 @@ register('append', function(keys, args)
     end
     local fields = { p .. ':next', part.next, p .. ':high', part.high, p .. ':seenAt', time }
     -- A partition that only moves brings no data.
-    if #part.entries > 0 then fields[7], fields[8] = p .. ':dataAt', time else idle[#idle + 1] = p end
+    if #part.entries > 0 then fields[7], fields[8] = p .. ':dataAt', time else empty[#empty + 1] = p end
     for _, field in ipairs(fields) do moves[#moves + 1] = field end
   end
   redis.call('HSET', key(base, 'ledger'), unpack(moves))
-  if #idle > 0 then
-    local prefixes = prefixesOf(base, idle)
+  if #empty > 0 then
+    local prefixes = prefixesOf(base, empty)
     for _, part in ipairs(parts) do
       if #part.entries == 0 then finish(prefixes, part.p, part.expected, part.next, '') end
     end

@@ -145,15 +145,8 @@ export class Shard {
       records ?? to - from,
       payload ?? 'x',
     ])
-    return this.call(
-      'append',
-      partition,
-      expected,
-      to,
-      high ?? to,
-      entries.length,
-      ...args,
-    ) as Promise<[number, ...(number | string)[]]>
+    const place = [partition, expected, to, high ?? to, entries.length]
+    return this.call('append', ...place, ...args) as Promise<[number, ...(number | string)[]]>
   }
 
   /** Reads new entries as a member of the group. */
