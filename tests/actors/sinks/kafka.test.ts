@@ -1,32 +1,28 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { readConfig } from '../../../actors/config.ts'
-import { kafkaClient } from '../../../actors/kafka-client.ts'
 import { readSinks } from '../../../actors/sinks/accounts.ts'
 import { kafka } from '../../../actors/sinks/kafka.ts'
 import type { Sink } from '../../../actors/sinks/sink.ts'
+import { createTopic, type TestTopic } from '../../../faults/topic.ts'
 import { until } from '../../../faults/until.ts'
 import { testServices } from '../../support/services.ts'
 import { topicIn } from './found.ts'
 import { openClosed, type Place, T } from './place.ts'
 
-const { environment } = await testServices()
-const client = kafkaClient(readConfig(environment), 'test')
-const admin = client.admin()
+const { environment, kafkaBrokers } = await testServices()
 
 let it: Place
 let sink: Sink
 let topic: string
+let output: TestTopic
 beforeEach(async () => {
   it = await openClosed('kafka-sink')
   topic = `${it.job.name}-out`
   sink = kafka({ topic })
-  await admin.connect()
-  await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true })
+  output = await createTopic(topic, { kafkaBrokers, name: topic, partitions: 2 })
 })
 afterEach(async () => {
   await it.end()
-  await admin.deleteTopics({ topics: [topic] })
-  await admin.disconnect()
+  await output.delete()
 })
 
 const report = async () => (await readSinks(it.store, it.keys, { sinks: [sink] }, Date.now()))[0]!
@@ -64,14 +60,14 @@ test('has each row once, and its position with them', async () => {
   await it.close(1, 2_500)
   await caughtUp()
   await first.end()
-  expect(await topicIn(client, topic)).toEqual(await it.expected())
+  expect(await topicIn(output.kafka, topic)).toEqual(await it.expected())
   const place = await it.store.redis.hget(it.keys.taken, 'kafka')
   // Of the two it is the one in Kafka that counts.
   await it.store.redis.del(it.keys.taken)
   await it.close(1)
   it.deliver(sink, { environment })
   await until('the fourth', async () => (await report()).windows === 4)
-  expect(await topicIn(client, topic)).toEqual(await it.expected())
+  expect(await topicIn(output.kafka, topic)).toEqual(await it.expected())
   expect(place).toMatch(/\/3\//)
 })
 
@@ -83,7 +79,7 @@ test('who comes later fences who was there, in the middle of a transaction too',
   const late = zombie.write(batchOf(2), never)
   expect(await late.catch((error: Error) => error.name)).toBe('SinkFenced')
   await successor.write(batchOf(2), never)
-  const found = await topicIn(client, topic)
+  const found = await topicIn(output.kafka, topic)
   expect([...found.values()].map((rows) => rows.length)).toEqual([1, 1])
   await zombie.close()
   await successor.close()
@@ -99,7 +95,7 @@ test('what was not committed is not seen, and does not move the position', async
   const again = await open()
   expect(await again.position!()).toBe(batchOf(1).position)
   await again.write(batchOf(3), never)
-  const found = await topicIn(client, topic)
+  const found = await topicIn(output.kafka, topic)
   expect([...found.keys()]).toEqual([T + 10_000, T + 30_000])
   await again.close()
 })
@@ -117,7 +113,7 @@ test('has each telling of a window that is told more than once', async () => {
   const rows = [0, 1].map((total) =>
     JSON.stringify({ end: T + 20_000, key: { who: '0' }, values: { total, events: 1 } }),
   )
-  expect(await topicIn(client, topic)).toEqual(new Map([[T + 10_000, rows]]))
+  expect(await topicIn(output.kafka, topic)).toEqual(new Map([[T + 10_000, rows]]))
 })
 
 test('a topic that does not exist is named', async () => {

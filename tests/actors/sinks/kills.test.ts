@@ -8,8 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SQL, type Subprocess } from 'bun'
 import { seededRandom, systemClock } from '../../../actors/clock.ts'
-import { readConfig } from '../../../actors/config.ts'
-import { kafkaClient } from '../../../actors/kafka-client.ts'
 import { readSinks } from '../../../actors/sinks/accounts.ts'
 import { files } from '../../../actors/sinks/files.ts'
 import { kafka } from '../../../actors/sinks/kafka.ts'
@@ -17,6 +15,7 @@ import { postgres } from '../../../actors/sinks/postgres.ts'
 import { redisStream } from '../../../actors/sinks/redis.ts'
 import type { Sink } from '../../../actors/sinks/sink.ts'
 import { webhook } from '../../../actors/sinks/webhook.ts'
+import { createTopic } from '../../../faults/topic.ts'
 import { until } from '../../../faults/until.ts'
 import { postgresPrograms, startPostgres } from '../../support/postgres.ts'
 import { testRedisUrl } from '../../support/redis.ts'
@@ -205,20 +204,16 @@ test('Redis: each row once', async () => {
 })
 
 test('Kafka: each row once, for who reads what is committed', async () => {
-  const { environment } = await testServices()
-  const client = kafkaClient(readConfig(environment), 'test')
+  const { environment, kafkaBrokers } = await testServices()
   const topic = `${it.job.name}-out`
-  const admin = client.admin()
-  await admin.connect()
-  await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true })
+  const output = await createTopic(topic, { kafkaBrokers, name: topic, partitions: 2 })
   try {
     await play(kafka({ topic }), { ...environment }, 5)
-    expect(await topicIn(client, topic)).toEqual(await it.expected())
+    expect(await topicIn(output.kafka, topic)).toEqual(await it.expected())
     await contend(kafka({ topic }), { ...environment })
-    expect(await topicIn(client, topic)).toEqual(await it.expected())
+    expect(await topicIn(output.kafka, topic)).toEqual(await it.expected())
   } finally {
-    await admin.deleteTopics({ topics: [topic] })
-    await admin.disconnect()
+    await output.delete()
   }
 })
 
@@ -267,17 +262,14 @@ test.skipIf(!postgresPrograms)(
   async () => {
     await it.end()
     it = await openClosed('kills-sessions', { sessions: true })
-    const [{ environment }, server, hook] = [
+    const [{ environment, kafkaBrokers }, server, hook] = [
       await testServices(),
       await startPostgres(),
       receiver(),
     ]
     const sql = new SQL({ url: server.url, max: 1 })
-    const client = kafkaClient(readConfig(environment), 'test')
     const topic = `${it.job.name}-out`
-    const admin = client.admin()
-    await admin.connect()
-    await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true })
+    const output = await createTopic(topic, { kafkaBrokers, name: topic, partitions: 2 })
     try {
       const sinks = [
         files({ directory }),
@@ -292,12 +284,11 @@ test.skipIf(!postgresPrograms)(
       expect(filesIn(directory)).toEqual(expected)
       expect(await tableIn(sql)).toEqual(expected)
       expect(await streamIn(it.store, topic)).toEqual(expected)
-      expect(await topicIn(client, topic)).toEqual(expected)
+      expect(await topicIn(output.kafka, topic)).toEqual(expected)
       expect(hook.rows()).toEqual(expected)
     } finally {
       await it.store.redis.del(topic, `{${topic}}:position`)
-      await admin.deleteTopics({ topics: [topic] })
-      await admin.disconnect()
+      await output.delete()
       await sql.close({ timeout: 0 })
       await server.end()
       await hook.end()
