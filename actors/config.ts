@@ -15,6 +15,8 @@ import { shardsRange } from './shards.ts'
 export const bounds = {
   /** Payload bytes that one stream entry aims at; a single larger record batch still goes whole. */
   entryBytes: 256 * 1024,
+  /** A record batch from this size on is compressed for its way, where its producer did not. */
+  compressBytesMin: 8 * 1024,
   /** A payload over this lies beside the stream; one that was not appended expires. */
   inlineBytesMax: 4 * 1024,
   payloadExpiryMs: 60_000,

@@ -9,6 +9,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { createErrorFromCode } from 'kafkajs/src/protocol/error'
 import { RefusalError } from './errors.ts'
+import { HEADER_BYTES, int64 } from './record-batch.ts'
 import { numberOf, partitionOf } from './topics.ts'
 
 /** A record batch of format v2, whole, as it stands in the log. */
@@ -18,6 +19,8 @@ export interface RawBatch {
   to: number
   records: number
   bytes: Buffer
+  /** Its CRC does not match. */
+  isDamaged?: true
 }
 
 export interface FetchedPartition {
@@ -34,7 +37,6 @@ export interface FetchedPartition {
   next: number
 }
 
-const HEADER_BYTES = 61
 const CONTROL = 0x20
 const TRANSACTIONAL = 0x10
 
@@ -138,7 +140,7 @@ function splitBatches(stretch: Stretch, aborted: Aborted[]): { batches: RawBatch
       if (to === null) throw damaged(stretch, at, 'where it ends is not to be told')
       batch.writeInt32BE(to - from - 1, 23)
       if (to > offset && !isIntact(batch)) {
-        batches.push({ from, to, records: to - from, bytes: batch })
+        batches.push({ from, to, records: to - from, bytes: batch, isDamaged: true })
         next = to
         // It may have ended a transaction: the next fetch tells afresh which are aborted.
         break
@@ -203,9 +205,4 @@ function isAbortMarker(batch: Buffer): boolean {
   skipVarint() // offset delta
   skipVarint() // key length
   return batch.readInt16BE(at + 2) === 0
-}
-
-/** Offsets are below 2⁵³ for any topic that can be: 285 years at a million records a second. */
-function int64(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4)
 }

@@ -12,6 +12,7 @@ import type { FetchedPartition } from '../fetched.ts'
 import { placeText, topicOf } from '../topics.ts'
 import type { BridgeOptions } from './bridge.ts'
 import { firstCall, type Part, together } from './calls.ts'
+import { Compressor } from './compress.ts'
 import { Cost } from './cost.ts'
 import { overtaken } from './listing.ts'
 import { Pace } from './pace.ts'
@@ -24,6 +25,7 @@ export class Appender {
   readonly #options: BridgeOptions
   readonly #cost: Cost
   readonly #pace: Pace
+  readonly #compressor = new Compressor()
   #waiting = { records: 0, bytes: 0 }
   /** What was appended since our start. */
   readonly done = { records: 0, entries: 0 }
@@ -48,7 +50,10 @@ export class Appender {
   plan({ partition, batches, high, next }: FetchedPartition, from: number): Part | null {
     if (next === from && batches.length === 0) return null
     const records = Math.min(this.#cost.recordsPerEntry, this.#pace.recordsMax)
-    const entries = pack(from, batches, { bytes: bounds.entryBytes, records })
+    const entries = pack(from, this.#compressor.compress(partition, batches), {
+      bytes: bounds.entryBytes,
+      records,
+    })
     // The last one takes in what follows it without records for us, so that entries tile.
     const last = entries.at(-1)
     if (last) last.to = next

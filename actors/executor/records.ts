@@ -5,9 +5,8 @@
 import { crc32c } from '@node-rs/crc32'
 import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
+import { CODEC_BITS, HEADER_BYTES, int64 } from '../record-batch.ts'
 import { codecs, decompress } from './codecs.ts'
-
-const HEADER_BYTES = 61
 
 /** Offsets that are told at once, so that a commit stays small also where a large batch is corrupt. */
 const CORRUPT_OFFSETS_MAX = bounds.commitRejectsMax
@@ -128,8 +127,8 @@ export class RecordCursor {
     this.#baseOffset = from
     this.#baseTimestamp = int64(batch, 27)
     this.#appendTime = attributes & 0x08 ? int64(batch, 35) : null
-    const codec = codecs[attributes & 0x07]
-    if (!codec) throw new Error(`compression ${attributes & 0x07} of the batch is not known`)
+    const codec = codecs[attributes & CODEC_BITS]
+    if (!codec) throw new Error(`compression ${attributes & CODEC_BITS} of the batch is not known`)
     this.#left = batch.readInt32BE(57)
     this.buffer = codec === 'none' ? batch : decompress(codec, batch.subarray(HEADER_BYTES))
     const { buffer, byteOffset, length } = this.buffer
@@ -186,8 +185,4 @@ export class RecordCursor {
     this.#from = Math.max(this.#from, end === this.#corruptTo ? to : end)
     return 'corrupt'
   }
-}
-
-function int64(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4)
 }
