@@ -8,7 +8,6 @@ import { RefusalError } from '../actors/errors.ts'
 import type { Job } from '../actors/job.ts'
 import { keysOf } from '../actors/keys.ts'
 import { createLog } from '../actors/log.ts'
-import { measure } from '../actors/measure.ts'
 import { openStore, type Store, untilReady } from '../actors/redis.ts'
 import { readClosedWindows, readOpenWindows } from '../actors/windows/read.ts'
 import type { Children } from '../demo/children.ts'
@@ -76,7 +75,7 @@ async function untilCommitted(store: Store, count: number, started: number, usag
   let firstResultSeconds = 0
   for (;;) {
     usage.sample()
-    const records = (await measure(store, keys)).totals.committed
+    const records = Number(await store.redis.hget(keys.totals, 'committed'))
     const seconds = (systemClock.elapsed() - started) / 1_000
     if (records > 0 && firstResultSeconds === 0) firstResultSeconds = seconds
     samples.push({ seconds, records })

@@ -3,11 +3,14 @@
  * two samples keeps what was last seen of it.
  */
 import { readdirSync, readFileSync } from 'node:fs'
+import { systemClock } from '../actors/clock.ts'
 
 /** USER_HZ is 100 on every Linux that Bun runs on. */
 const MICROS_PER_TICK = 10_000
+/** What looks at all processes takes processor time from what it measures: not at every call. */
+const SAMPLE_EVERY_MS = 200
 /** The kernel walks a process's pages to sum them up: not at every sample. */
-const MEMORY_EVERY = 8
+const MEMORY_EVERY = 2
 const OTHER = 'other'
 
 /** Microseconds for which the machine's host had others run while something here wanted to, of all processors. */
@@ -34,6 +37,7 @@ export class Usage {
   readonly #ticksBefore: Record<string, number> = {}
   readonly #seen = new Map<number, Seen>()
   #samples = 0
+  #sampledAt = Number.NEGATIVE_INFINITY
   #root: { name: string; pid: number } | null = null
 
   /** Servers that ran before: what they used until now is left out. `own` are names of servers. */
@@ -51,7 +55,13 @@ export class Usage {
     this.#root = { name, pid }
   }
 
+  /** To be called as often as one likes, while what is measured runs. */
   sample(): void {
+    if (systemClock.elapsed() - this.#sampledAt >= SAMPLE_EVERY_MS) this.#sample()
+  }
+
+  #sample(): void {
+    this.#sampledAt = systemClock.elapsed()
     const stats = readdirSync('/proc')
       .filter((entry) => /^\d+$/.test(entry))
       .flatMap((entry) => readStat(Number(entry)) ?? [])
@@ -81,7 +91,7 @@ export class Usage {
 
   /** Microseconds of CPU for each of `count` records, by role. */
   microsPer(count: number): Record<string, number> {
-    this.sample()
+    this.#sample()
     const ticks: Record<string, number> = {}
     for (const { name, ticks: used } of this.#seen.values()) ticks[name] = (ticks[name] ?? 0) + used
     for (const [name, pid] of Object.entries(this.#servers)) {
