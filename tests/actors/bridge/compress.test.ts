@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'bun:test'
+import { randomBytes } from 'node:crypto'
+import fc from 'fast-check'
+import { Compressor } from '../../../actors/bridge/compress.ts'
+import { pack } from '../../../actors/bridge/pack.ts'
+import { bounds } from '../../../actors/config.ts'
+import { RecordCursor } from '../../../actors/executor/records.ts'
+import { decodeFetch, type RawBatch } from '../../../actors/fetched.ts'
+import {
+  type BatchOptions,
+  type BatchRecord,
+  encodeBatch,
+  encodeFetch,
+} from '../../support/batches.ts'
+
+const LARGE = 300
+const records = (from: number, count = LARGE): BatchRecord[] =>
+  Array.from({ length: count }, (_, i) => ({
+    offset: from + i,
+    value: `{"at":${from + i},"who":"somebody that comes again","loc":1.5}`,
+    timestamp: 1_700_000_000_000 + i,
+  }))
+
+/** What cannot become smaller. */
+const noise = (offset: number): BatchRecord[] => [
+  { offset, value: randomBytes(bounds.compressBytesMin) },
+]
+
+/** As the bridge has them from Kafka. */
+function fetched(...batches: Buffer[]): RawBatch[] {
+  const response = encodeFetch('topic', [{ partition: 0, data: Buffer.concat(batches), high: 10_000 }])
+  return decodeFetch(response, new Map([[0, 0]])).partitions[0]!.batches
+}
+
+const bytesOf = (batches: RawBatch[]) => batches.map(({ bytes }) => bytes)
+const compress = (batches: RawBatch[]) => new Compressor().compress(0, batches)
+
+/** Offset, time and value of each record that a payload has within [from, to). */
+function walk(payload: Buffer, from: number, to: number): [number, number, string][] {
+  const cursor = new RecordCursor(payload, from, to)
+  const found: [number, number, string][] = []
+  for (let step = cursor.next(); step !== 'end'; step = cursor.next()) {
+    if (step === 'corrupt') throw new Error(cursor.corrupt!.message)
+    const { offset, timestamp, buffer, start, end } = cursor
+    found.push([offset, timestamp, start < 0 ? 'null' : buffer.toString('latin1', start, end)])
+  }
+  return found
+}
+
+describe('a batch that is compressed on its way', () => {
+  test.each<[string, BatchOptions]>([
+    ['as any', {}],
+    ['stamped by the broker', { appendTime: 1_700_000_123_456 }],
+    ['of a transaction', { transactional: true, producer: 77n }],
+    ['that compaction shortened', { from: 3, to: 900 }],
+  ])('is what a producer would have sent, to the byte: %s', (_, options) => {
+    const [from, all] = [10, records(10)]
+    const sent = encodeBatch(all, { from, ...options })
+    const [batch] = compress(fetched(sent))
+    expect(batch!.bytes).toEqual(encodeBatch(all, { from, ...options, codec: 'lz4' }))
+    expect(batch!.bytes.length).toBeLessThan(sent.length / 4)
+    expect({ ...batch!, bytes: sent }).toEqual(fetched(sent)[0]!)
+  })
+
+  test('has the same records, whatever they are, in whichever part of it', () => {
+    const value = fc.oneof(
+      fc.constant(null),
+      fc.string({ maxLength: 400 }),
+      fc.constantFrom('x'.repeat(5_000), '{"a":1}'.repeat(800)),
+    )
+    const places = fc.tuple(fc.nat({ max: 40 }), fc.nat({ max: 40 }))
+    const property = fc.property(
+      fc.array(fc.tuple(value, fc.integer({ min: 1, max: 3 }), fc.nat()), {
+        minLength: 1,
+        maxLength: 40,
+      }),
+      places,
+      (made, [one, other]) => {
+        let offset = 0
+        const all = made.map(([value, step, timestamp]) => ({
+          offset: (offset += step),
+          value,
+          timestamp,
+        }))
+        const before = fetched(encodeBatch(all))
+        const [from, to] = [Math.min(one, other), Math.max(one, other) + 1]
+        const [as, packed] = [before, compress(before)].map((batches) =>
+          walk(Buffer.concat(bytesOf(batches)), from, to),
+        )
+        expect(packed).toEqual(as!)
+      },
+    )
+    fc.assert(property, { numRuns: 300 })
+  })
+
+  test('is packed by what it has become', () => {
+    const batches = fetched(...[0, 1, 2, 3].map((i) => encodeBatch(records(i * LARGE))))
+    const limits = { bytes: batches[0]!.bytes.length, records: 10_000 }
+    expect(pack(0, batches, limits)).toHaveLength(4)
+    const entries = pack(0, compress(batches), limits)
+    expect(entries.map(({ from, to, records }) => [from, to, records])).toEqual([
+      [0, 4 * LARGE, 4 * LARGE],
+    ])
+    expect(walk(entries[0]!.payload, 0, 4 * LARGE)).toHaveLength(4 * LARGE)
+  })
+})
+
+describe('a batch stays as it is', () => {
+  test('where it is small', () => {
+    const batches = fetched(encodeBatch(records(0, 3)))
+    expect(compress(batches)).toEqual(batches)
+  })
+
+  test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('where its producer took %s', (codec) => {
+    const all = Array.from({ length: 20 }, (_, i) => noise(i)[0]!)
+    const batches = fetched(encodeBatch(all, { codec }))
+    expect(batches[0]!.bytes.length).toBeGreaterThan(bounds.compressBytesMin)
+    expect(compress(batches)).toEqual(batches)
+  })
+
+  test('where it is damaged: its CRC goes on to say so', () => {
+    const damaged = encodeBatch(records(0))
+    damaged[damaged.length - 40]! ^= 1
+    const batches = fetched(damaged, encodeBatch(records(LARGE)))
+    expect(batches[0]).toMatchObject({ from: 0, to: LARGE, isDamaged: true })
+    const [first] = compress(batches)
+    expect(first!.bytes).toEqual(damaged)
+    expect(() => walk(first!.bytes, 0, LARGE)).toThrow('CRC-32C of the record batch does not match')
+  })
+
+  test('where it does not become smaller, and its partition’s next fifteen with it', () => {
+    const compressor = new Compressor()
+    const through = (partition: number, batch: Buffer) => {
+      const [given] = fetched(batch)
+      return compressor.compress(partition, [given!])[0]!.bytes.length < batch.length
+    }
+    const small = encodeBatch(records(0))
+    expect(through(1, encodeBatch(noise(0)))).toBe(false)
+    expect(through(2, small)).toBe(true)
+    const shrunk = Array.from({ length: 17 }, () => through(1, small))
+    expect(shrunk).toEqual([...Array<boolean>(15).fill(false), true, true])
+  })
+})
