@@ -37,10 +37,21 @@ export function wireBytes({ recordBytes, compression }: Load, assumed: Assumptio
   }
 }
 
+/**
+ * Bytes of a record in the stream: batches that nobody compressed are compressed on their way, where they
+ * are large. They are taken to be as large as what a fetch brings of a partition.
+ */
+export function storedBytes(load: Load, fetchedBytes: number, assumed: Assumptions): number {
+  const isPacked = load.compression === 'none' && fetchedBytes >= bounds.compressBytesMin
+  return wireBytes(isPacked ? { ...load, compression: 'lz4' } : load, assumed)
+}
+
 /** Records of a stream entry: as many as it holds, and as many as it could. */
 export interface Entries {
   records: number
   full: number
+  /** Of a record in it: from the bridge to Redis, in Redis, and from there to an executor. */
+  recordBytes: number
 }
 
 /**
@@ -54,10 +65,12 @@ export function entriesOf(
 ): Entries {
   const fetched = Math.max(1, load.partitions / (bridges * brokers))
   const share = Math.min(bounds.fetchPartitionBytesMax, bounds.fetchBytesMax / fetched)
-  const bytes = Math.min(bounds.entryBytes, share * assumed.entryFill)
+  const bytes = share * assumed.entryFill
   const wire = wireBytes(load, assumed)
+  const stored = storedBytes(load, bytes, assumed)
   const within = (records: number) => Math.min(Math.max(records, 1), bounds.entryRecordsMax)
-  return { records: within(bytes / wire), full: within(bounds.entryBytes / wire) }
+  const full = bounds.entryBytes / stored
+  return { records: within(Math.min(bytes / wire, full)), full: within(full), recordBytes: stored }
 }
 
 /** Microseconds of a record, by process, in such entries. */

@@ -3,7 +3,7 @@
  * time a record that was measured of them on the same machine. Pure.
  */
 import { type Assumptions, costs } from './costs.ts'
-import { type Load, wireBytes } from './demand.ts'
+import type { Load } from './demand.ts'
 import type { Needs } from './needs.ts'
 
 export interface Bill {
@@ -27,12 +27,12 @@ export const engines = ['millrace', 'flink', 'kafkaStreams', 'spark'] as const
 export type Engine = (typeof engines)[number]
 
 /**
- * The same for an engine whose processor time a record is all that is known: its memory is left out, and
- * its bytes go one way, from Kafka to it.
+ * The same for an engine whose processor time a record is all that is known: its memory is left out. `bytes`
+ * of a record go from one machine to another, all their ways together.
  */
-export function engineBill(engine: Engine, load: Load, assumed: Assumptions, hops: number): Bill {
+export function engineBill(engine: Engine, load: Load, assumed: Assumptions, bytes: number): Bill {
   const cores = (load.recordsPerSecond * costs.engines[engine]) / 1e6 / assumed.utilisation
-  const networkGbs = (hops * wireBytes(load, assumed) * load.recordsPerSecond) / BILLION
+  const networkGbs = (bytes * load.recordsPerSecond) / BILLION
   return bill(load, assumed, { cores, memoryGb: 0, networkGbs })
 }
 

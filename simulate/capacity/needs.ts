@@ -73,8 +73,8 @@ const fitsOf = (load: Load, assumed: Assumptions) => (plant: Plant, names: reado
 
 const GB = 1e9
 const MIB = 2 ** 20
-/** Hops of a record's bytes between processes. */
-export const HOPS = 3
+/** Hops of a record's bytes between processes: one as Kafka has them, two as the stream has them. */
+export const hopBytes = (wire: number, stored: number): number => wire + 2 * stored
 
 function usedBy(load: Load, plant: Plant, assumed: Assumptions): Needs {
   const parts = partsOf(load, plant, assumed)
@@ -82,7 +82,8 @@ function usedBy(load: Load, plant: Plant, assumed: Assumptions): Needs {
     const { utilisation, has } = parts.find((part) => part.name === name)!
     return utilisation * has
   }
-  const micros = microsOf(load, entriesOf(load, plant, assumed))
+  const entries = entriesOf(load, plant, assumed)
+  const micros = microsOf(load, entries)
   const kafkaCores = (load.recordsPerSecond * micros.kafka) / 1e6
   const redisCores = busy('redisThread') * plant.shards
   const busyCores =
@@ -91,7 +92,7 @@ function usedBy(load: Load, plant: Plant, assumed: Assumptions): Needs {
   const { memory } = costs
   const ours = plant.executorsMax * memory.executor + plant.bridges * memory.bridge
   const mib = ours + memory.supervisor + memory.web + plant.shards * memory.redis
-  const wire = wireBytes(load, assumed)
+  const bytes = hopBytes(wireBytes(load, assumed), entries.recordBytes)
   return {
     ...plant,
     executors: plant.executorsMax,
@@ -99,7 +100,7 @@ function usedBy(load: Load, plant: Plant, assumed: Assumptions): Needs {
     cores,
     machines: Math.ceil((busyCores - kafkaCores) / assumed.utilisation / plant.coresPerMachine),
     memoryGb: (mib * MIB + panesBytes(load)) / GB,
-    networkGbs: (HOPS * wire * load.recordsPerSecond) / GB,
+    networkGbs: (bytes * load.recordsPerSecond) / GB,
   }
 }
 

@@ -54,8 +54,10 @@ const MB = 1e6
 
 /** All parts of the plant under the load, in data's order. */
 export function partsOf(load: Load, plant: Plant, assumed: Assumptions): Part[] {
-  const micros = microsOf(load, entriesOf(load, plant, assumed))
+  const entries = entriesOf(load, plant, assumed)
+  const micros = microsOf(load, entries)
   const wire = wireBytes(load, assumed)
+  const stored = entries.recordBytes
   const part = partMaker(load.recordsPerSecond)
   const { shards } = plant
   const link = (assumed.linkGbit * 1e9) / BITS / MB
@@ -78,11 +80,11 @@ export function partsOf(load: Load, plant: Plant, assumed: Assumptions): Part[] 
       perRecord: micros.redis / 1e6 / shards,
       has: 1,
     }),
-    part('redisLink', 'MB/s', { perRecord: wire / MB / shards, has: link }),
-    part('redisDisk', 'MB/s', { perRecord: wire / MB / shards, has: diskMBs }),
+    part('redisLink', 'MB/s', { perRecord: stored / MB / shards, has: link }),
+    part('redisDisk', 'MB/s', { perRecord: stored / MB / shards, has: diskMBs }),
     part('stream', 'records', {
       perRecord: assumed.residenceMs / 1_000 / shards,
-      has: Math.min(bounds.streamRecordsMax, bounds.streamBytesMax / wire),
+      has: Math.min(bounds.streamRecordsMax, bounds.streamBytesMax / stored),
     }),
     part('executors', 'threads', { perRecord: micros.executor / 1e6, has: plant.executorsMax }),
     part('supervisor', 'threads', {

@@ -1,9 +1,10 @@
 /** What a load comes to, as tables for people. Pure. */
+import { bounds } from '../../actors/config.ts'
 import { CALL_MS_MAX, callMicros, partitionsWithin, standingMicros } from './calls.ts'
 import { type AssumptionName, type Assumptions, assumptionNames, costs } from './costs.ts'
-import { entriesOf, type Load, microsOf } from './demand.ts'
+import { entriesOf, type Load, microsOf, storedBytes, wireBytes } from './demand.ts'
 import { type Bill, billOf, type Engine, engineBill, engines } from './money.ts'
-import { HOPS, type Needs, needsOf } from './needs.ts'
+import { hopBytes, type Needs, needsOf } from './needs.ts'
 import { firstOf, partNames, partsOf, type Part, type Plant } from './parts.ts'
 import { amount, money, percent, table } from './table.ts'
 
@@ -86,9 +87,9 @@ export function sensitivityTable(load: Load, plant: Plant, assumed: Assumptions)
   return table(heads, rows)
 }
 
-/** Ratios of the codec that is not used change nothing. */
+/** Ratios of the codec that is not used change nothing; lz4 is also what takes what nobody compressed. */
 const matters = (name: AssumptionName, { compression }: Load) =>
-  (name !== 'lz4Ratio' || compression === 'lz4') && (name !== 'zstdRatio' || compression === 'zstd')
+  (name !== 'lz4Ratio' || compression !== 'zstd') && (name !== 'zstdRatio' || compression === 'zstd')
 
 function rangeOf(ends: readonly [Report, Report], of: (report: Report) => string): string {
   const [least, most] = ends.map(of)
@@ -103,9 +104,11 @@ const engineNames: Record<Engine, string> = {
 }
 
 export function enginesTable(load: Load, assumed: Assumptions): string {
+  const wire = wireBytes(load, assumed)
+  const stored = storedBytes(load, bounds.fetchPartitionBytesMax, assumed)
   const rows = engines.map((engine) => {
-    const hops = engine === 'millrace' ? HOPS : 1
-    const { processors, network, perBillion } = engineBill(engine, load, assumed, hops)
+    const bytes = engine === 'millrace' ? hopBytes(wire, stored) : wire
+    const { processors, network, perBillion } = engineBill(engine, load, assumed, bytes)
     const cores = (load.recordsPerSecond * costs.engines[engine]) / 1e6 / assumed.utilisation
     return [
       engineNames[engine],

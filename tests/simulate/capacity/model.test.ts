@@ -88,15 +88,16 @@ describe('known points', () => {
 })
 
 describe('units', () => {
-  test('a million records of 225 bytes are 225 MB/s at each Redis link, and half with two shards', () => {
+  test('a million records of 225 bytes, a quarter of that on their way, are 56 MB/s at each Redis link, and half with two shards', () => {
     const link = (shards: number) => part(usualLoad, 'redisLink', { ...today, shards })
-    expect(link(1).perRecord * 1e6).toBeCloseTo(225, 9)
-    expect(link(2).perRecord * 1e6).toBeCloseTo(112.5, 9)
+    expect(link(1).perRecord * 1e6).toBeCloseTo(56.25, 9)
+    expect(link(2).perRecord * 1e6).toBeCloseTo(28.125, 9)
     expect(link(1).has).toBe(1_250)
   })
 
-  test('a link of 10 Gbit/s ends at 5.6 million records', () => {
-    expect(part(usualLoad, 'redisLink').ceiling).toBeCloseTo(1.25e9 / 225, 0)
+  test('a link of 10 Gbit/s ends at 22 million records, Kafka’s at 5.6', () => {
+    expect(part(usualLoad, 'redisLink').ceiling).toBeCloseTo(1.25e9 / 56.25, 0)
+    expect(part(usualLoad, 'kafkaLink', one).ceiling).toBeCloseTo(1.25e9 / 225 / 3, 0)
   })
 
   test('at its ceiling a part is full', () => {
@@ -110,7 +111,7 @@ describe('units', () => {
   test('money: a vCPU for an hour, a GB between zones', () => {
     const prices = { ...assumed, utilisation: 1, vcpuHour: 2, crossZone: 0.5, networkGb: 3 }
     const load = { ...usualLoad, recordsPerSecond: 1e6 }
-    const bill = engineBill('flink', load, prices, 1)
+    const bill = engineBill('flink', load, prices, 225)
     expect(bill.processors).toBeCloseTo(8.21 * 2, 9)
     expect(bill.network).toBeCloseTo(0.225 * 3_600 * 0.5 * 3, 6)
     expect(bill.perBillion).toBeCloseTo(bill.total / 3.6, 9)
@@ -125,7 +126,16 @@ describe('units', () => {
     const records = (bridges: number) => entriesOf(many, { ...one, bridges }, assumed).records
     expect(records(1)).toBeCloseTo(1_024 / 225, 6)
     expect(records(16)).toBeCloseTo(16_384 / 225, 6)
-    expect(records(4_096)).toBeCloseTo(262_144 / 225, 6)
+    // A fetch of one partition brings 1 MiB, which is as much as an entry holds once it is compressed.
+    expect(records(4_096)).toBeCloseTo((4 * 262_144) / 225, 6)
+  })
+
+  test('what nobody compressed is compressed from 8 KiB a partition on', () => {
+    const many = { ...usualLoad, partitions: 4_096 }
+    const bytes = (bridges: number) => entriesOf(many, { ...one, bridges }, assumed).recordBytes
+    expect([bytes(1), bytes(7), bytes(8)]).toEqual([225, 225, 225 / 4])
+    const lz4 = entriesOf({ ...many, compression: 'lz4' }, { ...one, bridges: 1 }, assumed)
+    expect(lz4.recordBytes).toBe(225 / 4)
   })
 })
 
@@ -212,7 +222,7 @@ describe('what a load needs', () => {
     const { processors, memory, network, total } = billOf(usualLoad, needs, assumed)
     expect(processors).toBeCloseTo(needs.cores * assumed.vcpuHour, 9)
     expect(total).toBeCloseTo(processors + memory + network, 9)
-    expect(needs.networkGbs).toBeCloseTo(3 * 0.225, 9)
+    expect(needs.networkGbs).toBeCloseTo(0.225 + (2 * 0.225) / 4, 9)
   })
 })
 
