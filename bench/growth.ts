@@ -28,7 +28,7 @@ import { type Own, withOwn } from './own.ts'
 import { versionsOf } from './versions.ts'
 
 /** Of one topic: what Kafka's page cache holds beside everything else. */
-const TOPIC_BYTES_MAX = 700_000_000
+const TOPIC_BYTES_MAX = 2_100_000_000
 /** Of event time over all records of a topic: 12 panes of the shipped job. */
 const SPAN_MS = 60_000
 

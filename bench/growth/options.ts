@@ -27,7 +27,7 @@ Redis of its own: with the rate, the groups, the windows that overlap, the parti
 record, the executors.
 
   --series LIST    of ${seriesNames.join(',')}; default: all
-  --count N        records of a run over a filled topic, at most 700 MB of them (1,000,000)
+  --count N        records of a run over a filled topic, at most 2.1 GB of them (3,000,000)
   --rounds N       runs of each point (1); medians are told
   --seconds N      how long an offered rate is measured (10)
   --json FILE      the results as JSON besides
@@ -49,7 +49,7 @@ export function readOptions(argv?: string[]): Options {
   return {
     series: choicesFlag('series', values.series, seriesNames) ?? [...seriesNames],
     // Fewer would be in Redis before the pipeline is warm.
-    count: wholeNumberFlag('count', values.count, { from: 500_000, to: 1e9 }) ?? 1_000_000,
+    count: wholeNumberFlag('count', values.count, { from: 500_000, to: 1e9 }) ?? 3_000_000,
     rounds: wholeNumberFlag('rounds', values.rounds, { from: 1, to: 20 }) ?? 1,
     seconds: wholeNumberFlag('seconds', values.seconds, { from: 1, to: 3_600 }) ?? 10,
     json: values.json,

@@ -69,8 +69,12 @@ export function entriesOf(
   const wire = wireBytes(load, assumed)
   const stored = storedBytes(load, bytes, assumed)
   const within = (records: number) => Math.min(Math.max(records, 1), bounds.entryRecordsMax)
-  const full = bounds.entryBytes / stored
-  return { records: within(Math.min(bytes / wire, full)), full: within(full), recordBytes: stored }
+  const full = bounds.entryBytes / storedBytes(load, bounds.fetchPartitionBytesMax, assumed)
+  return {
+    records: within(Math.min(bytes / wire, bounds.entryBytes / stored)),
+    full: within(full),
+    recordBytes: stored,
+  }
 }
 
 /** Microseconds of a record, by process, in such entries. */
@@ -103,9 +107,12 @@ function groupMicros(name: 'executor' | 'redis', groups: number): number {
   return between(at.map(Math.log), all[name], Math.log(groups))
 }
 
-/** What each entry costs beside its records, by the two runs that differ in nothing else; µs. */
+/**
+ * What each entry costs beside its records, by the two runs that differ in nothing else; µs. Runs differ by a
+ * tenth when repeated, so that one with more entries may seem to have cost less: that is nothing then.
+ */
 export function entryMicros(name: Process): number {
   const { fewer, more, bytes, recordBytes } = costs.entries
   const shares = recordBytes / bytes.more - recordBytes / bytes.fewer
-  return (more[name] - fewer[name]) / shares
+  return Math.max(0, more[name] - fewer[name]) / shares
 }

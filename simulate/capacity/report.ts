@@ -89,7 +89,8 @@ export function sensitivityTable(load: Load, plant: Plant, assumed: Assumptions)
 
 /** Ratios of the codec that is not used change nothing; lz4 is also what takes what nobody compressed. */
 const matters = (name: AssumptionName, { compression }: Load) =>
-  (name !== 'lz4Ratio' || compression !== 'zstd') && (name !== 'zstdRatio' || compression === 'zstd')
+  (name !== 'lz4Ratio' || compression !== 'zstd') &&
+  (name !== 'zstdRatio' || compression === 'zstd')
 
 function rangeOf(ends: readonly [Report, Report], of: (report: Report) => string): string {
   const [least, most] = ends.map(of)

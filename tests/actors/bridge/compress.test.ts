@@ -28,7 +28,9 @@ const noise = (offset: number): BatchRecord[] => [
 
 /** As the bridge has them from Kafka. */
 function fetched(...batches: Buffer[]): RawBatch[] {
-  const response = encodeFetch('topic', [{ partition: 0, data: Buffer.concat(batches), high: 10_000 }])
+  const response = encodeFetch('topic', [
+    { partition: 0, data: Buffer.concat(batches), high: 10_000 },
+  ])
   return decodeFetch(response, new Map([[0, 0]])).partitions[0]!.batches
 }
 

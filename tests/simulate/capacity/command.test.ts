@@ -10,7 +10,7 @@ test('without a flag: the parts, what is full first, what is needed, and what is
   const { code, out, err } = await run()
   expect({ code, err }).toEqual({ code: 0, err: '' })
   expect(out).toStartWith('1 M records/s of 225 bytes, not compressed, 64 partitions')
-  expect(out).toContain('Full first: Redis: the thread of a shard, at 1.12 M records/s.')
+  expect(out).toContain('Full first: bridges: threads, at 1.04 M records/s.')
   expect(out).toMatch(/Needs \d+ brokers, .* executors/)
   expect(out).toContain('| crossZone')
 })

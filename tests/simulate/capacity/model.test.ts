@@ -53,31 +53,32 @@ describe('known points', () => {
     near(total({ ...measured, compression: 'zstd' }), costs.compressed.totals.zstd, 0.1)
   })
 
-  // The run that grew by bytes took 3.15 µs where the base, another run, took 3.46.
   test('all processes together by groups and by bytes to 20 %', () => {
     for (const [groups, known] of [
-      [1_000, 7.46],
-      [10_000, 14.33],
-      [100_000, 22.73],
+      [1_000, 6.36],
+      [10_000, 14.67],
+      [100_000, 22.65],
     ] as const) {
       near(total({ ...measured, groups }), known, 0.2)
     }
+    // Beside its own run at 215 bytes, which left the start out: 2.65 µs where the base took 3.39.
+    const usual = total({ ...measured, recordBytes: 215 })
     for (const [recordBytes, known] of [
-      [100, 2.244],
-      [1_000, 11.755],
-      [10_000, 83.085],
+      [100, 1.75],
+      [1_000, 6.37],
+      [10_000, 57.49],
     ] as const) {
-      near(total({ ...measured, recordBytes }), known, 0.2)
+      near(total({ ...measured, recordBytes }) / usual, known / 2.65, 0.2)
     }
   })
 
   test('64 partitions to 15 %', () => {
-    near(total({ ...measured, partitions: 64 }), 4.837, 0.15)
+    near(total({ ...measured, partitions: 64 }), 3.6, 0.15)
   })
 
   test('one bridge alone does what performance.md says, and so does Redis’s thread, to 5 %', () => {
-    near(part(measured, 'bridge', one).ceiling, 1.6e6, 0.05)
-    near(part(measured, 'redisThread', one).ceiling, 1.2e6, 0.05)
+    near(part(measured, 'bridge', one).ceiling, 1.1e6, 0.05)
+    near(part(measured, 'redisThread', one).ceiling, 3.4e6, 0.05)
   })
 
   test('snapshots cost what was measured', () => {
@@ -112,7 +113,7 @@ describe('units', () => {
     const prices = { ...assumed, utilisation: 1, vcpuHour: 2, crossZone: 0.5, networkGb: 3 }
     const load = { ...usualLoad, recordsPerSecond: 1e6 }
     const bill = engineBill('flink', load, prices, 225)
-    expect(bill.processors).toBeCloseTo(8.21 * 2, 9)
+    expect(bill.processors).toBeCloseTo(8.27 * 2, 9)
     expect(bill.network).toBeCloseTo(0.225 * 3_600 * 0.5 * 3, 6)
     expect(bill.perBillion).toBeCloseTo(bill.total / 3.6, 9)
   })
@@ -172,8 +173,11 @@ describe('more never takes less', () => {
 
   test('a larger entry costs no process more', () => {
     for (const name of processes) {
-      const of = (records: number) => microsOf(usualLoad, { records, full: 1_165 })[name]
-      expect(of(10)).toBeGreaterThan(of(1_000))
+      const of = (records: number) =>
+        microsOf(usualLoad, { records, full: 1_165, recordBytes: 225 })[name]
+      expect(of(10)).toBeGreaterThanOrEqual(of(1_000))
+      // What an executor takes for an entry is less than what runs differ by.
+      if (name !== 'executor') expect(of(10)).toBeGreaterThan(of(1_000))
     }
   })
 
@@ -205,9 +209,9 @@ describe('what a load needs', () => {
   test('is what no single Redis gives at a hundred million', () => {
     const load: Load = { ...usualLoad, recordsPerSecond: 1e8, partitions: 4_096 }
     const needs = needsOf(load, today, assumed)!
-    // 81 threads of work in Redis, four fifths of each.
-    expect(needs.shards).toBeGreaterThanOrEqual(81 / 0.8)
-    expect(needs.executors).toBe(Math.ceil((1e8 * 1.38e-6) / 0.8))
+    // 29 threads of work in Redis, four fifths of each.
+    expect(needs.shards).toBeGreaterThanOrEqual(29 / 0.8)
+    expect(needs.executors).toBe(Math.ceil((1e8 * 1.48e-6) / 0.8))
     expect(firstOf(partsOf(load, { ...today, brokers: 60 }, assumed)).name).toBe('redisThread')
   })
 
