@@ -132,7 +132,10 @@ describe('executors as pods', () => {
     const now = await lookUntil(
       'another',
       1,
-      (seen) => running(1)(seen) && !cluster.pods.has(victim!),
+      (seen) =>
+        running(1)(seen) &&
+        inState(seen, 'running').every(({ id }) => id !== victim) &&
+        !cluster.pods.has(victim!),
     )
     const dead = now.actors.find(({ id }) => id === victim)
     expect(dead).toMatchObject({ state: 'dead', reason: 'killed by SIGKILL' })
