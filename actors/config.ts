@@ -17,6 +17,8 @@ export const bounds = {
   entryBytes: 256 * 1024,
   /** A record batch from this size on is compressed for its way, where its producer did not. */
   compressBytesMin: 8 * 1024,
+  /** What a batch may unpack to: far beyond 1 MB, which Kafka takes unless it is told otherwise. */
+  unpackedBytesMax: 256 * 1024 * 1024,
   /** A payload over this lies beside the stream; one that was not appended expires. */
   inlineBytesMax: 4 * 1024,
   payloadExpiryMs: 60_000,

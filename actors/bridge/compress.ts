@@ -26,8 +26,8 @@ export class Compressor {
   compress(partition: number, batches: RawBatch[]): RawBatch[] {
     return batches.map((batch) => {
       const { bytes, isDamaged } = batch
-      // Of a damaged one nobody must make a sound one.
-      if (bytes.length < bounds.compressBytesMin || isDamaged || codecOf(bytes) !== 0) return batch
+      // Of a damaged one nobody must make a sound one, and of one that can be read none that can't.
+      if (isDamaged || !fits(bytes.length) || codecOf(bytes) !== 0) return batch
       const left = this.#left.get(partition) ?? 0
       this.#left.set(partition, Math.max(left - 1, 0))
       if (left > 0) return batch
@@ -38,6 +38,9 @@ export class Compressor {
     })
   }
 }
+
+const fits = (bytes: number): boolean =>
+  bytes >= bounds.compressBytesMin && bytes - HEADER_BYTES <= bounds.unpackedBytesMax
 
 const codecOf = (batch: Buffer): number => batch.readInt16BE(21) & CODEC_BITS
 

@@ -2,11 +2,12 @@
  * The codecs of record batches. Each is bounded before it unpacks, because a small batch can claim to
  * hold terabytes: what would unpack to more than the limit is refused by name.
  */
+import { bounds } from '../config.ts'
+
 export const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export type Codec = Exclude<(typeof codecs)[number], 'none'>
 
-/** Far beyond what a producer sends: Kafka takes batches of 1 MB unless it is told otherwise. */
-const UNPACKED_BYTES_MAX = 256 * 1024 * 1024
+const UNPACKED_BYTES_MAX = bounds.unpackedBytesMax
 
 /** @throws Error where the data is damaged or unpacks to too much */
 export function decompress(codec: Codec, data: Buffer): Buffer {

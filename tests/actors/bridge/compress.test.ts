@@ -4,14 +4,15 @@ import fc from 'fast-check'
 import { Compressor } from '../../../actors/bridge/compress.ts'
 import { pack } from '../../../actors/bridge/pack.ts'
 import { bounds } from '../../../actors/config.ts'
-import { RecordCursor } from '../../../actors/executor/records.ts'
 import { decodeFetch, type RawBatch } from '../../../actors/fetched.ts'
+import { HEADER_BYTES } from '../../../actors/record-batch.ts'
 import {
   type BatchOptions,
   type BatchRecord,
   encodeBatch,
   encodeFetch,
 } from '../../support/batches.ts'
+import { walk } from '../../support/walk.ts'
 
 const LARGE = 300
 const records = (from: number, count = LARGE): BatchRecord[] =>
@@ -36,18 +37,6 @@ function fetched(...batches: Buffer[]): RawBatch[] {
 
 const bytesOf = (batches: RawBatch[]) => batches.map(({ bytes }) => bytes)
 const compress = (batches: RawBatch[]) => new Compressor().compress(0, batches)
-
-/** Offset, time and value of each record that a payload has within [from, to). */
-function walk(payload: Buffer, from: number, to: number): [number, number, string][] {
-  const cursor = new RecordCursor(payload, from, to)
-  const found: [number, number, string][] = []
-  for (let step = cursor.next(); step !== 'end'; step = cursor.next()) {
-    if (step === 'corrupt') throw new Error(cursor.corrupt!.message)
-    const { offset, timestamp, buffer, start, end } = cursor
-    found.push([offset, timestamp, start < 0 ? 'null' : buffer.toString('latin1', start, end)])
-  }
-  return found
-}
 
 describe('a batch that is compressed on its way', () => {
   test.each<[string, BatchOptions]>([
@@ -118,6 +107,12 @@ describe('a batch stays as it is', () => {
     expect(compress(batches)).toEqual(batches)
   })
 
+  test('where it would unpack to more than an executor takes', () => {
+    const bytes = Buffer.alloc(bounds.unpackedBytesMax + HEADER_BYTES + 1)
+    const batches: RawBatch[] = [{ from: 0, to: 1, records: 1, bytes }]
+    expect(compress(batches)[0]!.bytes).toBe(bytes)
+  })
+
   test('where it is damaged: its CRC goes on to say so', () => {
     const damaged = encodeBatch(records(0))
     damaged[damaged.length - 40]! ^= 1
@@ -125,7 +120,11 @@ describe('a batch stays as it is', () => {
     expect(batches[0]).toMatchObject({ from: 0, to: LARGE, isDamaged: true })
     const [first] = compress(batches)
     expect(first!.bytes).toEqual(damaged)
-    expect(() => walk(first!.bytes, 0, LARGE)).toThrow('CRC-32C of the record batch does not match')
+    const message = 'CRC-32C of the record batch does not match'
+    expect(walk(first!.bytes, 0, LARGE)).toEqual([
+      { corrupt: [0, bounds.commitRejectsMax], message },
+      { corrupt: [bounds.commitRejectsMax, LARGE], message },
+    ])
   })
 
   test('where it does not become smaller, and its partition’s next fifteen with it', () => {

@@ -5,32 +5,10 @@ import { compressFrameSync, compressSync as lz4CompressSync } from 'lz4-napi'
 import { compressSync as snappyCompressSync } from 'snappy'
 import { RecordCursor } from '../../../actors/executor/records.ts'
 import { type BatchRecord, type Codec, encodeBatch, sealed } from '../../support/batches.ts'
+import { type Step, walk } from '../../support/walk.ts'
 
 const codecs: Codec[] = ['none', 'gzip', 'snappy', 'xerial', 'lz4', 'zstd']
 const T = 1_700_000_000_000
-
-type Step =
-  | { offset: number; timestamp: number; value: string | null }
-  | { corrupt: [number, number]; message: string }
-
-/** Everything that a cursor gives, in its order. */
-function walk(payload: Buffer, from: number, to: number): Step[] {
-  const cursor = new RecordCursor(payload, from, to)
-  const steps: Step[] = []
-  for (;;) {
-    const step = cursor.next()
-    if (step === 'end') return steps
-    if (step === 'corrupt') {
-      const { from, to, message } = cursor.corrupt!
-      steps.push({ corrupt: [from, to], message })
-    } else {
-      const { offset, timestamp, start, end, buffer } = cursor
-      const value = start < 0 ? null : buffer.toString('utf8', start, end)
-      steps.push({ offset, timestamp, value })
-    }
-    if (steps.length > 10_000) throw new Error('the cursor does not end')
-  }
-}
 
 const values = (steps: Step[]) => steps.map((step) => ('value' in step ? step.value : 'corrupt'))
 const offsets = (steps: Step[]) => steps.map((step) => ('offset' in step ? step.offset : -1))
