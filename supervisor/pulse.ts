@@ -76,8 +76,13 @@ export async function listen(
   let last = ''
   while (!signal.aborted) {
     try {
-      // From where the mailbox ends now, so that what comes between two reads is not missed.
-      last ||= (await store.redis.xrevrange(mailbox, '+', '-', 'COUNT', 1))[0]?.[0] ?? '0'
+      if (last === '') {
+        // From where the mailbox ends now, so that what comes between two reads is not missed.
+        last = (await store.redis.xrevrange(mailbox, '+', '-', 'COUNT', 1))[0]?.[0] ?? '0'
+        // What came before may have come after the last look: records can be in Redis before this
+        // connection is.
+        pulse.wake()
+      }
       const messages = await nextMessages(store, mailbox, last)
       if (messages.length === 0) continue
       last = messages.at(-1)!.id
