@@ -28,7 +28,8 @@ import { type Counts, Recount } from './recount.ts'
 import { type FoundRow, openRows } from './rows.ts'
 import { isCompacted } from './topic.ts'
 import { placeOf, topicsRead } from './numbers.ts'
-import { TopicsReader } from './topics.ts'
+import { recordsBehind } from './catch-up.ts'
+import { endsOf, TopicsReader } from './topics.ts'
 
 export interface Verification {
   job: Job
@@ -96,6 +97,7 @@ export async function verify(verification: Verification): Promise<Report> {
   differences.add(comparePlaces(recount, totals))
   differences.add(recount.contradictions.map((text) => wrong('C1', text)))
   noteVerdicts(state, recount, notes)
+  await noteBehind(verification, state, notes)
   for (const { name } of topicsRead(job, state)) {
     if (!(await isCompacted(verification.kafka, name))) continue
     notes.push(COMPACTED)
@@ -156,6 +158,20 @@ function noteVerdicts(state: PipelineState, recount: Recount, notes: string[]): 
         `${recount.lateWithinDelay}; that is right only where their partition had been idle`,
     )
   }
+}
+
+/** Else a pipeline that has only begun would pass as one that is done. */
+async function noteBehind(
+  { job, kafka }: Verification,
+  state: PipelineState,
+  notes: string[],
+): Promise<void> {
+  const behind = recordsBehind(state, await endsOf(kafka, job, state))
+  if (behind === 0) return
+  notes.push(
+    `up to ${behind.toLocaleString('en')} records that Kafka holds are not processed yet, and not in this; --wait SECONDS ` +
+      'waits for them',
+  )
 }
 
 type Compared = Report['windows'] & { untold: number }
