@@ -2,12 +2,13 @@
  * `bun run bench`: how fast the pipeline takes a topic that is in Kafka already, from start to end,
  * and how fast others take the same topic on the same machine.
  *
- *   fill the topic → each round: Millrace (then verify), and each peer alone → rows compared → table
+ *   fill the topic → read it once → each round: Millrace (then verify), and each peer alone → rows compared → table
  *
  * Kafka, Redis, the engine and this program share the machine; CPU is told for each of them, from
  * the kernel's own accounts. Linux only.
  */
 import { systemClock } from '../actors/clock.ts'
+import { readConfig } from '../actors/config.ts'
 import { messageOf, RefusalError, runMain } from '../actors/errors.ts'
 import { Children } from '../demo/children.ts'
 import studentsJob from '../jobs/students.ts'
@@ -24,6 +25,7 @@ import { streamsOfShortGrace } from './peers/streams.ts'
 import { type EngineResult, type Limits, reportText } from './report.ts'
 import type { Round } from './round.ts'
 import { versionsOf } from './versions.ts'
+import { readThrough } from './warm.ts'
 
 const { topic } = studentsJob
 
@@ -36,6 +38,7 @@ await runMain('bench', async () => {
   const children = new Children({ ...process.env, ...services.environment, LOG_LEVEL: 'warn' })
   try {
     await fill(children, options)
+    await readThrough(readConfig({ ...services.environment }), topic)
     const engines = await playRounds(services, children, peers, options)
     const notes = peers.some(({ peer }) => peer.name === 'streams')
       ? [await shortGrace(services, engines.rows, options.count, log)]

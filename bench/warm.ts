@@ -1,0 +1,34 @@
+/**
+ * Has Kafka give out the whole topic once, as it will to every engine: what it compiles for that, the
+ * first engine would pay for otherwise, and the others have for nothing.
+ */
+import type { Config } from '../actors/config.ts'
+import { RawKafka } from '../actors/kafka.ts'
+import { kafkaClient } from '../actors/kafka-client.ts'
+
+/** Resolves with the number of records that Kafka gave out. */
+export async function readThrough(config: Config, topic: string): Promise<number> {
+  const kafka = new RawKafka(kafkaClient(config, 'millrace-bench'), topic)
+  try {
+    const [about] = await kafka.connect()
+    const next = await kafka.offsets('earliest', about!.partitions)
+    const ends = await kafka.offsets('latest', about!.partitions)
+    let records = 0
+    for (const [node, led] of kafka.leaders(about!.partitions)) {
+      for (;;) {
+        const left = led.filter((partition) => next.get(partition)! < ends.get(partition)!)
+        if (left.length === 0) break
+        const from = left.map((partition) => ({ partition, offset: next.get(partition)! }))
+        const fetched = await kafka.fetch(node, from, 0)
+        for (const one of fetched) {
+          next.set(one.partition, one.next)
+          records += one.batches.reduce((sum, batch) => sum + batch.records, 0)
+        }
+        kafka.release(fetched)
+      }
+    }
+    return records
+  } finally {
+    await kafka.close()
+  }
+}
