@@ -3,10 +3,11 @@
  * first engine would pay for otherwise, and the others have for nothing.
  */
 import type { Config } from '../actors/config.ts'
+import { RefusalError } from '../actors/errors.ts'
 import { RawKafka } from '../actors/kafka.ts'
 import { kafkaClient } from '../actors/kafka-client.ts'
 
-/** Resolves with the number of records that Kafka gave out. */
+/** Resolves with the number of records that Kafka gave out. @throws RefusalError with what Kafka says */
 export async function readThrough(config: Config, topic: string): Promise<number> {
   const kafka = new RawKafka(kafkaClient(config, 'millrace-bench'), topic)
   try {
@@ -21,6 +22,7 @@ export async function readThrough(config: Config, topic: string): Promise<number
         const from = left.map((partition) => ({ partition, offset: next.get(partition)! }))
         const fetched = await kafka.fetch(node, from, 0)
         for (const one of fetched) {
+          if (one.error) throw new RefusalError(`topic ${topic}: Kafka says ${one.error}`)
           next.set(one.partition, one.next)
           records += one.batches.reduce((sum, batch) => sum + batch.records, 0)
         }

@@ -85,6 +85,7 @@ export async function verify(verification: Verification): Promise<Report> {
   // Before the state: what is committed by the code of now is at least what this leaves out.
   const baseline = await readChange(store, keys, job)
   const state = await readState(store, keys)
+  const ends = await endsOf(verification.kafka, job, state)
   const recount = new Recount(job, await readRulings(store, keys, state), state.at)
   const ranges = baseline ? subtract(state.applied, baseline.applied) : state.applied
   await readRecords(verification, state, ranges, recount)
@@ -97,7 +98,7 @@ export async function verify(verification: Verification): Promise<Report> {
   differences.add(comparePlaces(recount, totals))
   differences.add(recount.contradictions.map((text) => wrong('C1', text)))
   noteVerdicts(state, recount, notes)
-  await noteBehind(verification, state, notes)
+  noteBehind(recordsBehind(state, ends), notes)
   for (const { name } of topicsRead(job, state)) {
     if (!(await isCompacted(verification.kafka, name))) continue
     notes.push(COMPACTED)
@@ -161,16 +162,11 @@ function noteVerdicts(state: PipelineState, recount: Recount, notes: string[]): 
 }
 
 /** Else a pipeline that has only begun would pass as one that is done. */
-async function noteBehind(
-  { job, kafka }: Verification,
-  state: PipelineState,
-  notes: string[],
-): Promise<void> {
-  const behind = recordsBehind(state, await endsOf(kafka, job, state))
-  if (behind === 0) return
+function noteBehind(records: number, notes: string[]): void {
+  if (records === 0) return
   notes.push(
-    `up to ${behind.toLocaleString('en')} records that Kafka holds are not processed yet, and not in this; --wait SECONDS ` +
-      'waits for them',
+    `up to ${records.toLocaleString('en')} records that Kafka held were not processed when this began, and are not ` +
+      'in it; --wait SECONDS waits for them',
   )
 }
 

@@ -14,8 +14,8 @@ const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/go
 export const program =
   process.env.MILLRACE_TEST_BROWSER ?? programs.find((path) => existsSync(path)) ?? null
 
-/** Half a minute, since the first start of a browser on a cold disk takes that long. */
-export const timeoutMs = 30_000
+/** Longer than the half a minute that Playwright waits for one thing: it then says for which. */
+export const timeoutMs = 90_000
 
 export const launch = (): Promise<Browser> =>
   chromium.launch({ executablePath: program!, args: chromiumFlags })

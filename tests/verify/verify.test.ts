@@ -119,7 +119,7 @@ describe('a right state', () => {
     expect(failed(report)).toEqual({ lost: 0, duplicated: 0, wrong: 0, named: [] })
     expect(report.records).toBe(4)
     expect(report.notes).toEqual([
-      'up to 2 records that Kafka holds are not processed yet, and not in this; --wait SECONDS waits for them',
+      'up to 2 records that Kafka held were not processed when this began, and are not in it; --wait SECONDS waits for them',
     ])
   })
 })
