@@ -2,6 +2,7 @@
  * Errors that end a command, and what a person reads of them.
  */
 import { escaped } from './escape.ts'
+import { exitTold, outliveReaders } from './output.ts'
 
 /** The user gave something that can't be used: one line that says what and what is allowed. */
 export class UsageError extends Error {
@@ -48,11 +49,16 @@ export function causesOf(error: unknown): string {
   return told.join(' ← ')
 }
 
-/** Runs a command's main function; a UsageError ends it with code 2, another error with 1. */
+/**
+ * Runs a command's main function; a UsageError ends it with code 2, another error with 1. What it has
+ * said is said before it ends, and a reader that goes away (`| head`) does not end it: what it does
+ * may matter more than what it says.
+ */
 export async function runMain(name: string, main: () => Promise<number | void>): Promise<void> {
+  outliveReaders()
   try {
     const code = await main()
-    if (typeof code === 'number') process.exit(code)
+    if (typeof code === 'number') await exitTold(code)
   } catch (error) {
     const usage = error instanceof UsageError
     const expected = usage || error instanceof RefusalError
@@ -60,6 +66,6 @@ export async function runMain(name: string, main: () => Promise<number | void>):
     if (!expected && error instanceof Error && process.env.LOG_LEVEL === 'debug') {
       process.stderr.write(`${error.stack}\n`)
     }
-    process.exit(usage ? EXIT_USAGE : 1)
+    await exitTold(usage ? EXIT_USAGE : 1)
   }
 }

@@ -15,6 +15,7 @@ import { seededRandom, systemClock } from '../actors/clock.ts'
 import { type Config, readConfig } from '../actors/config.ts'
 import { messageOf, runMain } from '../actors/errors.ts'
 import { kafkaClient } from '../actors/kafka-client.ts'
+import { print } from '../actors/output.ts'
 import { ensureTopic } from '../actors/producer/topic.ts'
 import { fillTopic } from './fill.ts'
 import { chartSvg } from './growth/chart.ts'
@@ -85,10 +86,10 @@ await runMain('growth', async () => {
     for (const name of options.series) {
       const result = await playSeries(own, records, allSeries[name], options)
       results.push(result)
-      say(`\n${seriesText(result)}`)
+      print(`\n${seriesText(result)}`)
       if (options.svg !== undefined) await draw(options.svg, result)
     }
-    say(`\n${machineText(machine, versions)}`)
+    print(`\n${machineText(machine, versions)}`)
     const at = new Date(systemClock.now()).toISOString()
     const told = { at, machine, versions, options, series: results.map(toJson) }
     if (options.json) await Bun.write(options.json, `${JSON.stringify(told, null, 2)}\n`)
@@ -119,7 +120,7 @@ async function playSeries(
         runs.push(await playOnce(own, records, setting, seconds))
       } catch (error) {
         if (own.stopping.aborted) throw error
-        say(`${topicOf(setting)} gave nothing: ${messageOf(error)}`)
+        print(`${topicOf(setting)} gave nothing: ${messageOf(error)}`)
       }
     }
     if (setting.rate === null && topicOf(setting) !== topicOf(base)) await records.drop(setting)
@@ -127,7 +128,7 @@ async function playSeries(
     const point = { x, runs }
     points.push(Number.isNaN(x) ? { x: Math.round(paceOf(point)), runs } : point)
     const pace = Math.round(paceOf(point)).toLocaleString('en')
-    say(
+    print(
       `${series.name} ${Number.isNaN(x) ? 'at most' : x}: ${sumOf(point).toFixed(2)} µs a record, ${pace}/s`,
     )
   }
@@ -153,8 +154,4 @@ async function playOnce(
 async function draw(directory: string, result: Result): Promise<void> {
   mkdirSync(directory, { recursive: true })
   await Bun.write(join(directory, `${result.series.name}.svg`), chartSvg(chartOf(result)))
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

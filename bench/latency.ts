@@ -15,6 +15,7 @@ import { readConfig } from '../actors/config.ts'
 import { messageOf, runMain } from '../actors/errors.ts'
 import { kafkaClient } from '../actors/kafka-client.ts'
 import { SHIPPED_JOB } from '../actors/load.ts'
+import { print } from '../actors/output.ts'
 import { ensureTopic } from '../actors/producer/topic.ts'
 import studentsJob from '../jobs/students.ts'
 import { type Options, readOptions } from './latency/options.ts'
@@ -39,7 +40,7 @@ await runMain('latency', async () => {
     for (const executors of options.executors) {
       results.push(...(await playExecutors(own, executors, options)))
     }
-    say(`\n${machineText(machine, versions)}\n${reportText(results)}`)
+    print(`\n${machineText(machine, versions)}\n${reportText(results)}`)
     const at = new Date(systemClock.now()).toISOString()
     const result = { at, machine, versions, options, results }
     if (options.json) await Bun.write(options.json, `${JSON.stringify(result, null, 2)}\n`)
@@ -62,13 +63,13 @@ async function playExecutors(own: Own, executors: number, options: Options): Pro
       const played = await playRate(course, rate)
       results.push(played)
       const { p50, p99, p999 } = played.delayMs
-      say(`${executors} executors, ${rate}/s: p50 ${ms(p50)}, p99 ${ms(p99)}, p99.9 ${ms(p999)}`)
+      print(`${executors} executors, ${rate}/s: p50 ${ms(p50)}, p99 ${ms(p99)}, p99.9 ${ms(p999)}`)
     }
     return results
   } catch (error) {
     if (own.stopping.aborted) throw error
     // What has been found is told; the rates behind this one would have its backlog.
-    say(`${executors} executors: ${messageOf(error)}`)
+    print(`${executors} executors: ${messageOf(error)}`)
     return results
   } finally {
     await probes.close()
@@ -78,8 +79,4 @@ async function playExecutors(own: Own, executors: number, options: Options): Pro
 
 function ms(value: number): string {
   return `${value.toFixed(2)} ms`
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

@@ -10,6 +10,7 @@
 import { systemClock } from '../actors/clock.ts'
 import { readConfig } from '../actors/config.ts'
 import { messageOf, RefusalError, runMain } from '../actors/errors.ts'
+import { print } from '../actors/output.ts'
 import { Children } from '../demo/children.ts'
 import studentsJob from '../jobs/students.ts'
 import { createProgress, type Progress } from '../cli/progress.ts'
@@ -53,7 +54,7 @@ await runMain('bench', async () => {
       limits,
       notes,
     }
-    say(`\n${reportText(result)}`)
+    print(`\n${reportText(result)}`)
     if (options.json) await Bun.write(options.json, `${JSON.stringify(result, null, 2)}\n`)
     return 0
   } finally {
@@ -93,7 +94,7 @@ async function playRounds(
     const { rows: own, ...ours } = await playMillrace(services, children, count, max)
     rows = own
     millrace.rounds.push(ours)
-    say(`round ${round}: ${describe(ours, count)}, ${redisText(ours)}`)
+    print(`round ${round}: ${describe(ours, count)}, ${redisText(ours)}`)
     for (const [at, ready] of peers.entries()) {
       await addRound(services, ready, others[at]!, rows, { count, round })
     }
@@ -127,9 +128,9 @@ async function addRound(
     result.rounds.push(played)
     result.comparisons.push(comparison)
     const outcome = comparisonText(comparison)
-    say(`round ${round}: ${peer.label}: ${describe(played, count)}, ${outcome}`)
+    print(`round ${round}: ${peer.label}: ${describe(played, count)}, ${outcome}`)
   } catch (error) {
-    say(`round ${round}: ${peer.label} gave nothing: ${messageOf(error)}`)
+    print(`round ${round}: ${peer.label} gave nothing: ${messageOf(error)}`)
   }
 }
 
@@ -162,7 +163,7 @@ async function limitsOf(services: Services, options: Options, log: Progress): Pr
 }
 
 function unmeasured(error: unknown): null {
-  say(`a limit could not be measured: ${messageOf(error)}`)
+  print(`a limit could not be measured: ${messageOf(error)}`)
   return null
 }
 
@@ -181,8 +182,4 @@ function redisText(round: Omit<MillraceRound, 'rows'>): string {
     `longest Redis call ${round.redisLongestMs.toFixed(1)} ms`,
     `Redis +${(round.redisGrowthBytes / 2 ** 20).toFixed(1)} MiB afterwards, windows included`,
   ].join(', ')
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

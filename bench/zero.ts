@@ -19,6 +19,7 @@ import { kafkaClient, throughOutages } from '../actors/kafka-client.ts'
 import { keysOf } from '../actors/keys.ts'
 import { createLog } from '../actors/log.ts'
 import { measure, type Snapshot } from '../actors/measure.ts'
+import { print } from '../actors/output.ts'
 import { bodyMaker } from '../actors/producer/records.ts'
 import { rememberingPartitioner } from '../actors/producer/partitioner.ts'
 import { ensureTopic } from '../actors/producer/topic.ts'
@@ -183,11 +184,10 @@ async function post(port: number, action: 'pause' | 'resume'): Promise<void> {
 
 function report(results: Try[], warm: boolean): void {
   const load = loadavg()[0]!.toFixed(1)
-  const say = (text: string) => process.stdout.write(`${text}\n`)
   const how = warm ? 'one process warm' : 'no process'
-  say(`from 0 executors (${how}) to the commit, ${results.length} tries, load ${load}; ms:`)
-  say(`  ${'p50'.padStart(28)}${'p90'.padStart(8)}${'p99'.padStart(8)}${'max'.padStart(8)}`)
-  say(
+  print(`from 0 executors (${how}) to the commit, ${results.length} tries, load ${load}; ms:`)
+  print(`  ${'p50'.padStart(28)}${'p90'.padStart(8)}${'p99'.padStart(8)}${'max'.padStart(8)}`)
+  print(
     row(
       'acknowledged → committed',
       results.map(({ ms }) => ms),
@@ -200,10 +200,10 @@ function report(results: Try[], warm: boolean): void {
       const to = stages[name]
       return from === undefined || to === undefined ? [] : [to - from]
     })
-    say(row(`${before ?? 'acknowledged'} → ${name}`, spans))
+    print(row(`${before ?? 'acknowledged'} → ${name}`, spans))
     before = name
   }
-  say(
+  print(
     row(
       'announced → committed',
       results.flatMap(({ stages: { announced, committed } }) =>

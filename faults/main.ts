@@ -2,6 +2,7 @@
 import { systemClock } from '../actors/clock.ts'
 import { runMain, UsageError } from '../actors/errors.ts'
 import { numberFlag, parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import { print } from '../actors/output.ts'
 import { createProgress, type Progress } from '../cli/progress.ts'
 import { type Services, startServices } from '../services/services.ts'
 import type { Fault, Outcome } from './fault.ts'
@@ -135,7 +136,6 @@ async function main(): Promise<number> {
 }
 
 const seedRange = { from: 0, to: 2 ** 32 - 1 }
-const print = (line: string) => void process.stdout.write(`${line}\n`)
 
 /** What needs no servers; null where faults over real processes are asked for. */
 function rung({ seeds, from, seed, trace, random, ...values }: Values) {

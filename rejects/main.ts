@@ -14,6 +14,7 @@ import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { heldKeys } from '../actors/shards.ts'
 import { askedOf, knownTopics, type TopicInfo } from '../actors/topics.ts'
 import { redisAddress } from '../actors/config.ts'
+import { print } from '../actors/output.ts'
 import { type Fenced, openFence } from './fence.ts'
 import { change } from './marks.ts'
 import { Originals } from './originals.ts'
@@ -297,7 +298,5 @@ function sinceOf(text: string | undefined): number | undefined {
     `--since must be ISO 8601 such as 2026-01-31T12:00:00Z, or epoch milliseconds, not ${JSON.stringify(text)}`,
   )
 }
-
-const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
 await runMain('rejects', main)

@@ -7,6 +7,7 @@ import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
 import type { Job } from '../actors/job.ts'
 import { declaredSinks, loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
+import { print } from '../actors/output.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { shardsRange } from '../actors/shards.ts'
 import { createProgress } from '../cli/progress.ts'
@@ -108,8 +109,4 @@ async function warnOfEmpty(store: Store, { name }: Job, count: number): Promise<
 
 function silent() {
   return createLog('reshard', 'error', () => {})
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

@@ -2,6 +2,7 @@
 import { runMain } from '../actors/errors.ts'
 import { parseFlags } from '../actors/flags.ts'
 import { SHIPPED_JOB } from '../actors/load.ts'
+import { print } from '../actors/output.ts'
 import { COST_MS, scenariosOf, sourceOf, termsOf, type Values, waysAsked } from './asked.ts'
 import { contest, type Result, type Terms, type Way, ways, waysOf } from './contest.ts'
 import type { Source } from './replay.ts'
@@ -134,7 +135,5 @@ function tell(results: readonly Result[], { terms, json }: Asked, notes: readonl
   if (json) print(JSON.stringify({ terms, results, notes }, null, 2))
   else for (const text of [tableOf(results), ...notes]) print(text)
 }
-
-const print = (text: string) => void process.stdout.write(`${text}\n`)
 
 await runMain('simulate', main)

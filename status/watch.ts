@@ -1,8 +1,10 @@
 /**
- * Looks again and again, until the process is ended: on a terminal in place, otherwise a line a look.
- * An outage of Redis is said and outlasted.
+ * Looks again and again, until the process is ended or nobody reads any more: on a terminal in place,
+ * otherwise a line a look. An outage of Redis is said and outlasted.
  */
 import { type Clock, systemClock } from '../actors/clock.ts'
+import { exitCodes } from '../actors/errors.ts'
+import { unread } from '../actors/output.ts'
 import { isOutage } from '../actors/redis.ts'
 import { inColour, type Line, lineText } from './lines.ts'
 import { type Look, lookAt } from './look.ts'
@@ -16,16 +18,18 @@ export interface Watch {
   clock?: Clock
 }
 
-export async function watch(place: Place, options: Watch): Promise<never> {
+export async function watch(place: Place, options: Watch): Promise<number> {
   const { everyMs, json, out = process.stdout, clock = systemClock } = options
   const inPlace = out.isTTY && !json
-  for (;;) {
+  const ended = unread(out)
+  while (!ended.aborted) {
     const look = await lookAt(place.reader).catch(outageAsNull)
     if (inPlace) out.write(frame(linesOf(look, place.silence), out))
     else if (look) out.write(`${json ? JSON.stringify(look) : logLine(look)}\n`)
     else process.stderr.write(`status: ${place.silence}\n`)
-    await clock.sleep(everyMs)
+    await clock.sleep(everyMs, ended)
   }
+  return exitCodes.done.code
 }
 
 /** Written over what stands there: cleared line by line, since a whole one would flicker. */

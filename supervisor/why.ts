@@ -8,6 +8,7 @@ import type { Job } from '../actors/job.ts'
 import type { Keys } from '../actors/keys.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
+import { print, unread } from '../actors/output.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { heldKeys } from '../actors/shards.ts'
 import { type KeptDecision, readDecisions } from './decisions.ts'
@@ -140,13 +141,14 @@ function wholeJson({ status, loop }: Now, shown: readonly KeptDecision[]) {
   return { at, job, topic, state, reason, executors, backlog, now, decisions }
 }
 
-/** Prints what is decided and what has taken effect, until the process is ended. */
+/** Prints what is decided and what has taken effect, until the process is ended or nobody reads any more. */
 async function follow(asked: Asked, place: Place, printed: KeptDecision[]): Promise<void> {
   const { store, keys } = place
   const told = new Map(printed.map(({ id, effectMs }) => [id, effectMs]))
   let newest = printed.at(-1)?.id ?? (await readDecisions(store, keys, 1))[0]?.id ?? ''
-  for (;;) {
-    await systemClock.sleep(FOLLOW_EVERY_MS)
+  const ended = unread(process.stdout)
+  while (!ended.aborted) {
+    await systemClock.sleep(FOLLOW_EVERY_MS, ended)
     // Redis is back or it is not: an outage that passes is no reason to end.
     const decisions = await readDecisions(store, keys, FOLLOWED).catch(outageAsNull)
     for (const decision of decisions?.toReversed() ?? []) {
@@ -178,10 +180,6 @@ function silence(config: Config, cause: unknown): RefusalError {
   const address = redisAddress(config)
   const line = `Redis at ${address} does not answer; ${redisHint(config)}`
   return new RefusalError(line, { cause })
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }
 
 await runMain('why', main)

@@ -20,6 +20,7 @@ import type { Subprocess } from 'bun'
 import { systemClock } from '../actors/clock.ts'
 import { exitCodes, messageOf, runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags } from '../actors/flags.ts'
+import { print } from '../actors/output.ts'
 import { killQuietly } from '../faults/pipeline.ts'
 import { ensureChromium } from '../services/chromium.ts'
 import { ensurePostgres } from '../services/postgres.ts'
@@ -169,7 +170,7 @@ async function runSuite(
   const code = await run(args, environment, output)
   talking.delete(name)
   const seconds = Math.round((systemClock.elapsed() - beganAt) / 1_000)
-  if (output !== undefined) await say(`\n── ${name}\n${readFileSync(output, 'utf8')}`)
+  if (output !== undefined) process.stdout.write(`\n── ${name}\n${readFileSync(output, 'utf8')}`)
   const text = existsSync(report) ? readFileSync(report, 'utf8') : undefined
   rmSync(reports, { recursive: true, force: true })
   return { name, seconds, ...countsOf(text, code), failures: failuresOf(text) }
@@ -228,12 +229,7 @@ function title(name: string): void {
   process.stdout.write(`\n── ${name}\n`)
 }
 
-/** Resolves when it is written: what a pipe has not taken yet is lost when the process exits. */
-function say(text: string): Promise<void> {
-  return new Promise((done) => void process.stdout.write(text, () => done()))
-}
-
-async function summarize(results: Result[]): Promise<number> {
+function summarize(results: Result[]): number {
   const passed = results.reduce((sum, result) => sum + result.passed, 0)
   const failed = results.reduce((sum, result) => sum + result.failed, 0)
   const failures = results
@@ -242,7 +238,7 @@ async function summarize(results: Result[]): Promise<number> {
   const counts = results.map(
     (one) => `${one.name}: ${one.passed} passed, ${one.failed} failed${took(one)}`,
   )
-  await say(['', ...failures, ...counts, `${passed} passed, ${failed} failed`, ''].join('\n'))
+  print(['', ...failures, ...counts, `${passed} passed, ${failed} failed`].join('\n'))
   return failed === 0 ? 0 : 1
 }
 

@@ -9,6 +9,7 @@ import { numberFlag, parseFlags } from '../actors/flags.ts'
 import { kafkaClient, kafkaMessage, throughOutages } from '../actors/kafka-client.ts'
 import { loadJob, SHIPPED_JOB } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
+import { print, unread } from '../actors/output.ts'
 import { openStore, untilReady } from '../actors/redis.ts'
 import { heldKeys } from '../actors/shards.ts'
 import { catchUp } from './catch-up.ts'
@@ -85,9 +86,9 @@ async function main(): Promise<number> {
         audit,
         clock: systemClock,
         intervalMs: (intervalSeconds ?? 5) * 1_000,
-        signal: endOf(forSeconds),
+        signal: AbortSignal.any([endOf(forSeconds), unread(process.stdout)]),
         json: values.json ?? false,
-        write: (line) => void process.stdout.write(`${line}\n`),
+        write: print,
       })
       return ok ? 0 : 1
     }
@@ -110,7 +111,7 @@ async function main(): Promise<number> {
     })
     const seconds = progress.end()
     const text = values.json ? JSON.stringify(report, null, 2) : reportText(job, report, seconds)
-    process.stdout.write(`${text}\n`)
+    print(text)
     return report.ok ? 0 : 1
   } finally {
     await store.close()

@@ -7,6 +7,7 @@ import { isJobName, JOB_NAME_RULE } from '../actors/names.ts'
 import { keysOf } from '../actors/keys.ts'
 import { loadJob } from '../actors/load.ts'
 import { createLog } from '../actors/log.ts'
+import { print, unread } from '../actors/output.ts'
 import { isOutage, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { differencesOf } from '../actors/shape.ts'
 import { heldKeys, refuseDivided } from '../actors/shards.ts'
@@ -135,7 +136,7 @@ function named(name: string): string {
 
 async function list(store: Store, json: boolean): Promise<number> {
   const held = await heldJobs(store)
-  console.log(json ? JSON.stringify(held.map(heldReport), null, 2) : heldText(held))
+  print(json ? JSON.stringify(held.map(heldReport), null, 2) : heldText(held))
   return 0
 }
 
@@ -162,7 +163,7 @@ async function compare(store: Store, asked: Asked): Promise<number> {
   const look = () => compareVersions(store, versions, windows)
   if (live) return watch(look, names, json)
   const result = await look()
-  console.log(json ? JSON.stringify(result) : comparisonText(result, names))
+  print(json ? JSON.stringify(result) : comparisonText(result, names))
   return exitCodeOf(result)
 }
 
@@ -184,19 +185,19 @@ function exitCodeOf({ windows, different, onlyOne }: Comparison): number {
   return windows > 0 && different + onlyOne === 0 ? 0 : 1
 }
 
-/** Again and again until it is asked to end; the last look is its result. */
+/** Again and again until it is asked to end, or nobody reads any more; the last look is its result. */
 async function watch(
   look: () => Promise<Comparison>,
   names: readonly [string, string],
   json: boolean,
 ): Promise<number> {
-  const { signal } = endOf(undefined)
+  const signal = AbortSignal.any([endOf(undefined).signal, unread(process.stdout)])
   let code = 1
   while (!signal.aborted) {
     const result = await look()
     code = exitCodeOf(result)
     const at = new Date(systemClock.now()).toISOString()
-    console.log(json ? JSON.stringify({ at, ...result }) : comparisonLine(at, result, names))
+    print(json ? JSON.stringify({ at, ...result }) : comparisonLine(at, result, names))
     await systemClock.sleep(LIVE_EVERY_MS, signal)
   }
   return code
@@ -233,8 +234,7 @@ async function makeTheOne(
   const end = endOf(withinMs)
   const progress = createProgress()
   const tell = (told: Told) => {
-    if (json)
-      console.log(JSON.stringify({ at: new Date(systemClock.now()).toISOString(), ...told }))
+    if (json) print(JSON.stringify({ at: new Date(systemClock.now()).toISOString(), ...told }))
     else if (told.kind === 'waiting') progress.step(`waiting: ${told.text}`)
     else progress.line(`${told.step}: ${told.text}`)
   }
@@ -280,6 +280,6 @@ async function drop(store: Store, name: string, json: boolean): Promise<number> 
   }
   const keys = await dropJob(store, keysOf(name))
   await removeEntry(store, name)
-  console.log(json ? JSON.stringify({ name, keys }) : `${plural(keys, 'key')} of ${name} removed`)
+  print(json ? JSON.stringify({ name, keys }) : `${plural(keys, 'key')} of ${name} removed`)
   return 0
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runMain } from '../../actors/errors.ts'
+import { print } from '../../actors/output.ts'
 import { watchedProgress } from '../../cli/progress.ts'
 import { courses } from '../fleet/courses.ts'
 import { type Outcome, outcomesTable, picturesOf, playCourse } from '../fleet/report.ts'
@@ -67,7 +68,5 @@ function playAll(terms: typeof pageTerms): Outcome[] {
   log.end()
   return outcomes
 }
-
-const print = (text: string) => void process.stdout.write(`${text}\n`)
 
 await runMain('capacity', main)

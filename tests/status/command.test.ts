@@ -103,6 +103,17 @@ describe('bun run status', () => {
     expect(out).not.toContain('\x1b')
   })
 
+  test('--watch ends when nobody reads it any more', async () => {
+    await lead()
+    const watching = ['status/main.ts', file, '--watch', '--every', '250ms']
+    const child = startCommand(watching, environment(testRedisUrl))
+    const reader = child.stdout.getReader()
+    expect((await reader.read()).done).toBe(false)
+    await reader.cancel()
+    expect(await child.exited).toBe(0)
+    expect(await new Response(child.stderr).text()).toBe('')
+  })
+
   test('a Redis that does not answer is one line', async () => {
     const port = await freePort()
     const { out, err, code } = await status([file], `redis://127.0.0.1:${port}`)
