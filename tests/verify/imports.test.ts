@@ -21,6 +21,7 @@ const allowed = new Set([
   'errors.ts',
   'flags.ts',
   'log.ts',
+  'output.ts',
 ])
 const folder = join(import.meta.dir, '../../verify')
 
