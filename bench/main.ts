@@ -26,7 +26,7 @@ import { streamsOfShortGrace } from './peers/streams.ts'
 import { type EngineResult, type Limits, reportText } from './report.ts'
 import type { Round } from './round.ts'
 import { versionsOf } from './versions.ts'
-import { readThrough } from './warm.ts'
+import { warmBroker } from './warm.ts'
 
 const { topic } = studentsJob
 
@@ -39,7 +39,7 @@ await runMain('bench', async () => {
   const children = new Children({ ...process.env, ...services.environment, LOG_LEVEL: 'warn' })
   try {
     await fill(children, options)
-    await readThrough(readConfig({ ...services.environment }), topic)
+    await warmBroker(readConfig({ ...services.environment }), topic)
     const engines = await playRounds(services, children, peers, options)
     const notes = peers.some(({ peer }) => peer.name === 'streams')
       ? [await shortGrace(services, engines.rows, options.count, log)]
