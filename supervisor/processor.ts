@@ -9,15 +9,17 @@ import type { Clock } from '../actors/clock.ts'
 
 /** A shorter look says too little. */
 const spanLeastMs = 500
+/** Cores that idle when what can wait goes on. */
+const spareRoom = 0.5
 const spanMs = 1_000
 
 export class Processor {
-  readonly #clock: Pick<Clock, 'elapsed'>
+  readonly #clock: Pick<Clock, 'elapsed' | 'sleep'>
   readonly #idle: () => number
   #samples: { at: number; idleMs: number }[] = []
 
   /** `idle`: milliseconds that all cores together have idled since whenever. */
-  constructor(clock: Pick<Clock, 'elapsed'>, idle: () => number = idleMs) {
+  constructor(clock: Pick<Clock, 'elapsed' | 'sleep'>, idle: () => number = idleMs) {
     this.#clock = clock
     this.#idle = idle
   }
@@ -32,6 +34,15 @@ export class Processor {
     const first = this.#samples[0]!
     if (at - first.at < spanLeastMs) return null
     return (now.idleMs - first.idleMs) / (at - first.at)
+  }
+
+  /** For what can wait: until half a core idles, for so long at the most, or until the signal. */
+  async spare(mostMs: number, signal: AbortSignal): Promise<void> {
+    const endsAt = this.#clock.elapsed() + mostMs
+    while (!signal.aborted && this.#clock.elapsed() < endsAt) {
+      if ((this.room() ?? 0) >= spareRoom) return
+      await this.#clock.sleep(spanLeastMs, signal)
+    }
   }
 }
 

@@ -17,6 +17,7 @@ import { type Finding, forbids, sentenceOf } from '../doctor/finding.ts'
 import { parseRedisUrl } from '../actors/redis-address.ts'
 import { judgeCall, judgeServers } from '../doctor/redis.ts'
 import { readInfos, type Told } from '../doctor/redis-facts.ts'
+import { Processor } from './processor.ts'
 
 export interface ServersOptions {
   store: Store
@@ -32,6 +33,8 @@ export interface ServersOptions {
 const times = {
   /** Nobody waits for the start-up check, and the start of the children needs the processor. */
   examineAfterMs: 2_000,
+  /** So does a backlog that waits for this start; what is found is worth saying all the same. */
+  examineWithinMs: 8_000,
   lookMs: 30_000,
   /** While something is wrong: who puts it right wants to see that. */
   complainingMs: 2_000,
@@ -161,6 +164,7 @@ export class Servers {
   async #examineOnce(signal: AbortSignal): Promise<void> {
     const { clock, examine } = this.#options
     await clock.sleep(times.examineAfterMs, signal)
+    await new Processor(clock).spare(times.examineWithinMs, signal)
     if (signal.aborted) return
     const ended = new Promise<Finding[]>((resolve) => {
       signal.addEventListener('abort', () => resolve([]), { once: true })
