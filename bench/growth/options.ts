@@ -49,7 +49,7 @@ export function readOptions(argv?: string[]): Options {
   return {
     series: choicesFlag('series', values.series, seriesNames) ?? [...seriesNames],
     // Fewer would be in Redis before the pipeline is warm.
-    count: wholeNumberFlag('count', values.count, { from: 500_000, to: 1e9 }) ?? 3_000_000,
+    count: wholeNumberFlag('count', values.count, { from: 1_000_000, to: 1e9 }) ?? 3_000_000,
     rounds: wholeNumberFlag('rounds', values.rounds, { from: 1, to: 20 }) ?? 1,
     seconds: wholeNumberFlag('seconds', values.seconds, { from: 1, to: 3_600 }) ?? 10,
     json: values.json,

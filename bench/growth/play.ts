@@ -32,7 +32,7 @@ interface Sample {
   micros: Record<string, number>
 }
 
-const SAMPLE_EVERY_MS = 20
+const LOOK_EVERY_MS = 20
 const TIMEOUT_MS = 10 * 60_000
 const WARM_UP_MS = 5_000
 const WATERMARK_DELAY_MS = 5_000
@@ -46,16 +46,20 @@ export function playFilled(
 ): Promise<Run> {
   return withPipeline(own, setting, async (pipeline, usage) => {
     beside(pipeline)
-    const samples: Sample[] = []
     const deadline = systemClock.elapsed() + TIMEOUT_MS
+    let warm: Sample | undefined
+    let last = { atMs: 0, committed: 0 }
     for (;;) {
       const snapshot = await pipeline.snapshot()
-      samples.push(sampleOf(snapshot, usage))
-      if (snapshot.totals.committed >= count && (await isClosed(pipeline, snapshot, setting))) break
+      const { committed } = snapshot.totals
+      if (committed > last.committed) last = { atMs: systemClock.elapsed(), committed }
+      if (committed >= count * WARM_FROM) warm ??= sampleOf(snapshot, usage)
+      if (committed >= count && (await isClosed(pipeline, snapshot, setting))) {
+        return between(measurable(warm!, count), sampleOf(snapshot, usage), last.atMs)
+      }
       if (systemClock.elapsed() > deadline) throw tooLong(snapshot, count)
-      await systemClock.sleep(SAMPLE_EVERY_MS)
+      await systemClock.sleep(LOOK_EVERY_MS)
     }
-    return between(warmOf(samples, count), samples.at(-1)!, samples)
   })
 }
 
@@ -75,7 +79,7 @@ export function playOffered(
     const after = sampleOf(await pipeline.snapshot(), usage)
     await load.end()
     await untilCaughtUp(pipeline, TIMEOUT_MS)
-    return between(before, after, [])
+    return between(before, after, after.atMs)
   })
 }
 
@@ -140,22 +144,20 @@ async function isClosed(
   return (await store.redis.hexists(keys.clock, 'closing')) === 0
 }
 
-function warmOf(samples: Sample[], count: number): Sample {
-  const warm = samples.find(({ committed }) => committed >= count * WARM_FROM)
-  if (warm && warm.appended < count * (1 - WARM_FROM)) return warm
+function measurable(warm: Sample, count: number): Sample {
+  if (warm.appended < count * (1 - WARM_FROM)) return warm
   throw new RefusalError(
     `${count} records were in Redis before ${WARM_FROM * 100} % were committed: too few to be measured`,
   )
 }
 
-/** The pace is that of the commits: what closes windows behind the last one counts as CPU alone. */
-function between(before: Sample, after: Sample, samples: Sample[]): Run {
+/** The pace is that of the commits, the last at `lastAtMs`: what closes windows behind it counts as CPU alone. */
+function between(before: Sample, after: Sample, lastAtMs: number): Run {
   const committed = after.committed - before.committed
   const appended = after.appended - before.appended
-  const last = samples.find((sample) => sample.committed === after.committed) ?? after
   const records = (name: string) => recordsOf(name, appended, committed)
   return {
-    recordsPerSecond: (committed * 1_000) / (last.atMs - before.atMs),
+    recordsPerSecond: (committed * 1_000) / (lastAtMs - before.atMs),
     cpuMicros: Object.fromEntries(
       Object.entries(after.micros).map(([name, micros]) => [
         name,

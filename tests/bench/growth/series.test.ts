@@ -50,7 +50,7 @@ test('every series is played unless some are chosen, and unknown ones are named'
   const wrong: [string[], string][] = [
     [['--series', 'speed'], `--series must be ${allowed}, not "speed"`],
     [['--series', ''], `--series must be ${allowed}, not ""`],
-    [['--count', '10'], '--count must be a number from 500000 to 1000000000, not "10"'],
+    [['--count', '10'], '--count must be a number from 1000000 to 1000000000, not "10"'],
   ]
   for (const [argv, message] of wrong) {
     expect(() => readOptions(argv)).toThrow(new UsageError(message))
