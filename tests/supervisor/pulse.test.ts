@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'bun:test'
-import type { Clock } from '../../actors/clock.ts'
-import { Pulse } from '../../supervisor/pulse.ts'
+import { afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { type Clock, systemClock } from '../../actors/clock.ts'
+import { until } from '../../faults/until.ts'
+import { listen, Pulse } from '../../supervisor/pulse.ts'
+import { testServices } from '../support/services.ts'
+import { openJob } from './family.ts'
 
 /** A sleep ends by its signal alone, so that whatever ends a pause is the pulse. */
 const clock = {
@@ -83,5 +86,57 @@ describe('a wake right after a look', () => {
     pulse.wake()
     await pulse.pause(250, 25)
     expect(slept).toEqual([25])
+  })
+})
+
+describe('the supervisor’s mailbox, listened to', () => {
+  beforeAll(testServices, 120_000)
+
+  const closing: (() => Promise<void>)[] = []
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close()
+  })
+
+  /** A job that is open, and how a record of it arrives. */
+  async function opened(label: string) {
+    const { store, keys } = await openJob(label)
+    await store.call('open', keys.base, ['topic', 'shape', 0, 0, 0])
+    const append = () => store.call('append', keys.base, [0, 0, 1, 1, 1, 0, 1, 1, 'payload'])
+    return { store, keys, append }
+  }
+
+  /** Resolves once the reader waits for what comes next. */
+  async function listening(pulse: Pulse, { store, keys }: Awaited<ReturnType<typeof opened>>) {
+    const mailbox = await openJob('pulse-mailbox')
+    const ended = new AbortController()
+    const reading = listen(mailbox.store, keys, pulse, systemClock, ended.signal)
+    closing.push(async () => {
+      ended.abort()
+      await mailbox.store.close()
+      await reading
+    })
+    await until('the reader', async () =>
+      /cmd=xread/.test(String(await store.redis.client('LIST'))),
+    )
+  }
+
+  test('the first record ends the pause', async () => {
+    const job = await opened('pulse-first')
+    const pulse = new Pulse(clock)
+    await listening(pulse, job)
+    // Of what was there before, which is nothing here.
+    await pulse.pause(250)
+    const pause = pulse.pause(250)
+    expect(await isOver(pause)).toBe(false)
+    await job.append()
+    await pause
+  })
+
+  test('so does one that was there before it was listened to', async () => {
+    const job = await opened('pulse-early')
+    await job.append()
+    const pulse = new Pulse(clock)
+    await listening(pulse, job)
+    await pulse.pause(250)
   })
 })

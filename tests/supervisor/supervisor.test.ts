@@ -9,7 +9,7 @@ import { readCost } from '../../supervisor/cost.ts'
 import { readDecisions } from '../../supervisor/decisions.ts'
 import { readLoop } from '../../supervisor/loop.ts'
 import { readSamples } from '../../supervisor/measurements.ts'
-import { listen, Pulse } from '../../supervisor/pulse.ts'
+import { Pulse } from '../../supervisor/pulse.ts'
 import type { SupervisorOptions } from '../../supervisor/options.ts'
 import { Supervisor } from '../../supervisor/supervisor.ts'
 import { testServices } from '../support/services.ts'
@@ -431,44 +431,5 @@ describe('supervisor', () => {
     expect(sent.filter(Boolean)).toHaveLength(1)
     expect(started).toEqual(['bridge'])
     supervisor.kill()
-  })
-
-  /** The reader of the mailbox, waiting for what comes next. */
-  async function listening(
-    name: string,
-    { store, keys, pulse }: Awaited<ReturnType<typeof withLedger>>,
-  ) {
-    const mailbox = await openJob(name)
-    const ended = new AbortController()
-    const reading = listen(mailbox.store, keys, pulse, systemClock, ended.signal)
-    closing.push(async () => {
-      ended.abort()
-      await mailbox.store.close()
-      await reading
-    })
-    await until('the reader', async () =>
-      /cmd=xread/.test(String(await store.redis.client('LIST'))),
-    )
-  }
-
-  test('the first record ends the pause at once', async () => {
-    const family = await withLedger('supervisor-pulse')
-    const { store, keys, pulse } = family
-    await listening('supervisor-mailbox', family)
-    await pulse.pause(0)
-    const begun = systemClock.elapsed()
-    const pause = pulse.pause(10_000)
-    await append(store, keys.base)
-    await pause
-    expect(systemClock.elapsed() - begun).toBeLessThan(500)
-  })
-
-  test('so does one that was there before its mailbox was read', async () => {
-    const family = await withLedger('supervisor-early')
-    await append(family.store, family.keys.base)
-    await listening('supervisor-late-mailbox', family)
-    const begun = systemClock.elapsed()
-    await family.pulse.pause(10_000)
-    expect(systemClock.elapsed() - begun).toBeLessThan(500)
   })
 })
