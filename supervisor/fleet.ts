@@ -138,7 +138,7 @@ export class ExecutorFleet {
     const strangers = snapshot.actors
       .filter((actor) => actor.kind === 'executor' && actor.alive && isAtWork(actor))
       .filter(({ id, state }) => state !== 'draining' && !this.#asked.has(id))
-      .filter((actor) => !this.ward.members.has(actor.id) && !isTheirs(actor))
+      .filter((actor) => this.#isStranger(actor) && !isTheirs(actor))
       .map((actor) => ({ id: actor.id, member: null, actor, startedAt: actor.startedAt }))
     return [...ours, ...strangers]
   }
@@ -148,7 +148,7 @@ export class ExecutorFleet {
     const strangers = actors.filter(
       (actor) => actor.kind === 'executor' && actor.alive && isAtWork(actor),
     )
-    const others = strangers.filter((actor) => !this.ward.members.has(actor.id) && !isTheirs(actor))
+    const others = strangers.filter((actor) => this.#isStranger(actor) && !isTheirs(actor))
     return this.ward.members.size - this.ward.warm().length + others.length
   }
 
@@ -181,6 +181,10 @@ export class ExecutorFleet {
       ({ actor }) => actor?.state === 'running',
     )
     await quietly(() => this.#register.handOn(running.map(({ id }) => id)))
+  }
+
+  #isStranger({ id }: Pick<Member['child'], 'id'>): boolean {
+    return !this.ward.members.has(id) && !this.ward.ended.has(id)
   }
 
   #forgetAsked(snapshot: Snapshot): void {

@@ -92,6 +92,12 @@ export class Register {
     return this.#known.get(id)?.state ?? null
   }
 
+  /** Whether it was at work in the last snapshot. */
+  isAtWork(id: string): boolean {
+    const actor = this.#known.get(id)
+    return actor !== undefined && isAtWork(actor)
+  }
+
   /** Why it is about to go, where a message asked it to, whoever sent that; null where none did. */
   drainReason(id: string): string | null {
     const actor = this.#known.get(id)

@@ -47,6 +47,8 @@ const LATE_MS = 1.5 * bounds.heartbeatMs
 
 export class Ward {
   readonly members = new Map<string, Member>()
+  /** Those that have ended since the last snapshot, in which they are at work still. */
+  readonly ended = new Set<string>()
   readonly #options: WardOptions
   readonly #unburied = new Map<string, { account: Actor; inHand: InHand | null | undefined }>()
   readonly #endings = new Set<Promise<void>>()
@@ -189,6 +191,7 @@ export class Ward {
   /** What time does: presses on with those that do not end, forgives, kills what is stuck. */
   async tend(): Promise<void> {
     const { clock, restarts, register } = this.#options
+    for (const id of this.ended) if (!register.isAtWork(id)) this.ended.delete(id)
     const now = clock.elapsed()
     const graceMs = this.#options.graceMs ?? bounds.drainGraceMs
     for (const member of this.members.values()) {
@@ -290,6 +293,7 @@ export class Ward {
     const { child } = member
     // Let go of: its end is another's to tell.
     if (!this.members.delete(child.id)) return
+    this.ended.add(child.id)
     const last = member.begun ? await this.#lastAccount(child) : null
     const left = exit.code === 0 && last?.state !== 'failed' && (last?.state === 'stopped' || !last)
     if (!left) {

@@ -60,6 +60,24 @@ describe('fleet', () => {
     await lookUntil('it works', 1, running(1))
   }, 30_000)
 
+  test('one that ended after the snapshot is neither counted nor taken for a stranger', async () => {
+    const { lookUntil, fleet, snapshot } = await start('fleet-between')
+    const before = await lookUntil('one at work', 1, running(1))
+    const [victim] = fleet.ward.live()
+    process.kill(victim!.child.pid, 'SIGKILL')
+    await until('its end', () => fleet.ward.members.size === 0)
+    await until('its burial', async () => inState(await snapshot(), 'dead').length === 1)
+    const again = () => fleet.reconcile(before, { target: 1, max: 1 }, 'test')
+    await until('another', async () => {
+      await again()
+      return fleet.ward.live().length === 1
+    })
+    await again()
+    expect(fleet.ward.live()).toHaveLength(1)
+    await lookUntil('the other at work', 1, running(1))
+    expect(fleet.ward.ended).toBeEmpty()
+  }, 30_000)
+
   test('one that does not leave is ended by SIGTERM, then SIGKILL, within the grace', async () => {
     const { lookUntil, fleet } = await start('fleet-deaf', 'deaf', 300)
     await lookUntil('one at work', 1, running(1))
