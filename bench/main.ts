@@ -2,7 +2,8 @@
  * `bun run bench`: how fast the pipeline takes a topic that is in Kafka already, from start to end,
  * and how fast others take the same topic on the same machine.
  *
- *   fill the topic → read it once → each round: Millrace (then verify), and each peer alone → rows compared → table
+ *   fill the topic → warm the broker → each round: Millrace (then verify), and each peer alone
+ *     → rows compared → table
  *
  * Kafka, Redis, the engine and this program share the machine; CPU is told for each of them, from
  * the kernel's own accounts. Linux only.

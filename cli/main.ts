@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { exitCodes, runMain, UsageError } from '../actors/errors.ts'
+import { print } from '../actors/output.ts'
 import { version } from '../package.json'
 import { commands } from './commands.ts'
 import { nearest } from './nearest.ts'
@@ -36,7 +37,7 @@ await runMain('millrace', async () => {
     return name === undefined ? exitCodes.usage.code : exitCodes.done.code
   }
   if (name === '--version') {
-    process.stdout.write(`${version}\n`)
+    print(version)
     return exitCodes.done.code
   }
   const command = commands.find((one) => one.name === name)

@@ -101,7 +101,7 @@ async function main(): Promise<number> {
   if (withoutServers) return withoutServers()
   const chosen = values.random ? [randomRun(values)] : choose(given.positionals, values)
   if (values.list) {
-    process.stdout.write(`${values.markdown ? markdownTable(chosen) : listText(chosen)}\n`)
+    print(values.markdown ? markdownTable(chosen) : listText(chosen))
     return 0
   }
   const interrupted = onInterrupt()
@@ -171,7 +171,7 @@ async function playAll(
   log: Progress,
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
-  if (!json) process.stdout.write(`${header}\n`)
+  if (!json) print(header)
   for (const fault of chosen) {
     if (ground.signal?.aborted) break
     log.step(`${fault.id}  ${fault.title} …`)
@@ -179,7 +179,7 @@ async function playAll(
     log.end()
     if (ground.signal?.aborted) break
     outcomes.push(outcome)
-    process.stdout.write(`${json ? JSON.stringify(outcome) : outcomeText(outcome)}\n`)
+    print(json ? JSON.stringify(outcome) : outcomeText(outcome))
   }
   return outcomes
 }

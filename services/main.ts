@@ -5,6 +5,7 @@
 import { join, resolve } from 'node:path'
 import { runMain, UsageError } from '../actors/errors.ts'
 import { parseFlags, wholeNumberFlag } from '../actors/flags.ts'
+import { print } from '../actors/output.ts'
 import { composeStop } from './compose.ts'
 import {
   type FindOptions,
@@ -103,7 +104,7 @@ async function down({ dir, log }: FindOptions, json: boolean): Promise<number> {
       `${label(name)} ${record ? 'stopped' : 'nothing to stop: not started by "services up"'}`,
     )
   }
-  if (json) process.stdout.write(`${JSON.stringify({ services }, null, 2)}\n`)
+  if (json) print(JSON.stringify({ services }, null, 2))
   return 0
 }
 
@@ -122,8 +123,8 @@ async function status(options: FindOptions, json: boolean): Promise<number> {
   const services = await Promise.all(
     [kafkaSearch(options), redisSearch(options)].map((search) => statusOf(search, options.dir)),
   )
-  if (json) process.stdout.write(`${JSON.stringify({ services }, null, 2)}\n`)
-  else for (const service of services) process.stdout.write(`${statusText(service)}\n`)
+  if (json) print(JSON.stringify({ services }, null, 2))
+  else for (const service of services) print(statusText(service))
   return services.every(({ answers }) => answers) ? 0 : 1
 }
 

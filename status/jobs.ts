@@ -6,6 +6,7 @@ import { parseFlags } from '../actors/flags.ts'
 import { isJobName, JOB_NAME_RULE } from '../actors/names.ts'
 import { shared } from '../actors/keys.ts'
 import { createLog } from '../actors/log.ts'
+import { print } from '../actors/output.ts'
 import { isOutage, library, openStore, type Store, untilReady } from '../actors/redis.ts'
 import { forgetJob, refusalOf } from '../supervisor/forget.ts'
 import { createJobsReader } from '../supervisor/jobs.ts'
@@ -88,13 +89,13 @@ async function list(store: Store, json: boolean): Promise<number> {
 async function load(store: Store): Promise<number> {
   // Any function will do: those that are missing are loaded.
   await store.call('release', shared.base, [''])
-  process.stdout.write(`the functions of this version are in Redis: ${library}\n`)
+  print(`the functions of this version are in Redis: ${library}`)
   return 0
 }
 
 async function forget(store: Store, name: string): Promise<number> {
   const outcome = await forgetJob(store, name)
   if (outcome !== 'forgotten') throw new RefusalError(refusalOf(outcome, name))
-  process.stdout.write(`${name} is off the list; what it has in Redis stays\n`)
+  print(`${name} is off the list; what it has in Redis stays`)
   return 0
 }

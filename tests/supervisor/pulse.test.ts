@@ -100,6 +100,7 @@ describe('the supervisor’s mailbox, listened to', () => {
   /** A job that is open, and how a record of it arrives. */
   async function opened(label: string) {
     const { store, keys } = await openJob(label)
+    closing.push(() => store.close())
     await store.call('open', keys.base, ['topic', 'shape', 0, 0, 0])
     const append = () => store.call('append', keys.base, [0, 0, 1, 1, 1, 0, 1, 1, 'payload'])
     return { store, keys, append }
