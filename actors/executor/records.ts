@@ -28,8 +28,6 @@ export class RecordCursor {
   offset = 0
   timestamp = 0
   buffer: Buffer = Buffer.alloc(0)
-  /** The same bytes. */
-  view: DataView = new DataView(new ArrayBuffer(0))
   /** The value's bytes [start, end) in `buffer`; start is -1 for a null value. */
   start = -1
   end = -1
@@ -131,8 +129,6 @@ export class RecordCursor {
     if (!codec) throw new Error(`compression ${attributes & CODEC_BITS} of the batch is not known`)
     this.#left = batch.readInt32BE(57)
     this.buffer = codec === 'none' ? batch : decompress(codec, batch.subarray(HEADER_BYTES))
-    const { buffer, byteOffset, length } = this.buffer
-    this.view = new DataView(buffer, byteOffset, length)
     this.#at = codec === 'none' ? HEADER_BYTES : 0
   }
 

@@ -6,6 +6,7 @@
 import { isKafkaTime } from '../event-time.ts'
 import { fieldsReached } from '../fields.ts'
 import type { Job } from '../job.ts'
+import { arena } from './arena.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import type { RecordCursor } from './records.ts'
 import { compileScan, type Scan, type Wanted } from './scan.ts'
@@ -13,6 +14,8 @@ import { type SchemaNode, sourceOf } from './validate.ts'
 
 /** As many programs as write a topic's records in layouts of their own. */
 const LAYOUTS_MAX = 4
+/** So many are parsed first: who was started for a few has committed them before there is code for more. */
+const EARLY_RECORDS = 16
 /** Hits are worth this many misses at the most, before scanning rests. */
 const CREDIT_MAX = 64
 const REST_RECORDS = 1_024
@@ -22,6 +25,7 @@ export class Scanner {
   #known: { layout: Layout; scan: Scan }[] = []
   #credit = CREDIT_MAX
   #resting = 0
+  #early = EARLY_RECORDS
   /** Misses since a layout was learned last, and how many it takes until the next. */
   #misses = 0
   #patience = 1
@@ -42,9 +46,10 @@ export class Scanner {
       this.#resting--
       return undefined
     }
-    const { buffer, view, start, end } = cursor
+    if (this.#known.length === 0 || !arena().hold(cursor.buffer)) return undefined
+    const { start, end } = cursor
     for (let i = 0; i < this.#known.length; i++) {
-      const row = this.#known[i]!.scan(buffer, view, start, end)
+      const row = this.#known[i]!.scan(start, end)
       if (row === undefined) continue
       if (i > 0) this.#first(i)
       if (this.#credit < CREDIT_MAX) this.#credit++
@@ -55,7 +60,7 @@ export class Scanner {
 
   /** A record that no layout fitted, and that the schema took. */
   learn(text: string): void {
-    if (this.#resting > 0) return
+    if (this.#resting > 0 || --this.#early >= 0) return
     if (--this.#credit < 0) {
       this.#credit = CREDIT_MAX / 2
       this.#resting = REST_RECORDS

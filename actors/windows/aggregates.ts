@@ -13,6 +13,8 @@ import type { Aggregate, AggregateValue, Parts } from './kinds.ts'
 
 const LIMB = 2 ** 52
 const LIMB_BIG = 2n ** 52n
+/** By exponent. Raising 10 to it would be a call for each number that is added. */
+const powersOfTen = Float64Array.from({ length: 10 }, (_, exponent) => 10 ** exponent)
 
 /** The slot letters of one aggregate. */
 export function cellOps(aggregate: Aggregate<never>): string {
@@ -96,7 +98,7 @@ export function mergeCells(ops: string, into: Float64Array, from: Float64Array):
  * from zero. Null where it is not finite or its size is 2⁵² or more.
  */
 export function toFixedPoint(value: number, decimals: number): number | null {
-  const scaled = value * 10 ** decimals
+  const scaled = value * powersOfTen[decimals]!
   if (!(Math.abs(scaled) < LIMB)) return null
   const rounded = Math.round(scaled)
   if (Number.isInteger(value)) return rounded

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import * as v from 'valibot'
+import { arena } from '../../../actors/executor/arena.ts'
 import { layoutOf } from '../../../actors/executor/layout.ts'
 import { compileScan, type Scan } from '../../../actors/executor/scan.ts'
 import type { SchemaNode } from '../../../actors/executor/validate.ts'
@@ -45,8 +46,8 @@ function scanOf(schema: Schema, sample: string, fields: string[]): Scan {
 function scan(scanner: Scan, text: string | Buffer): unknown {
   const record = Buffer.from(text as string)
   const bytes = Buffer.concat([Buffer.from('"'), record, Buffer.from('}'.repeat(9))])
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  return scanner(bytes, view, 1, 1 + record.length)
+  arena().hold(bytes)
+  return scanner(1, 1 + record.length)
 }
 
 /** What the long way makes of it: the whole record, or undefined for one that it refuses or changes. */
@@ -226,6 +227,29 @@ describe('a string', () => {
     }
   })
 
+  test('of any length is itself, known or not, up to the end of the records', () => {
+    const both = scanOf(strings, '{"a":"x","b":"y"}', ['a', 'b'])
+    for (const round of ['a', 'b', 'a']) {
+      for (let length = 0; length < 100; length++) {
+        const row = { a: round.repeat(length), b: `${round.repeat(length)}!` }
+        const bytes = Buffer.from(JSON.stringify(row))
+        arena().hold(bytes)
+        expect(both(0, bytes.length)).toEqual(row)
+        // What comes behind the records, or was there before, is none of theirs.
+        arena().hold(bytes.subarray(0, -1))
+        expect(both(0, bytes.length - 1)).toBeUndefined()
+        expect(both(0, bytes.length)).toBeUndefined()
+      }
+    }
+  })
+
+  test('is not taken for another, however many there are', () => {
+    for (let i = 0; i < 50_000; i++) {
+      const row = { a: `user-${i}` }
+      expect(scan(one, JSON.stringify({ ...row, b: '' }))).toEqual(row)
+    }
+  })
+
   test('that is not UTF-8 is refused, also in a field that nobody asks for', () => {
     const text = Buffer.from('{"a":"x","b":"y?"}')
     text[text.indexOf('?')] = 0xe9
@@ -259,6 +283,18 @@ describe('a layout', () => {
       expect(layoutOf(text)).toBeNull()
     },
   )
+
+  test('of which not all is read by vectors alone is compiled to a module that is valid', () => {
+    const text = JSON.stringify({ ...record, 'a name that is longer than eight bytes': true, z: 1 })
+    expect(scan(scanOf(students, text, wanted), text)).toEqual(scan(scanner, sample))
+  })
+
+  test('of more bytes than a program may read at once is not compiled', () => {
+    const schema = schemaOf({ a: v.number() })
+    const wants = { entries: schema.entries, fields: new Set(['a']) }
+    expect(compileScan(layoutOf(`{"${'x'.repeat(9_000)}":1,"a":1}`)!, wants)).toBeNull()
+    expect(compileScan(layoutOf(`{"a":1${' '.repeat(9_000)}}`)!, wants)).toBeNull()
+  })
 
   test.each([
     ['lacks a field of the schema', '{"a":1}'],

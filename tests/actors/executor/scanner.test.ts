@@ -144,13 +144,39 @@ test.each([
       .tuple(fc.record(values), fc.oneof(fc.constant(0), fc.nat({ max: layouts.length - 1 })))
       .map(([record, layout]) => layouts[layout]!(record))
     fc.assert(
-      fc.property(fc.array(texts, { maxLength: 60 }), (all) => {
+      fc.property(fc.array(texts, { maxLength: 90, size: '+1' }), (all) => {
         expect(outcome(fold(one, all))).toEqual(outcome(fold(other, all)))
       }),
       { numRuns: 1_000 },
     )
   },
 )
+
+test('two batches fold to the same, one after the other or in turn, and one that is too large to be scanned', () => {
+  const texts = (who: string, note = '') =>
+    Array.from({ length: 100 }, (_, i) => JSON.stringify({ at: 20_000 + i, who, x: i, note }))
+  const cursors = (large: string) =>
+    [texts('ann'), texts('bob', large)].map((values) => {
+      const records = values.map((value, offset) => ({ offset, value }))
+      return new RecordCursor(encodeBatch(records), 0, records.length)
+    })
+  const folds = [false, true].flatMap((inTurn) =>
+    ['short', 'x'.repeat(50_000)].map((large) => {
+      const folded = new Fold(job, { closedTo: null, full: new Map() }, () => 100_000)
+      folded.begin(0)
+      const both = cursors(large)
+      const order = Array.from({ length: 200 }, (_, i) => (inTurn ? i % 2 : Math.floor(i / 100)))
+      for (const which of order) {
+        const cursor = both[which]!
+        cursor.next()
+        folded.add(folded.check(cursor)!, folded.check(cursor)!.row, cursor)
+      }
+      return outcome(folded)
+    }),
+  )
+  expect(folds[0]!.panes).toHaveLength(1)
+  for (const folded of folds) expect(folded).toEqual(folds[0]!)
+})
 
 describe('a scanner', () => {
   const text = (extra: object) => JSON.stringify({ at: 1, who: 'ann', x: 1, note: '', ...extra })
@@ -166,13 +192,11 @@ describe('a scanner', () => {
     return known
   }
 
-  test('knows a layout from its first record on', () => {
-    expect(
-      hits(
-        Scanner.of(job)!,
-        Array.from({ length: 10 }, () => text({})),
-      ),
-    ).toBe(9)
+  test('knows a layout once there are more than a few of its records', () => {
+    const scanner = Scanner.of(job)!
+    const texts = Array.from({ length: 17 }, () => text({}))
+    expect(hits(scanner, texts)).toBe(0)
+    expect(hits(scanner, texts)).toBe(17)
   })
 
   test('comes to know the layouts of several programs', () => {

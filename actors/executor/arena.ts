@@ -1,0 +1,107 @@
+/**
+ * The memory that scans run in: a batch's records, what was found in the last of them, and the strings
+ * that come again and again. One for all of a process, which folds one record at a time.
+ *
+ *   0 ─ fields, 32 bytes each ─ powers of ten ─ known strings, 32 bytes each ─ records ─
+ */
+const FIELDS_MAX = 64
+/**
+ * A field that was read: what it was (`found`) in an int32, two more, where its string would stand among
+ * the known ones, and at 16 its double.
+ */
+export const FIELD_BYTES = 32
+/** 10⁰ to 10²² as doubles, and to 10⁸ as int64. */
+export const POWERS = FIELDS_MAX * FIELD_BYTES
+const POWERS_LENGTH = 23
+export const WHOLE_POWERS = POWERS + POWERS_LENGTH * 8
+const WHOLE_POWERS_LENGTH = 9
+/** Strings of up to 31 bytes, each where the hash of its bytes says; filled up with zeros. */
+export const KNOWN = 4_096
+export const KNOWN_BYTES = 32
+export const KNOWN_BITS = 12
+export const RECORDS = KNOWN + KNOWN_BYTES * 2 ** KNOWN_BITS
+/** Larger batches are not scanned. */
+const RECORDS_BYTES_MAX = 4 * 1024 * 1024
+/** What a program reads beyond the records at most: a fixed part, and some bytes at a time. */
+export const BEYOND_BYTES_MAX = 64 * 1024
+
+/**
+ * What a field was: a number whose double stands there, a string that is known by its slot; a text or a
+ * decimal from one place to another, which is left to `settle`; or one of three words.
+ */
+export const found = {
+  number: 0,
+  known: 1,
+  text: 2,
+  decimal: 3,
+  null: 4,
+  true: 5,
+  false: 6,
+} as const
+
+export class Arena {
+  readonly memory = new WebAssembly.Memory({
+    initial: Math.ceil((RECORDS + RECORDS_BYTES_MAX + BEYOND_BYTES_MAX) / 65_536),
+  })
+  readonly bytes = Buffer.from(this.memory.buffer)
+  readonly words = new Int32Array(this.memory.buffer)
+  readonly doubles = new Float64Array(this.memory.buffer)
+  /** The known ones by their slot, and behind them one for each field. */
+  readonly strings = Array.from({ length: 2 ** KNOWN_BITS + FIELDS_MAX }, () => '')
+  #held: Buffer | null = null
+
+  constructor() {
+    const powers = Array.from({ length: POWERS_LENGTH }, (_, exponent) => 10 ** exponent)
+    this.doubles.set(powers, POWERS / 8)
+    const whole = new BigInt64Array(this.memory.buffer, WHOLE_POWERS, WHOLE_POWERS_LENGTH)
+    for (let i = 0; i < WHOLE_POWERS_LENGTH; i++) whole[i] = BigInt(powers[i]!)
+  }
+
+  /** Makes these the records at hand; false where there are too many. */
+  hold(records: Buffer): boolean {
+    if (records === this.#held) return true
+    if (records.length > RECORDS_BYTES_MAX) return false
+    this.bytes.set(records, RECORDS)
+    // No string, number or fixed part goes on through these.
+    this.bytes.fill(0, RECORDS + records.length, RECORDS + records.length + 64)
+    this.#held = records
+    return true
+  }
+
+  /** Reads those of the first fields that a program has left to us. */
+  settle(fields: number): void {
+    for (let field = 0; field < fields; field++) {
+      const at = (field * FIELD_BYTES) / 4
+      const what = this.words[at]
+      if (what !== found.text && what !== found.decimal) continue
+      const from = RECORDS + this.words[at + 1]!
+      const to = RECORDS + this.words[at + 2]!
+      if (what === found.text) {
+        this.words[at] = found.known
+        this.words[at + 1] = this.#learn(from, to, this.words[at + 3]!, field)
+      } else {
+        this.words[at] = found.number
+        this.doubles[at / 2 + 2] = Number(this.bytes.toString('latin1', from, to))
+      }
+    }
+  }
+
+  /** Where the string stands now; `slot` is -1 where it is none to be known again. */
+  #learn(from: number, to: number, slot: number, field: number): number {
+    const text = this.bytes.toString('utf8', from, to)
+    if (slot < 0) {
+      this.strings[2 ** KNOWN_BITS + field] = text
+      return 2 ** KNOWN_BITS + field
+    }
+    const at = KNOWN + slot * KNOWN_BYTES
+    this.bytes.fill(0, at, at + KNOWN_BYTES)
+    this.bytes.copyWithin(at, from, to)
+    this.strings[slot] = text
+    return slot
+  }
+}
+
+let made: Arena | null = null
+
+/** Made by the first scan. */
+export const arena = (): Arena => (made ??= new Arena())
