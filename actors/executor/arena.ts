@@ -2,7 +2,7 @@
  * The memory that scans run in: a batch's records, what was found in the last of them, and the strings
  * that come again and again. One for all of a process, which folds one record at a time.
  *
- *   0 ─ fields, 32 bytes each ─ powers of ten ─ known strings, 32 bytes each ─ records ─
+ *   0 ─ fields, 32 bytes each ─ powers of ten ─ known strings, 32 bytes each ─ records ─ packed ones ─
  */
 const FIELDS_MAX = 64
 /**
@@ -21,9 +21,11 @@ export const KNOWN_BYTES = 32
 export const KNOWN_BITS = 12
 export const RECORDS = KNOWN + KNOWN_BYTES * 2 ** KNOWN_BITS
 /** Larger batches are not scanned. */
-const RECORDS_BYTES_MAX = 4 * 1024 * 1024
-/** What a program reads beyond the records at most: a fixed part, and some bytes at a time. */
+export const RECORDS_BYTES_MAX = 4 * 1024 * 1024
+/** What a program reads or writes beyond its records at most: a fixed part, and some bytes at a time. */
 export const BEYOND_BYTES_MAX = 64 * 1024
+/** Records before they are unpacked, as many bytes at the most. */
+export const PACKED = RECORDS + RECORDS_BYTES_MAX + BEYOND_BYTES_MAX
 
 /**
  * What a field was: a number whose double stands there, a string that is known by its slot; a text or a
@@ -41,7 +43,7 @@ export const found = {
 
 export class Arena {
   readonly memory = new WebAssembly.Memory({
-    initial: Math.ceil((RECORDS + RECORDS_BYTES_MAX + BEYOND_BYTES_MAX) / 65_536),
+    initial: Math.ceil((PACKED + RECORDS_BYTES_MAX + BEYOND_BYTES_MAX) / 65_536),
   })
   readonly bytes = Buffer.from(this.memory.buffer)
   readonly words = new Int32Array(this.memory.buffer)
@@ -57,15 +59,36 @@ export class Arena {
     for (let i = 0; i < WHOLE_POWERS_LENGTH; i++) whole[i] = BigInt(powers[i]!)
   }
 
+  /** Whether these are the records at hand. */
+  holds(records: Buffer): boolean {
+    return records === this.#held
+  }
+
   /** Makes these the records at hand; false where there are too many. */
   hold(records: Buffer): boolean {
     if (records === this.#held) return true
     if (records.length > RECORDS_BYTES_MAX) return false
     this.bytes.set(records, RECORDS)
+    this.#end(records)
+    return true
+  }
+
+  /** What is at hand is written over. */
+  release(): void {
+    this.#held = null
+  }
+
+  /** The records at hand are what was written there. They are these bytes until others are held. */
+  written(length: number): Buffer {
+    const records = this.bytes.subarray(RECORDS, RECORDS + length)
+    this.#end(records)
+    return records
+  }
+
+  #end(records: Buffer): void {
     // No string, number or fixed part goes on through these.
     this.bytes.fill(0, RECORDS + records.length, RECORDS + records.length + 64)
     this.#held = records
-    return true
   }
 
   /** Reads those of the first fields that a program has left to us. */

@@ -155,6 +155,7 @@ export class Batch {
     stop: () => boolean,
   ): Promise<boolean> {
     const careful = slice.entry.crashes > 0
+    cursor.inArena = this.fold.keepsNothing && !careful
     if (!this.#context.job.work && !careful) return this.#foldThrough(slice, cursor, full)
     return this.#workThrough(slice, cursor, careful, () => full() || stop())
   }

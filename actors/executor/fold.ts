@@ -96,6 +96,11 @@ export class Fold {
     return this.counted + this.filtered + this.late + this.rejected
   }
 
+  /** It holds on to no record's bytes once the record is added: none of the job's code sees them. */
+  get keepsNothing(): boolean {
+    return this.#scanner !== null && !this.#job.usesMeta
+  }
+
   /** Starts a slice of the records of a partition, by its number (topics.ts). */
   begin(partition: number, topic = this.#job.topic): void {
     this.#partition = partition

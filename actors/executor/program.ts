@@ -20,6 +20,7 @@ import {
   i8x16,
   leave,
   moduleOf,
+  numbered,
   repeat,
   set,
   v128,
@@ -44,8 +45,7 @@ export const flags = { yes: 1, wide: 2, left: 4 } as const
 
 /** The module; its function is `f`, its memory `m.m`. */
 export function programOf(parts: readonly Part[], after: Buffer): Buffer<ArrayBuffer> {
-  const [atType, endType, ...others] = Object.values(localTypes)
-  return moduleOf([atType!, endType!], others, [
+  return moduleOf(localTypes, 2, [
     set(local.flags, i32.const(flags.yes)),
     parts.map(partCode),
     fixedCode(after),
@@ -73,9 +73,7 @@ const localTypes = {
   high: 'v128',
   lengths: 'v128',
 } as const
-const local = Object.fromEntries(
-  Object.keys(localTypes).map((name, index) => [name, index]),
-) as Record<keyof typeof localTypes, number>
+const local = numbered(localTypes)
 
 const at = get(local.at)
 const refuse = leave(i32.const(0))

@@ -6,7 +6,9 @@ import { crc32c } from '@node-rs/crc32'
 import { bounds } from '../config.ts'
 import { messageOf } from '../errors.ts'
 import { CODEC_BITS, HEADER_BYTES, int64 } from '../record-batch.ts'
-import { codecs, decompress } from './codecs.ts'
+import { arena } from './arena.ts'
+import { type Codec, codecs, decompress } from './codecs.ts'
+import { unpackLz4 } from './unpack.ts'
 
 /** Offsets that are told at once, so that a commit stays small also where a large batch is corrupt. */
 const CORRUPT_OFFSETS_MAX = bounds.commitRejectsMax
@@ -34,6 +36,11 @@ export class RecordCursor {
   /** Where in `buffer` the record begins, with its length. */
   recordAt = 0
   corrupt: CorruptBatch | null = null
+  /**
+   * Batches may be unpacked into the arena, where `buffer` is good for the record at hand and no longer:
+   * for whoever keeps none of a record's bytes.
+   */
+  inArena = false
 
   /** Up to here the batch at hand is corrupt; what of it was not told yet begins at #from. */
   #corruptTo = -1
@@ -47,6 +54,8 @@ export class RecordCursor {
   #baseTimestamp = 0
   /** Set where the broker stamps records on arrival: one time for the batch. */
   #appendTime: number | null = null
+  /** What the arena's records were unpacked from, should it hold others meanwhile. */
+  #packed: Buffer | null = null
 
   constructor(payload: Buffer, from: number, to: number) {
     this.#payload = payload
@@ -57,6 +66,9 @@ export class RecordCursor {
   next(): 'record' | 'corrupt' | 'end' {
     if (this.corrupt && this.#from < this.#corruptTo) {
       return this.#refuse(this.#from, this.#corruptTo, this.corrupt.message)
+    }
+    if (this.#packed && this.#left > 0 && !arena().holds(this.buffer)) {
+      this.buffer = unpackLz4(this.#packed)!
     }
     for (;;) {
       if (this.#left === 0 && !this.#openBatch()) {
@@ -87,6 +99,7 @@ export class RecordCursor {
   /** Moves to the next batch; false at the payload's end and for a batch that can't be read. */
   #openBatch(): boolean {
     this.corrupt = null
+    this.#packed = null
     const batch = this.#takeBatch()
     if (!batch) return false
     const from = int64(batch, 0)
@@ -128,8 +141,14 @@ export class RecordCursor {
     const codec = codecs[attributes & CODEC_BITS]
     if (!codec) throw new Error(`compression ${attributes & CODEC_BITS} of the batch is not known`)
     this.#left = batch.readInt32BE(57)
-    this.buffer = codec === 'none' ? batch : decompress(codec, batch.subarray(HEADER_BYTES))
+    this.buffer = codec === 'none' ? batch : this.#unpack(codec, batch.subarray(HEADER_BYTES))
     this.#at = codec === 'none' ? HEADER_BYTES : 0
+  }
+
+  #unpack(codec: Codec, data: Buffer): Buffer {
+    const records = this.inArena && codec === 'lz4' ? unpackLz4(data) : null
+    this.#packed = records && data
+    return records ?? decompress(codec, data)
   }
 
   #readRecord(): void {

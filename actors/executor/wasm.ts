@@ -52,6 +52,9 @@ export const set = (local: number, value: Code): Code => [value, 0x21, local]
 export const i32 = {
   const: (value: number): Code => [0x41, signed(BigInt(value))],
   load8: loading(0x2d),
+  load16: loading(0x2f),
+  store8: storing(0x3a),
+  gtU: plain(0x4b),
   store: storing(0x36),
   eqz: plain(0x45),
   eq: plain(0x46),
@@ -72,6 +75,7 @@ export const i32 = {
 export const i64 = {
   const: (value: bigint): Code => [0x42, signed(BigInt.asIntN(64, value))],
   load: loading(0x29),
+  store: storing(0x37),
   ne: plain(0x52),
   ltU: plain(0x54),
   ctz: plain(0x7a),
@@ -95,6 +99,7 @@ export const f64 = {
 
 export const v128 = {
   load: loading(0xfd, 0x00),
+  store: storing(0xfd, 0x0b),
   and: plain(0xfd, 0x4e),
   or: plain(0xfd, 0x50),
   xor: plain(0xfd, 0x51),
@@ -130,10 +135,23 @@ export const repeat = (body: Code, condition: Code): Code => [
 ]
 export const leave = (value: Code): Code => [value, 0x0f]
 
-/** A module that exports the one function `f`, and imports the memory `m.m`. */
-export function moduleOf(parameters: Type[], locals: Type[], body: Code): Buffer<ArrayBuffer> {
-  const code = flat([vector(locals.map((type) => [1, types[type]])), body, 0x0b])
-  const signature = [0x60, vector(parameters.map((type) => [types[type]])), 1, types.i32]
+/** The locals' numbers, by their names. */
+export const numbered = <Name extends string>(types: Record<Name, Type>): Record<Name, number> =>
+  Object.fromEntries(Object.keys(types).map((name, index) => [name, index])) as Record<Name, number>
+
+/**
+ * A module that exports the one function `f`, and imports the memory `m.m`. The first locals are the
+ * function's parameters; it gives an int32.
+ */
+export function moduleOf(
+  localTypes: Record<string, Type>,
+  parameters: number,
+  body: Code,
+): Buffer<ArrayBuffer> {
+  const all = Object.values(localTypes).map((type) => types[type])
+  const others = all.slice(parameters).map((type) => [1, type])
+  const code = flat([vector(others), body, 0x0b])
+  const signature = [0x60, parameters, all.slice(0, parameters), 1, types.i32]
   const length = unsigned(code.length)
   const head = [
     [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],

@@ -152,31 +152,35 @@ test.each([
   },
 )
 
-test('two batches fold to the same, one after the other or in turn, and one that is too large to be scanned', () => {
-  const texts = (who: string, note = '') =>
-    Array.from({ length: 100 }, (_, i) => JSON.stringify({ at: 20_000 + i, who, x: i, note }))
-  const cursors = (large: string) =>
-    [texts('ann'), texts('bob', large)].map((values) => {
-      const records = values.map((value, offset) => ({ offset, value }))
-      return new RecordCursor(encodeBatch(records), 0, records.length)
-    })
-  const folds = [false, true].flatMap((inTurn) =>
-    ['short', 'x'.repeat(50_000)].map((large) => {
-      const folded = new Fold(job, { closedTo: null, full: new Map() }, () => 100_000)
-      folded.begin(0)
-      const both = cursors(large)
-      const order = Array.from({ length: 200 }, (_, i) => (inTurn ? i % 2 : Math.floor(i / 100)))
-      for (const which of order) {
-        const cursor = both[which]!
-        cursor.next()
-        folded.add(folded.check(cursor)!, folded.check(cursor)!.row, cursor)
-      }
-      return outcome(folded)
-    }),
-  )
-  expect(folds[0]!.panes).toHaveLength(1)
-  for (const folded of folds) expect(folded).toEqual(folds[0]!)
-})
+test.each(['none', 'lz4'] as const)(
+  'two batches (%s) fold to the same, one after the other or in turn, and one that is too large',
+  (codec) => {
+    const texts = (who: string, note = '') =>
+      Array.from({ length: 100 }, (_, i) => JSON.stringify({ at: 20_000 + i, who, x: i, note }))
+    const cursors = (large: string) =>
+      [texts('ann'), texts('bob', large)].map((values) => {
+        const records = values.map((value, offset) => ({ offset, value }))
+        const cursor = new RecordCursor(encodeBatch(records, { codec }), 0, records.length)
+        return Object.assign(cursor, { inArena: true })
+      })
+    const folds = [false, true].flatMap((inTurn) =>
+      ['short', 'x'.repeat(50_000)].map((large) => {
+        const folded = new Fold(job, { closedTo: null, full: new Map() }, () => 100_000)
+        folded.begin(0)
+        const both = cursors(large)
+        const order = Array.from({ length: 200 }, (_, i) => (inTurn ? i % 2 : Math.floor(i / 100)))
+        for (const which of order) {
+          const cursor = both[which]!
+          cursor.next()
+          folded.add(folded.check(cursor)!, folded.check(cursor)!.row, cursor)
+        }
+        return outcome(folded)
+      }),
+    )
+    expect(folds[0]!.panes).toHaveLength(1)
+    for (const folded of folds) expect(folded).toEqual(folds[0]!)
+  },
+)
 
 describe('a scanner', () => {
   const text = (extra: object) => JSON.stringify({ at: 1, who: 'ann', x: 1, note: '', ...extra })
