@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
+import { decompressFrameSync } from 'lz4-napi'
 import { Compressor } from '../../../actors/bridge/compress.ts'
 import { pack } from '../../../actors/bridge/pack.ts'
 import { bounds } from '../../../actors/config.ts'
@@ -11,6 +12,7 @@ import {
   type BatchRecord,
   encodeBatch,
   encodeFetch,
+  sealed,
 } from '../../support/batches.ts'
 import { walk } from '../../support/walk.ts'
 
@@ -44,13 +46,35 @@ describe('a batch that is compressed on its way', () => {
     ['stamped by the broker', { appendTime: 1_700_000_123_456 }],
     ['of a transaction', { transactional: true, producer: 77n }],
     ['that compaction shortened', { from: 3, to: 900 }],
-  ])('is what a producer would have sent, to the byte: %s', (_, options) => {
+  ])('is one that a producer could have sent: %s', (_, options) => {
     const [from, all] = [10, records(10)]
     const sent = encodeBatch(all, { from, ...options })
     const [batch] = compress(fetched(sent))
-    expect(batch!.bytes).toEqual(encodeBatch(all, { from, ...options, codec: 'lz4' }))
-    expect(batch!.bytes.length).toBeLessThan(sent.length / 4)
+    const { bytes } = batch!
+    const unpacked = decompressFrameSync(bytes.subarray(HEADER_BYTES))
+    expect(unpacked).toEqual(sent.subarray(HEADER_BYTES))
+    // Between the length and the records only the CRC and the codec are others.
+    const producers = encodeBatch(all, { from, ...options, codec: 'lz4' })
+    const ours = sealed(
+      Buffer.concat([bytes.subarray(0, HEADER_BYTES), producers.subarray(HEADER_BYTES)]),
+    )
+    ours.writeInt32BE(producers.length - 12, 8)
+    expect(ours).toEqual(producers)
+    expect(sealed(Buffer.from(bytes))).toEqual(bytes)
+    expect(bytes.length).toBeLessThan(sent.length / 4)
     expect({ ...batch!, bytes: sent }).toEqual(fetched(sent)[0]!)
+  })
+
+  test('has a block of whichever size', () => {
+    for (const kib of [9, 63, 64, 65, 256, 257, 1_024, 1_025, 4_090]) {
+      const value = Buffer.alloc(kib * 1_024 - 100, 'again and again ')
+      const sent = encodeBatch([{ offset: 0, value }])
+      const { bytes } = compress(fetched(sent))[0]!
+      expect(bytes.length).toBeLessThan(sent.length / 4)
+      const unpacked = decompressFrameSync(bytes.subarray(HEADER_BYTES))
+      expect(unpacked.equals(sent.subarray(HEADER_BYTES))).toBe(true)
+      expect(walk(bytes, 0, 1)).toMatchObject([{ offset: 0, value: value.toString() }])
+    }
   })
 
   test('has the same records, whatever they are, in whichever part of it', () => {
@@ -107,8 +131,8 @@ describe('a batch stays as it is', () => {
     expect(compress(batches)).toEqual(batches)
   })
 
-  test('where it would unpack to more than an executor takes', () => {
-    const bytes = Buffer.alloc(bounds.unpackedBytesMax + HEADER_BYTES + 1)
+  test('where it is larger than a block can be', () => {
+    const bytes = Buffer.alloc(4 * 1024 * 1024 + HEADER_BYTES + 1)
     const batches: RawBatch[] = [{ from: 0, to: 1, records: 1, bytes }]
     expect(compress(batches)[0]!.bytes).toBe(bytes)
   })

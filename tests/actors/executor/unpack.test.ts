@@ -10,7 +10,11 @@ const MIB = 1024 * 1024
 function frame(blocks: { bytes: Buffer; isPacked?: boolean }[], flags = 0x60, size = 0x40): Buffer {
   const descriptor = Buffer.from([flags, size])
   const checksum = (Bun.hash.xxHash32(descriptor) >>> 8) & 0xff
-  const parts: Buffer[] = [Buffer.from([0x04, 0x22, 0x4d, 0x18]), descriptor, Buffer.from([checksum])]
+  const parts: Buffer[] = [
+    Buffer.from([0x04, 0x22, 0x4d, 0x18]),
+    descriptor,
+    Buffer.from([checksum]),
+  ]
   for (const { bytes, isPacked } of blocks) {
     const length = Buffer.alloc(4)
     length.writeUInt32LE((bytes.length | (isPacked ? 0 : 0x80000000)) >>> 0)
