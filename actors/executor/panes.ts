@@ -45,17 +45,18 @@ export class Panes {
     return pane
   }
 
-  /** The group of a row; undefined where it is the first of it. */
+  /** The group of a row; undefined where it is the first of it. Each place asks one kind of map, or would be slow. */
   find(pane: Pane, row: unknown, meta: Meta): Group | undefined {
     const groups = this.#groups
+    const last = groups.length - 1
+    if (last < 0) return pane.groups[0]
     let level = pane.root
-    for (let i = 0; i < groups.length; i++) {
-      const found = level.get(groups[i]!.of(row, meta))
-      if (found === undefined) return undefined
-      if (i === groups.length - 1) return found as Group
-      level = found as Map<unknown, unknown>
+    for (let i = 0; i < last; i++) {
+      const next = level.get(groups[i]!.of(row, meta))
+      if (next === undefined) return undefined
+      level = next as Map<unknown, unknown>
     }
-    return pane.groups[0]
+    return level.get(groups[last]!.of(row, meta)) as Group | undefined
   }
 
   valuesOf(row: unknown, meta: Meta): unknown[] {
