@@ -272,10 +272,10 @@ export class Batch {
 
 const never = () => false
 
-function stamp(slice: Slice, timestamp: number): void {
-  const last = slice.stamps.at(-1)
-  if (last?.[0] === timestamp) last[1]++
-  else slice.stamps.push([timestamp, 1])
+function stamp({ stamps }: Slice, timestamp: number): void {
+  const last = stamps[stamps.length - 1]
+  if (last !== undefined && last[0] === timestamp) last[1]++
+  else stamps.push([timestamp, 1])
 }
 
 /** The arguments of the commit function; their order stands in commit.lua. */

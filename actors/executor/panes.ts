@@ -26,7 +26,9 @@ export class Panes {
   readonly #groups: Job['groups']
   readonly #slots: string
   readonly #sketchers: readonly Sketcher[]
+  /** The two that were asked for last: records come a little out of order, around a pane's end. */
   #last: Pane | null = null
+  #other: Pane | null = null
 
   constructor(job: Job, sketchers: readonly Sketcher[]) {
     this.#groups = job.groups
@@ -36,11 +38,13 @@ export class Panes {
 
   at(start: number): Pane {
     if (this.#last?.start === start) return this.#last
+    if (this.#other?.start === start) return this.#other
     let pane = this.byStart.get(start)
     if (!pane) {
       pane = { start, root: new Map(), groups: [] }
       this.byStart.set(start, pane)
     }
+    this.#other = this.#last
     this.#last = pane
     return pane
   }

@@ -181,6 +181,12 @@ export class RecordCursor {
       this.#at++
       return (first >>> 1) ^ -(first & 1)
     }
+    const second = buffer[this.#at + 1]
+    if (second !== undefined && second < 0x80) {
+      this.#at += 2
+      const both = (first & 0x7f) | (second << 7)
+      return (both >>> 1) ^ -(both & 1)
+    }
     let value = 0
     let scale = 1
     for (;;) {
