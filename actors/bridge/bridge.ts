@@ -22,7 +22,6 @@ import { isOutage, type Store } from '../redis.ts'
 import { placeText } from '../topics.ts'
 import type { Trace } from '../trace/trace.ts'
 import { Appender } from './appender.ts'
-import type { Part } from './calls.ts'
 import type { From } from './from.ts'
 import { Frontiers } from './frontiers.ts'
 import { overtaken } from './listing.ts'
@@ -150,7 +149,7 @@ export class Bridge {
     }
   }
 
-  /** Fetches from one leader and appends, until the signal; the next fetch overlaps the append. */
+  /** Fetches from one leader and appends, until the signal; meanwhile the next fetch is under way. */
   async #pump(
     kafka: TopicReader,
     node: string,
@@ -175,9 +174,16 @@ export class Bridge {
     while (!signal.aborted) {
       const fetched = await answered(fetching, this.#options.clock, signal)
       if (!fetched) break
-      const parts = fetched.map((one) => this.#plan(one, session)).filter((part) => part !== null)
+      const begun = fetched.map((one) => this.#take(one, session))
       const overlap = this.#appender.hasRoom()
-      if (overlap && !signal.aborted) fetching = fetch()
+      if (overlap && !signal.aborted) {
+        fetching = fetch()
+        // It goes out now: Kafka answers while we compress.
+        await this.#options.clock.turn()
+      }
+      const parts = fetched
+        .map((one, i) => this.#appender.plan(one, begun[i]!))
+        .filter((part) => part !== null)
       await this.#appender.append(parts, session, signal)
       // Redis has answered each append, so it has all their bytes. After an error one may still be on
       // its way, and nobody gives back what it lies in.
@@ -188,8 +194,8 @@ export class Bridge {
     }
   }
 
-  /** What one fetched partition adds; moves the session's position past it. */
-  #plan(fetched: FetchedPartition, { positions, known }: Session): Part | null {
+  /** Moves the session's position past what was fetched of a partition; answers with where it was. */
+  #take(fetched: FetchedPartition, { positions, known }: Session): number {
     const { life } = this.#options
     const { partition, error, high, next } = fetched
     const from = positions.next.get(partition)!
@@ -203,7 +209,7 @@ export class Bridge {
     if (this.#troubled.delete(partition) && this.#troubled.size === 0) life.explain(null)
     positions.next.set(partition, next)
     positions.high.set(partition, Math.max(high, next))
-    return this.#appender.plan(fetched, from)
+    return from
   }
 
   /**
