@@ -91,8 +91,15 @@ export class Arena {
     this.#held = records
   }
 
-  /** Reads those of the first fields that a program has left to us. */
+  /**
+   * Reads those of the first fields that a program has left to us. Strings move to places of their fields'
+   * own before: what is learned can take the slot of one that is known.
+   */
   settle(fields: number): void {
+    for (let field = 0; field < fields; field++) {
+      const at = (field * FIELD_BYTES) / 4
+      if (this.words[at] === found.known) this.#give(field, this.strings[this.words[at + 1]!]!)
+    }
     for (let field = 0; field < fields; field++) {
       const at = (field * FIELD_BYTES) / 4
       const what = this.words[at]
@@ -100,8 +107,9 @@ export class Arena {
       const from = RECORDS + this.words[at + 1]!
       const to = RECORDS + this.words[at + 2]!
       if (what === found.text) {
-        this.words[at] = found.known
-        this.words[at + 1] = this.#learn(from, to, this.words[at + 3]!, field)
+        const text = this.bytes.toString('utf8', from, to)
+        this.#learn(this.words[at + 3]!, text, from, to)
+        this.#give(field, text)
       } else {
         this.words[at] = found.number
         this.doubles[at / 2 + 2] = Number(this.bytes.toString('latin1', from, to))
@@ -109,18 +117,21 @@ export class Arena {
     }
   }
 
-  /** Where the string stands now; `slot` is -1 where it is none to be known again. */
-  #learn(from: number, to: number, slot: number, field: number): number {
-    const text = this.bytes.toString('utf8', from, to)
-    if (slot < 0) {
-      this.strings[2 ** KNOWN_BITS + field] = text
-      return 2 ** KNOWN_BITS + field
-    }
+  #give(field: number, text: string): void {
+    const at = (field * FIELD_BYTES) / 4
+    const slot = 2 ** KNOWN_BITS + field
+    this.words[at] = found.known
+    this.words[at + 1] = slot
+    this.strings[slot] = text
+  }
+
+  /** `slot` is -1 for a text that is none to be known again. */
+  #learn(slot: number, text: string, from: number, to: number): void {
+    if (slot < 0) return
     const at = KNOWN + slot * KNOWN_BYTES
     this.bytes.fill(0, at, at + KNOWN_BYTES)
     this.bytes.copyWithin(at, from, to)
     this.strings[slot] = text
-    return slot
   }
 }
 

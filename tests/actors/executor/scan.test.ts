@@ -250,6 +250,15 @@ describe('a string', () => {
     }
   })
 
+  test('is not taken for its neighbour in the record, whatever slots they share', () => {
+    const both = scanOf(strings, '{"a":"x","b":"y"}', ['a', 'b'])
+    const users = Array.from({ length: 300 }, (_, i) => `user-${i}`)
+    // Some pairs have both in one slot; each is known, new, or was displaced by the other.
+    for (const a of users) {
+      for (const b of users) expect(scan(both, JSON.stringify({ a, b }))).toEqual({ a, b })
+    }
+  })
+
   test('that is not UTF-8 is refused, also in a field that nobody asks for', () => {
     const text = Buffer.from('{"a":"x","b":"y?"}')
     text[text.indexOf('?')] = 0xe9
