@@ -67,6 +67,7 @@ export class Arena {
   /** Makes these the records at hand; false where there are too many. */
   hold(records: Buffer): boolean {
     if (records === this.#held) return true
+    if (records.buffer === this.memory.buffer) throw new Error('these records were written over')
     if (records.length > RECORDS_BYTES_MAX) return false
     this.bytes.set(records, RECORDS)
     this.#end(records)

@@ -96,7 +96,10 @@ export class Fold {
     return this.counted + this.filtered + this.late + this.rejected
   }
 
-  /** It holds on to no record's bytes once the record is added: none of the job's code sees them. */
+  /**
+   * It holds on to no record's bytes once the record is added: of the job's code only `decode`, `work` and
+   * what asks for `meta` sees them, and a job with the first two has no scanner.
+   */
   get keepsNothing(): boolean {
     return this.#scanner !== null && !this.#job.usesMeta
   }

@@ -82,13 +82,16 @@ function lz4BlockLength(block: Buffer): number {
 
 const ZSTD_MAGIC = 0xfd2fb528
 const ZSTD_SKIPPABLE = 0x184d2a50
-/** What a block unpacks to at the most, but for one that is a byte again and again. */
+/** What a block unpacks to at the most. */
 const ZSTD_BLOCK_BYTES_MAX = 128 * 1024
 /** Of a frame's descriptor. */
 const ZSTD_SINGLE_SEGMENT = 0x20
 const ZSTD_CHECKSUM = 0x04
 
-/** How many bytes Zstandard frames unpack to at the most. @throws where they are cut off. Layout: RFC 8878. */
+/**
+ * How many bytes Zstandard frames unpack to at the most; what is cut off is not all noticed here.
+ * @throws RangeError where a header is cut off. Layout: RFC 8878.
+ */
 export function zstdMax(data: Buffer): number {
   let bytes = 0
   for (let at = 0; at < data.length; ) {
@@ -108,6 +111,7 @@ export function zstdMax(data: Buffer): number {
       const header = data.readUIntLE(at, 3)
       const [type, size] = [(header >> 1) & 0x03, header >> 3]
       isLast = (header & 1) === 1
+      if (size > ZSTD_BLOCK_BYTES_MAX) return Infinity
       bytes += type === 2 ? ZSTD_BLOCK_BYTES_MAX : size
       at += 3 + (type === 1 ? 1 : size)
     }

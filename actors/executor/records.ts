@@ -140,9 +140,11 @@ export class RecordCursor {
     this.#appendTime = attributes & 0x08 ? int64(batch, 35) : null
     const codec = codecs[attributes & CODEC_BITS]
     if (!codec) throw new Error(`compression ${attributes & CODEC_BITS} of the batch is not known`)
-    this.#left = batch.readInt32BE(57)
+    const left = batch.readInt32BE(57)
+    if (left < 0) throw new Error(`the batch says that it has ${left} records`)
     this.buffer = codec === 'none' ? batch : this.#unpack(codec, batch.subarray(HEADER_BYTES))
     this.#at = codec === 'none' ? HEADER_BYTES : 0
+    this.#left = left
   }
 
   #unpack(codec: Codec, data: Buffer): Buffer {

@@ -49,7 +49,7 @@ export class Scanner {
     if (this.#known.length === 0 || !arena().hold(cursor.buffer)) return undefined
     const { start, end } = cursor
     for (let i = 0; i < this.#known.length; i++) {
-      const row = this.#known[i]!.scan(start, end)
+      const row = attempt(this.#known[i]!.scan, start, end)
       if (row === undefined) continue
       if (i > 0) this.#first(i)
       if (this.#credit < CREDIT_MAX) this.#credit++
@@ -78,6 +78,15 @@ export class Scanner {
   #first(index: number): void {
     const [known] = this.#known.splice(index, 1)
     this.#known.unshift(known!)
+  }
+}
+
+/** A schema that throws is for those to tell who parse the record. */
+function attempt(scan: Scan, start: number, end: number): unknown {
+  try {
+    return scan(start, end)
+  } catch {
+    return undefined
   }
 }
 

@@ -1,7 +1,8 @@
 /**
- * LZ4 frames unpacked where scans read them (arena.ts), without a copy in between and without memory that
- * is new each time; half as long as the library takes. Frames with more to them than most producers
- * write, such as checksums, are the library's, and so are damaged ones.
+ * An LZ4 frame unpacked where scans read it (arena.ts), without a copy in between and without memory that
+ * is new each time; in half the time that the library takes. What has more to it than most producers
+ * write is left to the library: checksums, a second frame, a block of nothing, more than the arena has room
+ * for; and so is what is damaged.
  *
  * Layout: LZ4 frame format 1.6 and LZ4 block format.
  */
@@ -26,52 +27,59 @@ const VERSION = 0x40
 const INDEPENDENT = 0x20
 const HEADER_BYTES = 7
 
-/** The frames' content, which is the arena's next records; null where the library is to unpack it. */
+/** The frame's content, which is the arena's next records; null where the library is to unpack it. */
 export function unpackLz4(data: Buffer): Buffer | null {
-  if (data.length > RECORDS_BYTES_MAX || !unpacker()) return null
+  const frame = data.length <= RECORDS_BYTES_MAX ? frameOf(data) : null
+  if (!frame || !unpacker()) return null
   arena().release()
   arena().bytes.set(data, PACKED)
   let to = RECORDS
-  for (let at = 0; at < data.length; ) {
-    const end = frame(data, at, to)
-    if (!end) return null
-    at = end.at
-    to = end.to
-  }
-  return arena().written(to - RECORDS)
-}
-
-/** One frame, from `at` in the data to `to` in the arena; null where it is not ours, or damaged. */
-function frame(data: Buffer, start: number, begin: number): { at: number; to: number } | null {
-  if (start + HEADER_BYTES > data.length || data.readUInt32LE(start) !== MAGIC) return null
-  const flags = data[start + 4]!
-  const descriptor = data.subarray(start + 4, start + 6)
-  const checksum = (Bun.hash.xxHash32(descriptor) >>> 8) & 0xff
-  if ((flags & ~INDEPENDENT) !== VERSION || data[start + 6] !== checksum) return null
-  // 4 to 7: 64 KB, 256 KB, 1 MB, 4 MB.
-  const size = data[start + 5]! >> 4
-  if (size < 4 || data[start + 5]! !== size << 4) return null
-  const blockMax = 1 << (8 + 2 * size)
-  let to = begin
-  for (let at = start + HEADER_BYTES; at + 4 <= data.length; ) {
+  for (let at = HEADER_BYTES; at + 4 <= data.length; ) {
     const word = data.readUInt32LE(at)
     at += 4
-    if (word === 0) return { at, to }
+    if (word === 0) return at === data.length ? arena().written(to - RECORDS) : null
     const length = word & 0x7fffffff
-    if (at + length > data.length || length > blockMax) return null
-    const limit = Math.min(to + blockMax, RECORDS + RECORDS_BYTES_MAX)
-    if (word >= 0x80000000) {
-      if (to + length > limit) return null
-      data.copy(arena().bytes, to, at, at + length)
-      to += length
-    } else {
-      const from = PACKED + at
-      to = unpacker()!(from, from + length, to, limit, flags & INDEPENDENT ? to : begin)
-      if (to < 0) return null
-    }
+    if (at + length > data.length || length > frame.blockMax) return null
+    const limit = Math.min(to + frame.blockMax, RECORDS + RECORDS_BYTES_MAX)
+    const base = frame.isIndependent ? to : RECORDS
+    const block = { from: PACKED + at, end: PACKED + at + length, isPacked: word < 0x80000000 }
+    const next = unpackBlock(block, to, limit, base)
+    if (next <= to) return null
+    to = next
     at += length
   }
   return null
+}
+
+/** What its header says of its blocks; null where it is not ours. */
+function frameOf(data: Buffer): { isIndependent: boolean; blockMax: number } | null {
+  if (data.length < HEADER_BYTES || data.readUInt32LE(0) !== MAGIC) return null
+  const [flags, descriptor, checksum] = data.subarray(4, HEADER_BYTES) as unknown as [
+    number,
+    number,
+    number,
+  ]
+  if ((flags & ~INDEPENDENT) !== VERSION) return null
+  if (((Bun.hash.xxHash32(data.subarray(4, 6)) >>> 8) & 0xff) !== checksum) return null
+  // 4 to 7: 64 KB, 256 KB, 1 MB, 4 MB.
+  const size = descriptor >> 4
+  if (size < 4 || descriptor !== size << 4) return null
+  return { isIndependent: (flags & INDEPENDENT) !== 0, blockMax: 1 << (8 + 2 * size) }
+}
+
+interface Block {
+  from: number
+  end: number
+  isPacked: boolean
+}
+
+/** Where its content ends; -1 where it is damaged or there is no room. */
+function unpackBlock(block: Block, to: number, limit: number, base: number): number {
+  const { from, end, isPacked } = block
+  if (isPacked) return unpacker()!(from, end, to, limit, base)
+  if (to + end - from > limit) return -1
+  arena().bytes.copyWithin(to, from, end)
+  return to + end - from
 }
 
 const localTypes = {

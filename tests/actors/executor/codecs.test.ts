@@ -92,4 +92,16 @@ describe('zstd', () => {
     expect(zstdMax(frame)).toBe(Infinity)
     expect(() => decompress('zstd', frame)).toThrow()
   })
+
+  test('with blocks that are larger than there are is the library’s to judge', () => {
+    // One byte again and again, two million times.
+    const header = Buffer.alloc(3)
+    header.writeUIntLE((0x1f_ffff << 3) | (1 << 1) | 1, 0, 3)
+    const frame = Buffer.concat([
+      Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x58]),
+      header,
+      Buffer.from([7]),
+    ])
+    expect(zstdMax(frame)).toBe(Infinity)
+  })
 })

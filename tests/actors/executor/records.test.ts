@@ -54,6 +54,14 @@ describe('a batch', () => {
     ])
   })
 
+  test('of fewer records than none is told to be corrupt', () => {
+    const batch = encodeBatch(records(0, 3))
+    batch.writeInt32BE(-1, 57)
+    expect(walk(sealed(batch), 0, 3)).toEqual([
+      { corrupt: [0, 3], message: 'the batch says that it has -1 records' },
+    ])
+  })
+
   test('that compaction thinned out keeps its offsets', () => {
     const kept = [3, 7, 8, 4_000].map((offset) => ({ offset, value: String(offset) }))
     const batch = encodeBatch(kept, { from: 0, to: 5_000 })

@@ -182,6 +182,17 @@ test.each(['none', 'lz4'] as const)(
   },
 )
 
+test('a schema that throws of a record rejects it alone, scanned or parsed', () => {
+  const tagged = v.looseObject({ ...schema.entries, tag: v.pipe(v.any(), v.nonEmpty()) })
+  const throwing = defineJob({ ...declaration, schema: tagged as unknown as typeof schema })
+  const tags = Array.from({ length: 40 }, (_, i) => (i === 30 ? null : 'x'))
+  const texts = tags.map((tag) => JSON.stringify({ at: 20_000, who: 'ann', x: 1, note: '', tag }))
+  expect(outcome(fold(throwing, texts))).toMatchObject({
+    counted: 39,
+    rejects: [[30, 'threw', expect.any(String)]],
+  })
+})
+
 describe('a scanner', () => {
   const text = (extra: object) => JSON.stringify({ at: 1, who: 'ann', x: 1, note: '', ...extra })
   /** How many of the texts it knew. */
