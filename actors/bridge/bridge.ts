@@ -178,8 +178,8 @@ export class Bridge {
       const overlap = this.#appender.hasRoom()
       if (overlap && !signal.aborted) {
         fetching = fetch()
-        // It goes out now: Kafka answers while we compress.
-        await this.#options.clock.turn()
+        // It goes out now, so that Kafka answers while we compress.
+        if (fetched.some(isLarge)) await this.#options.clock.turn()
       }
       const parts = fetched
         .map((one, i) => this.#appender.plan(one, begun[i]!))
@@ -252,3 +252,7 @@ export class Bridge {
     await this.#exchange(kafka, session)
   }
 }
+
+/** Some of it is to be compressed. */
+const isLarge = ({ batches }: FetchedPartition): boolean =>
+  batches.some(({ bytes }) => bytes.length >= bounds.compressBytesMin)
