@@ -22,6 +22,7 @@ import { isOutage, type Store } from '../redis.ts'
 import { placeText } from '../topics.ts'
 import type { Trace } from '../trace/trace.ts'
 import { Appender } from './appender.ts'
+import { isCompressible } from './compress.ts'
 import type { From } from './from.ts'
 import { Frontiers } from './frontiers.ts'
 import { overtaken } from './listing.ts'
@@ -179,7 +180,9 @@ export class Bridge {
       if (overlap && !signal.aborted) {
         fetching = fetch()
         // It goes out now, so that Kafka answers while we compress.
-        if (fetched.some(isLarge)) await this.#options.clock.turn()
+        if (fetched.some(({ batches }) => batches.some(isCompressible))) {
+          await this.#options.clock.turn()
+        }
       }
       const parts = fetched
         .map((one, i) => this.#appender.plan(one, begun[i]!))
@@ -252,7 +255,3 @@ export class Bridge {
     await this.#exchange(kafka, session)
   }
 }
-
-/** Some of it is to be compressed. */
-const isLarge = ({ batches }: FetchedPartition): boolean =>
-  batches.some(({ bytes }) => bytes.length >= bounds.compressBytesMin)

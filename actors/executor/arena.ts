@@ -41,6 +41,9 @@ export const found = {
   false: 6,
 } as const
 
+/** Where a field begins among the arena's `words`; half of it, among its `doubles`. */
+export const wordOf = (field: number): number => (field * FIELD_BYTES) / 4
+
 export class Arena {
   readonly memory = new WebAssembly.Memory({
     initial: Math.ceil((PACKED + RECORDS_BYTES_MAX + BEYOND_BYTES_MAX) / 65_536),
@@ -57,6 +60,14 @@ export class Arena {
     this.doubles.set(powers, POWERS / 8)
     const whole = new BigInt64Array(this.memory.buffer, WHOLE_POWERS, WHOLE_POWERS_LENGTH)
     for (let i = 0; i < WHOLE_POWERS_LENGTH; i++) whole[i] = BigInt(powers[i]!)
+  }
+
+  /** A program's function, at work on this memory; null where the processor is too old for vectors. */
+  load<Run>(program: Buffer<ArrayBuffer>): Run | null {
+    if (!WebAssembly.validate(program)) return null
+    const imports = { m: { m: this.memory } }
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program), imports)
+    return exports['f'] as Run
   }
 
   /** Whether these are the records at hand. */
@@ -98,11 +109,11 @@ export class Arena {
    */
   settle(fields: number): void {
     for (let field = 0; field < fields; field++) {
-      const at = (field * FIELD_BYTES) / 4
+      const at = wordOf(field)
       if (this.words[at] === found.known) this.#give(field, this.strings[this.words[at + 1]!]!)
     }
     for (let field = 0; field < fields; field++) {
-      const at = (field * FIELD_BYTES) / 4
+      const at = wordOf(field)
       const what = this.words[at]
       if (what !== found.text && what !== found.decimal) continue
       const from = RECORDS + this.words[at + 1]!
@@ -119,7 +130,7 @@ export class Arena {
   }
 
   #give(field: number, text: string): void {
-    const at = (field * FIELD_BYTES) / 4
+    const at = wordOf(field)
     const slot = 2 ** KNOWN_BITS + field
     this.words[at] = found.known
     this.words[at + 1] = slot

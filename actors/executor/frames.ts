@@ -3,12 +3,14 @@
  * libraries that take no limit themselves. Pure.
  */
 import { bounds } from '../config.ts'
+import { blockMaxOf, LZ4_HEADER_BYTES, LZ4_MAGIC, LZ4_PLAIN } from '../lz4-frame.ts'
 
 const UNPACKED_BYTES_MAX = bounds.unpackedBytesMax
 
-const LZ4_MAGIC = 0x184d2204
-const LZ4_SKIPPABLE = 0x184d2a50
-/** Of the frame descriptor: what its flags say. */
+/** Of both codecs: a frame that is nobody's data, behind one of sixteen numbers. */
+const isSkippable = (magic: number): boolean => (magic & 0xfffffff0) >>> 0 === 0x184d2a50
+
+/** Of a frame's flags: what it has besides. */
 const LZ4_BLOCK_CHECKSUM = 0x10
 const LZ4_CONTENT_SIZE = 0x08
 const LZ4_CONTENT_CHECKSUM = 0x04
@@ -30,17 +32,16 @@ function walkLz4(data: Buffer, lengthOf: (block: Buffer, blockMax: number) => nu
     if (end > data.length) throw new Error('the lz4 batch is cut off')
   }
   for (let at = 0; at < data.length; ) {
-    need(at + 7)
+    need(at + LZ4_HEADER_BYTES)
     const magic = data.readUInt32LE(at)
-    if ((magic & 0xfffffff0) >>> 0 === LZ4_SKIPPABLE) {
+    if (isSkippable(magic)) {
       at += 8 + data.readUInt32LE(at + 4)
       continue
     }
     if (magic !== LZ4_MAGIC) throw new Error('the lz4 batch holds no frame')
     const flags = data[at + 4]!
-    // 4 to 7: 64 KB, 256 KB, 1 MB, 4 MB.
-    const blockMax = 1 << (8 + 2 * ((data[at + 5]! >> 4) & 0x07))
-    at += 7 + (flags & LZ4_CONTENT_SIZE ? 8 : 0) + (flags & LZ4_DICTIONARY ? 4 : 0)
+    const blockMax = blockMaxOf(data[at + 5]!)
+    at += LZ4_HEADER_BYTES + (flags & LZ4_CONTENT_SIZE ? 8 : 0) + (flags & LZ4_DICTIONARY ? 4 : 0)
     for (;;) {
       need(at + 4)
       const size = data.readUInt32LE(at)
@@ -48,7 +49,7 @@ function walkLz4(data: Buffer, lengthOf: (block: Buffer, blockMax: number) => nu
       if (size === 0) break
       const length = size & 0x7fffffff
       need(at + length)
-      bytes += size >= 0x80000000 ? length : lengthOf(data.subarray(at, at + length), blockMax)
+      bytes += size >= LZ4_PLAIN ? length : lengthOf(data.subarray(at, at + length), blockMax)
       if (bytes > 2 * UNPACKED_BYTES_MAX) return bytes
       at += length + (flags & LZ4_BLOCK_CHECKSUM ? 4 : 0)
     }
@@ -81,7 +82,6 @@ function lz4BlockLength(block: Buffer): number {
 }
 
 const ZSTD_MAGIC = 0xfd2fb528
-const ZSTD_SKIPPABLE = 0x184d2a50
 /** What a block unpacks to at the most. */
 const ZSTD_BLOCK_BYTES_MAX = 128 * 1024
 /** Of a frame's descriptor. */
@@ -96,7 +96,7 @@ export function zstdMax(data: Buffer): number {
   let bytes = 0
   for (let at = 0; at < data.length; ) {
     const magic = data.readUInt32LE(at)
-    if ((magic & 0xfffffff0) >>> 0 === ZSTD_SKIPPABLE) {
+    if (isSkippable(magic)) {
       at += 8 + data.readUInt32LE(at + 4)
       continue
     }

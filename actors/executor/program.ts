@@ -9,7 +9,16 @@
  * or a control character, or a number that is none of JSON's. It may read over the record's end, but says
  * yes only where it came to it exactly.
  */
-import { FIELD_BYTES, found, KNOWN, KNOWN_BITS, POWERS, RECORDS, WHOLE_POWERS } from './arena.ts'
+import {
+  FIELD_BYTES,
+  found,
+  KNOWN,
+  KNOWN_BITS,
+  KNOWN_BYTES,
+  POWERS,
+  RECORDS,
+  WHOLE_POWERS,
+} from './arena.ts'
 import {
   type Code,
   f64,
@@ -181,7 +190,7 @@ function stringCode(into: number | null): Code {
         advance(get(local.length)),
         cut,
         set(local.ends, i32.wrap(i64.shrU(hash, i64.const(BigInt(64 - KNOWN_BITS))))),
-        when(isOther(i32.shl(slot, i32.const(5))), text(slot, at), [
+        when(isOther(i32.shl(slot, i32.const(Math.log2(KNOWN_BYTES)))), text(slot, at), [
           put(into, 0, i32.const(found.known)),
           put(into, 4, slot),
         ]),

@@ -7,7 +7,7 @@
  * know less than they, never other than they.
  */
 import { isUtf8 } from 'node:buffer'
-import { type Arena, arena, FIELD_BYTES, found, RECORDS } from './arena.ts'
+import { type Arena, arena, found, RECORDS, wordOf } from './arena.ts'
 import type { Layout } from './layout.ts'
 import { flags, type Part, programOf, type ValueType } from './program.ts'
 import { type SchemaNode, sourceOf } from './validate.ts'
@@ -61,13 +61,9 @@ export function compileScan(layout: Layout, wanted: Wanted): Scan | null {
 
 /** The program, and around it what is for JavaScript. Into its code go numbers, and names as string literals. */
 function scanOf(program: Buffer<ArrayBuffer>, judged: string[], given: string[]): Scan | null {
-  // A processor can be too old for vectors.
-  if (!WebAssembly.validate(program)) return null
-  const { memory, bytes, words, doubles, strings } = arena()
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program), {
-    m: { m: memory },
-  })
-  const run = exports['f']
+  const run = arena().load(program)
+  if (!run) return null
+  const { bytes, words, doubles, strings } = arena()
   const known = { run, arena: arena(), bytes, words, doubles, strings, value, isUtf8 }
   const source = `return (start, end) => {
     const flags = run(start, end)
@@ -89,7 +85,7 @@ function judgedSource(
   field: number,
   name: string,
 ): string | null {
-  const at = (field * FIELD_BYTES) / 4
+  const at = wordOf(field)
   const judged = sourceOf(entry, name)
   let source = `value(arena, ${at})`
   if (types.size === 1 && types.has('number')) source = `doubles[${at / 2 + 2}]`

@@ -6,6 +6,15 @@
  *
  * Layout: LZ4 frame format 1.6 and LZ4 block format.
  */
+import {
+  blockMaxOf,
+  checksumOf,
+  LZ4_HEADER_BYTES,
+  LZ4_INDEPENDENT,
+  LZ4_MAGIC,
+  LZ4_PLAIN,
+  LZ4_VERSION,
+} from '../lz4-frame.ts'
 import { arena, PACKED, RECORDS, RECORDS_BYTES_MAX } from './arena.ts'
 import {
   type Code,
@@ -21,29 +30,24 @@ import {
   when,
 } from './wasm.ts'
 
-const MAGIC = 0x184d2204
-/** Version 1, and blocks that know of each other or not: no checksums, no size, no dictionary. */
-const VERSION = 0x40
-const INDEPENDENT = 0x20
-const HEADER_BYTES = 7
-
 /** The frame's content, which is the arena's next records; null where the library is to unpack it. */
 export function unpackLz4(data: Buffer): Buffer | null {
   const frame = data.length <= RECORDS_BYTES_MAX ? frameOf(data) : null
-  if (!frame || !unpacker()) return null
+  const unpack = frame && unpacker()
+  if (!unpack) return null
   arena().release()
   arena().bytes.set(data, PACKED)
   let to = RECORDS
-  for (let at = HEADER_BYTES; at + 4 <= data.length; ) {
+  for (let at = LZ4_HEADER_BYTES; at + 4 <= data.length; ) {
     const word = data.readUInt32LE(at)
     at += 4
     if (word === 0) return at === data.length ? arena().written(to - RECORDS) : null
-    const length = word & 0x7fffffff
+    const length = word & ~LZ4_PLAIN
     if (at + length > data.length || length > frame.blockMax) return null
+    const [from, end] = [PACKED + at, PACKED + at + length]
     const limit = Math.min(to + frame.blockMax, RECORDS + RECORDS_BYTES_MAX)
     const base = frame.isIndependent ? to : RECORDS
-    const block = { from: PACKED + at, end: PACKED + at + length, isPacked: word < 0x80000000 }
-    const next = unpackBlock(block, to, limit, base)
+    const next = (word < LZ4_PLAIN ? unpack : copied)(from, end, to, limit, base)
     if (next <= to) return null
     to = next
     at += length
@@ -51,35 +55,38 @@ export function unpackLz4(data: Buffer): Buffer | null {
   return null
 }
 
-/** What its header says of its blocks; null where it is not ours. */
+/** What its header says of its blocks; null where it is not ours: no checksums, no size, no dictionary. */
 function frameOf(data: Buffer): { isIndependent: boolean; blockMax: number } | null {
-  if (data.length < HEADER_BYTES || data.readUInt32LE(0) !== MAGIC) return null
-  const [flags, descriptor, checksum] = data.subarray(4, HEADER_BYTES) as unknown as [
-    number,
-    number,
-    number,
-  ]
-  if ((flags & ~INDEPENDENT) !== VERSION) return null
-  if (((Bun.hash.xxHash32(data.subarray(4, 6)) >>> 8) & 0xff) !== checksum) return null
-  // 4 to 7: 64 KB, 256 KB, 1 MB, 4 MB.
-  const size = descriptor >> 4
-  if (size < 4 || descriptor !== size << 4) return null
-  return { isIndependent: (flags & INDEPENDENT) !== 0, blockMax: 1 << (8 + 2 * size) }
+  if (data.length < LZ4_HEADER_BYTES || data.readUInt32LE(0) !== LZ4_MAGIC) return null
+  const flags = data[4]!
+  const descriptor = data[5]!
+  if ((flags & ~LZ4_INDEPENDENT) !== LZ4_VERSION) return null
+  if ((descriptor & ~0x30) !== 0x40 || data[6] !== checksumOf(flags, descriptor)) return null
+  const isIndependent = (flags & LZ4_INDEPENDENT) !== 0
+  return { isIndependent, blockMax: blockMaxOf(descriptor) }
 }
 
-interface Block {
-  from: number
-  end: number
-  isPacked: boolean
-}
+/**
+ * A block from [from, end) to `to`, up to `limit`, by matches from `base` on; answers with where it ends,
+ * or -1 where it is damaged or there is no room.
+ */
+type Unpack = (from: number, end: number, to: number, limit: number, base: number) => number
 
-/** Where its content ends; -1 where it is damaged or there is no room. */
-function unpackBlock(block: Block, to: number, limit: number, base: number): number {
-  const { from, end, isPacked } = block
-  if (isPacked) return unpacker()!(from, end, to, limit, base)
+/** One that was left as it is. */
+const copied: Unpack = (from, end, to, limit) => {
   if (to + end - from > limit) return -1
   arena().bytes.copyWithin(to, from, end)
   return to + end - from
+}
+
+let made: Unpack | null | undefined
+
+/** Made by the first batch; null where the processor is too old for vectors, which is asked once. */
+function unpacker(): Unpack | null {
+  if (made === undefined) {
+    made = arena().load<Unpack>(moduleOf(localTypes, 5, [block, i32.const(-1)]))
+  }
+  return made
 }
 
 const localTypes = {
@@ -180,18 +187,3 @@ const block: Code = repeat(
   ],
   i32.ltU(from, get(local.end)),
 )
-
-/** A block from [from, end) to `to`, up to `limit`, by matches from `base` on; answers with its end, or -1. */
-type Unpack = (from: number, end: number, to: number, limit: number, base: number) => number
-
-let made: Unpack | null | undefined
-
-/** Made by the first batch; null where the processor is too old for vectors. */
-function unpacker(): Unpack | null {
-  if (made !== undefined) return made
-  const program = moduleOf(localTypes, 5, [block, i32.const(-1)])
-  if (!WebAssembly.validate(program)) return (made = null)
-  const imports = { m: { m: arena().memory } }
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program), imports)
-  return (made = exports['f'] as Unpack)
-}

@@ -4,6 +4,7 @@
  *
  * Encoding: WebAssembly specification, "Binary Format", with its 128-bit vectors.
  */
+
 /** Bytes, in lists within lists until a module is made of them. */
 export type Code = readonly (number | Code)[]
 
@@ -53,13 +54,13 @@ export const i32 = {
   const: (value: number): Code => [0x41, signed(BigInt(value))],
   load8: loading(0x2d),
   load16: loading(0x2f),
-  store8: storing(0x3a),
-  gtU: plain(0x4b),
   store: storing(0x36),
+  store8: storing(0x3a),
   eqz: plain(0x45),
   eq: plain(0x46),
   ne: plain(0x47),
   ltU: plain(0x49),
+  gtU: plain(0x4b),
   leU: plain(0x4d),
   geU: plain(0x4f),
   ctz: plain(0x68),
